@@ -1,0 +1,1 @@
+"""What a function is: event, function, triggers, options, context, step. No I/O here."""

@@ -1,0 +1,30 @@
+"""Durations as people write them."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])")
+
+Duration = str | int | float | timedelta
+"""`"1h30m"`, a number of seconds, or a timedelta."""
+
+
+def seconds(duration: Duration) -> float:
+    """How long a duration is, in seconds.
+
+    Raises:
+        ValueError: the text is not a sequence of number and unit (ms, s, m, h, d, w), or it is negative.
+    """
+    if isinstance(duration, timedelta):
+        duration = duration.total_seconds()
+    if isinstance(duration, int | float):
+        if not 0 <= duration < float("inf"):
+            raise ValueError(f"not a duration: {duration!r}")
+        return float(duration)
+    parts = _PART.findall(duration)
+    if not parts or "".join(number + unit for number, unit in parts) != duration.replace(" ", ""):
+        raise ValueError(f"not a duration: {duration!r} (write it like '90s', '5m' or '1h30m')")
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)

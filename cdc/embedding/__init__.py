@@ -1,0 +1,1 @@
+"""Declared embeddings: models, targets and search. What functions/auto_embed stands on."""

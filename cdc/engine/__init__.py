@@ -1,0 +1,1 @@
+"""Claims runs, executes handlers, and records each result before the run goes on."""

@@ -1,0 +1,1 @@
+"""Which functions an event starts, and the one door by which events enter."""

@@ -1,0 +1,32 @@
+"""Named fault points: places where a test may kill the process.
+
+`CDC_FAULT=accept.committed:3` kills the process with SIGKILL the third time it passes that point. Without the
+variable a point costs one comparison. The names are the keys of `POINTS`; each has a crash test.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+POINTS = {
+    "accept.before_commit": "events and runs are written, the transaction is still open",
+    "accept.committed": "the transaction is durable, nothing is confirmed to Postgres yet",
+    "worker.claimed": "runs are claimed, none has started",
+    "step.ran": "a step's body has returned, its memo is not queued yet",
+    "journal.before_commit": "a journal batch is about to be sent",
+    "journal.committed": "a journal batch is durable, its runs do not know yet",
+}
+
+_armed, _, _count = os.environ.get("CDC_FAULT", "").partition(":")
+_left = int(_count or 1)
+
+
+def point(name: str) -> None:
+    """Die here if this point is armed and its count is used up."""
+    global _left
+    if not _armed or name != _armed:
+        return
+    _left -= 1
+    if _left <= 0:
+        os.kill(os.getpid(), signal.SIGKILL)

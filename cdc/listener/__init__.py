@@ -1,0 +1,1 @@
+"""The loop from WAL to accepted events, and the translation of changes into events."""

@@ -1,0 +1,1 @@
+"""Small loops beside the flow: each starts, ticks and stops alike."""

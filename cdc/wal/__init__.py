@@ -1,0 +1,1 @@
+"""Bytes in, transactions out: the replication protocol and pgoutput."""
