@@ -1,0 +1,34 @@
+"""When a failed attempt is made again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from cdc.clock import seconds
+from cdc.errors import RetryAfter
+
+LONGEST = 3600.0
+"""Seconds; doubling stops here, so that twenty retries take hours and not days."""
+
+
+def delay(attempt: int) -> float:
+    """Seconds to wait after the given failed attempt (1-based): 1, 2, 4 ... up to an hour."""
+    return float(min(2.0 ** min(attempt - 1, 30), LONGEST))
+
+
+def delay_for(error: BaseException, attempt: int) -> float:
+    """The same, unless the error itself says when (`RetryAfter`).
+
+    Raises:
+        ValueError: the delay of a `RetryAfter` is no duration and no datetime with a time zone.
+    """
+    if not isinstance(error, RetryAfter):
+        return delay(attempt)
+    when = error.delay
+    if isinstance(when, datetime):
+        if when.tzinfo is None:
+            raise ValueError("RetryAfter needs a datetime with a time zone")
+        return max(0.0, (when - datetime.now(UTC)).total_seconds())
+    if isinstance(when, str | int | float | timedelta):
+        return seconds(when)
+    raise ValueError(f"RetryAfter needs a duration or a datetime, not {type(when).__name__}")

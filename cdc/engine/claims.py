@@ -1,0 +1,156 @@
+"""Claims due runs and keeps them in flight."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import psycopg
+import structlog
+from psycopg import AsyncConnection
+
+from cdc import faults
+from cdc.engine.executor import Executor
+from cdc.engine.outcome import Retry, Suspended
+from cdc.errors import DatabaseUnreachable, LeaseLost
+from cdc.store import events, runs
+from cdc.store.runs import ClaimedRun
+
+Connection = AsyncConnection[tuple[Any, ...]]
+
+log = structlog.get_logger(__name__)
+
+MOST = 500
+"""Runs claimed at once."""
+
+POLL = 10.0
+"""Seconds after which an idle worker looks for due runs unasked: the safety net under the wake-ups."""
+
+_SHORTEST = 0.02
+"""Seconds; a run that is due but locked by another worker must not be asked for in a tight loop."""
+
+
+class Claims:
+    """Up to `capacity` runs in flight for one worker."""
+
+    def __init__(
+        self, worker_id: int, executor: Executor, connect: Callable[[], Awaitable[Connection]], *, capacity: int
+    ) -> None:
+        self._worker_id = worker_id
+        self._executor = executor
+        self._functions = list(executor.functions)
+        self._connect = connect
+        self._capacity = capacity
+        self._flight: dict[str, asyncio.Task[None]] = {}
+        self._awake = asyncio.Event()
+        self._room = asyncio.Event()
+        self._due_at = 0.0
+        self._stopping = False
+        self._broken: Exception | None = None
+
+    def wake(self) -> None:
+        """Look for due runs now."""
+        self._awake.set()
+
+    def stop(self) -> None:
+        """Claim nothing more; `claim_forever` returns soon."""
+        self._stopping = True
+        self._awake.set()
+        self._room.set()
+
+    async def claim_forever(self) -> None:
+        """Claim and start due runs until `stop`, through any loss of the connection.
+
+        Raises:
+            Exception: the engine itself failed; going on would leave a run in flight that nobody follows.
+        """
+        pause = 0.05
+        while not self._stopping:
+            try:
+                async with await self._connect() as conn:
+                    await runs.release_unknown(conn, self._worker_id, self._flight)
+                    pause = 0.05
+                    await self._claim_over(conn)
+            except (psycopg.OperationalError, psycopg.InterfaceError, DatabaseUnreachable) as error:
+                log.warning("worker waits for the database", reason=str(error).strip(), seconds=pause)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 5.0)
+        if self._broken:
+            raise self._broken
+
+    async def drain(self, grace: float) -> None:
+        """Let runs in flight end for `grace` seconds, then let go of the rest: their memos are kept."""
+        if self._flight:
+            await asyncio.wait(self._flight.values(), timeout=grace)
+        await self.abandon()
+
+    async def abandon(self) -> None:
+        """Drop all runs in flight at once."""
+        tasks = list(self._flight.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=5)
+
+    async def _claim_over(self, conn: Connection) -> None:
+        while not self._stopping:
+            await self._until_room()
+            self._awake.clear()
+            limit = min(MOST, self._capacity - len(self._flight))
+            claimed = await runs.claim(conn, self._worker_id, self._functions, limit)
+            if claimed:
+                faults.point("worker.claimed")
+                await self._start(conn, claimed)
+            if len(claimed) < limit:
+                await self._until_due(conn)
+
+    async def _start(self, conn: Connection, claimed: Sequence[ClaimedRun]) -> None:
+        loaded = await events.load(conn, {event_id for run in claimed for event_id in run.event_ids})
+        memos = await runs.memos(conn, [run.id for run in claimed if run.claims > 1])
+        for run in claimed:
+            execution = self._executor.execute(run, [loaded[id_] for id_ in run.event_ids], memos.get(run.id, {}))
+            self._flight[run.id] = asyncio.create_task(self._follow(run.id, execution))
+
+    async def _follow(self, run_id: str, execution: Awaitable[object]) -> None:
+        try:
+            ended = await execution
+            if isinstance(ended, Suspended | Retry):
+                self._note_due(ended.due_in)
+        except LeaseLost:
+            log.warning("run lost", run=run_id)
+        except Exception as error:  # noqa: BLE001 - a fault of the engine, not of the author's code
+            self._broken = error
+            self.stop()
+        finally:
+            del self._flight[run_id]
+            if self._capacity - len(self._flight) >= self._enough_room:
+                self._room.set()
+
+    @property
+    def _enough_room(self) -> int:
+        """Free places worth a claim: claiming one by one would cost a statement for each run."""
+        return max(1, min(MOST, self._capacity) // 4)
+
+    async def _until_room(self) -> None:
+        while not self._stopping and self._capacity - len(self._flight) < self._enough_room:
+            self._room.clear()
+            await self._room.wait()
+
+    async def _until_due(self, conn: Connection) -> None:
+        """Wait for a wake-up, for the next run that is due, or for the next poll."""
+        now = asyncio.get_running_loop().time()
+        if self._due_at <= now:
+            due_in = await runs.next_due(conn, self._functions)
+            self._due_at = now + min(POLL, max(_SHORTEST, POLL if due_in is None else due_in))
+        try:
+            async with asyncio.timeout_at(self._due_at):
+                await self._awake.wait()
+        except TimeoutError:
+            pass
+
+    def _note_due(self, due_in: float) -> None:
+        due_at = asyncio.get_running_loop().time() + due_in
+        if due_at < self._due_at:
+            self._due_at = due_at
+            self._awake.set()

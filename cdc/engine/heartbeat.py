@@ -1,0 +1,61 @@
+"""Renews a worker's lease from a thread of its own, so that a blocked event loop does not lose it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import psycopg
+import structlog
+
+from cdc.store import workers
+
+log = structlog.get_logger(__name__)
+
+
+class Heartbeat:
+    """Beats three times a lease. `on_lost` is called once, in the thread, when the lease is gone or ran out."""
+
+    def __init__(self, url: str, worker_id: int, lease: float, on_lost: Callable[[], None]) -> None:
+        self._url = url
+        self._worker_id = worker_id
+        self._lease = lease
+        self._on_lost = on_lost
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat_forever, name="cdc heartbeat", daemon=True)
+
+    def start(self) -> None:
+        """Start beating."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop beating; the lease is left as it is."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=10)
+
+    def _beat_forever(self) -> None:
+        conn: psycopg.Connection[tuple[object, ...]] | None = None
+        good_until = time.monotonic() + self._lease
+        while not self._stop.wait(self._lease / 3):
+            began = time.monotonic()
+            try:
+                conn = conn or workers.heartbeat_connection(self._url)
+                renewed = workers.renew(conn, self._worker_id, self._lease)
+            except psycopg.Error as error:
+                log.warning("heartbeat missed", reason=type(error).__name__)
+                _close(conn)
+                conn = None
+                renewed = began < good_until
+            else:
+                good_until = began + self._lease
+            if not renewed:
+                self._on_lost()
+                break
+        _close(conn)
+
+
+def _close(conn: psycopg.Connection[tuple[object, ...]] | None) -> None:
+    if conn is not None:
+        conn.close()

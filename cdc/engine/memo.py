@@ -1,0 +1,112 @@
+"""A step's result as JSON, and back into its declared type.
+
+Every result makes this round trip before the live handler sees it, so a live run and a replayed one see the same.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import traceback
+import typing
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, PydanticUserError, TypeAdapter
+
+from cdc.errors import NonRetriableError
+from cdc.store.json import loads
+
+LARGEST = 4 * 1024 * 1024
+"""Bytes of JSON that one result may have."""
+
+
+class MemoError(NonRetriableError):
+    """A result cannot be kept: it is no JSON, or too large. Trying again would not change that."""
+
+
+def dump(what: str, value: Any) -> bytes:
+    """`value` as JSON; `what` names it in errors.
+
+    Raises:
+        MemoError: it is not JSON, or larger than `LARGEST`.
+    """
+    try:
+        document = orjson.dumps(value, default=_plain, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError:
+        document = _odd(what, value)
+    if len(document) > LARGEST:
+        raise MemoError(
+            f"{what} is {len(document):,} bytes of JSON; the limit is {LARGEST:,}. "
+            "Store the value elsewhere and return where it is."
+        )
+    return document
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def _odd(what: str, value: Any) -> bytes:
+    """What orjson refuses and JSON allows: integers beyond 64 bits, lone surrogates."""
+    try:
+        return json.dumps(value, allow_nan=False, default=_plain).encode()
+    except (TypeError, ValueError) as error:
+        raise MemoError(
+            f"{what} cannot be stored as JSON: {error}. Return plain values, a dataclass or a pydantic model."
+        ) from None
+
+
+def load(document: bytes, fn: Callable[..., Any]) -> Any:
+    """The value of a JSON document, as the type that `fn` declares to return."""
+    return typed(loads(document), fn)
+
+
+def typed(value: Any, fn: Callable[..., Any]) -> Any:
+    """A JSON value as the type that `fn` declares to return; as it is when none is declared."""
+    adapter = _adapter(fn)
+    return value if adapter is None or value is None else adapter.validate_python(value)
+
+
+@lru_cache(maxsize=4096)
+def _adapter(fn: Callable[..., Any]) -> TypeAdapter[Any] | None:
+    """How to rebuild what `fn` returns; None when JSON values serve as they are."""
+    try:
+        declared = typing.get_type_hints(inspect.unwrap(fn)).get("return")
+    except (NameError, TypeError):
+        return None
+    if declared is None or not _needs_rebuilding(declared):
+        return None
+    try:
+        return TypeAdapter(declared)
+    except PydanticUserError:
+        return None
+
+
+def _needs_rebuilding(declared: Any) -> bool:
+    plain = (dict, list, str, int, float, bool, type(None), Any, object)
+    if declared in plain:
+        return False
+    arguments = typing.get_args(declared)
+    if typing.get_origin(declared) in (dict, list, typing.Union) or type(declared).__name__ == "UnionType":
+        return any(_needs_rebuilding(argument) for argument in arguments)
+    return True
+
+
+def error_of(error: BaseException) -> dict[str, Any]:
+    """An exception as it is stored: name, message, stack."""
+    return {
+        "name": type(error).__name__,
+        "message": _storable(str(error)),
+        "stack": _storable("".join(traceback.format_exception(error))[-8000:]),
+    }
+
+
+def _storable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()

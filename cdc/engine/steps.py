@@ -1,0 +1,194 @@
+"""The steps of one live run: memoised ones return at once, the next one runs and is recorded before it returns."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Literal, NoReturn
+
+import orjson
+
+from cdc import faults
+from cdc.clock import Duration, seconds
+from cdc.engine import backoff, memo
+from cdc.engine.journal import Journal, RecordRefused
+from cdc.errors import Interrupt, NonRetriableError, StepError
+from cdc.store.runs import Memo
+
+
+class RunSuspended(Interrupt):
+    """A handler that is being suspended came back for another step."""
+
+
+class _Later(Interrupt):
+    """This step is to be taken again in `due_in` seconds."""
+
+    def __init__(self, due_in: float) -> None:
+        super().__init__()
+        self.due_in = due_in
+
+
+class LiveSteps:
+    """Implements `cdc.Step` for one run that is in memory.
+
+    The run is suspended when nothing of it is busy and at least one step waits; `suspend` is called then, once.
+    """
+
+    def __init__(
+        self,
+        run_id: str,
+        retries: int,
+        memos: Mapping[str, Memo],
+        journal: Journal,
+        suspend: Callable[[], object],
+        *,
+        drop_after_each_step: bool = False,
+    ) -> None:
+        self._run_id = run_id
+        self._retries = retries
+        self._memos = memos
+        self._journal = journal
+        self._suspend = suspend
+        self._drop_after_each_step = drop_after_each_step
+        self._seen: dict[str, int] = {}
+        self._busy = 0
+        self._waiting: list[tuple[Literal["queued", "sleeping"], float]] = []
+        self._unwritten: list[dict[str, Any]] = []
+        self.suspended = False
+
+    # --- what a handler calls -----------------------------------------------------------------------------------
+
+    async def run(self, id: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """See `cdc.Step.run`."""
+        key = self._key(id)
+        recorded = self._memos.get(key)
+        if recorded is not None and recorded.ended:
+            return _replayed(key, recorded, fn)
+        try:
+            with self._working():
+                return await self._attempt(key, recorded.attempts if recorded else 0, fn, args, kwargs)
+        except _Later as later:
+            await self._wait("queued", later.due_in)
+
+    async def sleep(self, id: str, duration: Duration, /) -> None:
+        """See `cdc.Step.sleep`."""
+        await self._sleep(self._key(id), {"wake_in": seconds(duration)})
+
+    async def sleep_until(self, id: str, when: datetime, /) -> None:
+        """See `cdc.Step.sleep_until`."""
+        if when.tzinfo is None:
+            raise NonRetriableError(f"step {id!r}: sleep_until needs a datetime with a time zone")
+        await self._sleep(self._key(id), {"wake_at": when.isoformat()}, max(0.0, when.timestamp() - time.time()))
+
+    # --- what the executor asks ---------------------------------------------------------------------------------
+
+    @property
+    def wait(self) -> tuple[Literal["queued", "sleeping"], float]:
+        """What the suspended run waits for: its status, and in how many seconds it is due."""
+        return min(self._waiting, key=lambda waiting: waiting[1])
+
+    @property
+    def unwritten(self) -> list[dict[str, Any]]:
+        """Records that go into the same commit as the suspension."""
+        return self._unwritten
+
+    # --- one step -----------------------------------------------------------------------------------------------
+
+    def _key(self, id: str) -> str:
+        """The author's id; a repeated one is numbered, in the order of the calls."""
+        if self.suspended:
+            raise RunSuspended
+        count = self._seen.get(id, 0)
+        self._seen[id] = count + 1
+        return f"{id}:{count}" if count else id
+
+    async def _attempt(
+        self, key: str, attempts: int, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        began = time.monotonic()
+        try:
+            document = memo.dump(f"the result of step {key!r}", await _call(fn, args, kwargs))
+            faults.point("step.ran")
+        except Exception as error:  # noqa: BLE001 - whatever an author's code raises is the step's failure
+            return await self._failed(key, attempts + 1, error, time.monotonic() - began)
+        await self._record(key, attempts + 1, time.monotonic() - began, data=orjson.Fragment(document))
+        if self._drop_after_each_step:
+            raise _Later(0.0)
+        return memo.load(document, fn)
+
+    async def _failed(self, key: str, attempt: int, error: Exception, took: float) -> NoReturn:
+        stored = memo.error_of(error)
+        if isinstance(error, NonRetriableError) or attempt > self._retries:
+            await self._record(key, attempt, took, error=stored)
+            raise StepError(key, stored["name"], stored["message"]) from error
+        self._unwritten.append(self._step(key, "run", attempts=attempt, error=stored, took=took))
+        raise _Later(backoff.delay_for(error, attempt))
+
+    async def _sleep(self, key: str, wake: dict[str, Any], due_in: float | None = None) -> None:
+        recorded = self._memos.get(key)
+        if recorded is None:
+            self._unwritten.append(self._step(key, "sleep", **wake))
+            await self._wait("sleeping", wake["wake_in"] if due_in is None else due_in)
+        elif recorded.due_in is not None and recorded.due_in > 0:
+            await self._wait("sleeping", recorded.due_in)
+
+    async def _wait(self, status: Literal["queued", "sleeping"], due_in: float) -> NoReturn:
+        """Wait in the database, not in memory: this await never ends, the run is suspended under it."""
+        self._waiting.append((status, due_in))
+        self._settle()
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError("a waiting step is never resumed in memory")
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        self._busy += 1
+        try:
+            yield
+        finally:
+            self._busy -= 1
+            self._settle()
+
+    def _settle(self) -> None:
+        """Suspend when every branch waits; a branch whose step just ended first gets its turn to go on."""
+        if not self._busy and self._waiting and not self.suspended:
+            asyncio.get_running_loop().call_soon(self._suspend_if_settled, 2)
+
+    def _suspend_if_settled(self, turns: int) -> None:
+        if self._busy or self.suspended:
+            return
+        if turns:
+            asyncio.get_running_loop().call_soon(self._suspend_if_settled, turns - 1)
+        else:
+            self.suspended = True
+            self._suspend()
+
+    # --- records ------------------------------------------------------------------------------------------------
+
+    async def _record(self, key: str, attempts: int, took: float, **result: Any) -> None:
+        try:
+            await self._journal.write([self._step(key, "run", attempts=attempts, took=took, ended=True, **result)])
+        except RecordRefused as refused:
+            raise NonRetriableError(f"the result of step {key!r} cannot be stored: {refused}") from None
+
+    def _step(self, key: str, kind: str, **fields: Any) -> dict[str, Any]:
+        return {"run_id": self._run_id, "id": key, "kind": kind, "attempts": 0, "took": 0.0, "ended": False, **fields}
+
+
+def _replayed(key: str, recorded: Memo, fn: Callable[..., Any]) -> Any:
+    if recorded.error is not None:
+        raise StepError(key, recorded.error["name"], recorded.error["message"])
+    return memo.typed(recorded.data, fn)
+
+
+async def _call(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A coroutine function runs here, a plain one in a thread, where it may block."""
+    if inspect.iscoroutinefunction(fn):
+        return await fn(*args, **kwargs)
+    result = await asyncio.to_thread(fn, *args, **kwargs)
+    if isinstance(result, Coroutine):
+        return await result
+    return result

@@ -1,0 +1,129 @@
+"""The life of one worker: a lease, a heartbeat, a journal, and runs in flight."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from psycopg import AsyncConnection
+
+from cdc.authoring.context import Database, Embeddings
+from cdc.authoring.function import Function
+from cdc.engine.claims import Claims
+from cdc.engine.executor import Executor
+from cdc.engine.heartbeat import Heartbeat
+from cdc.engine.journal import Journal
+from cdc.errors import LeaseLost
+from cdc.store import functions as registry
+from cdc.store import workers
+
+Connection = AsyncConnection[tuple[Any, ...]]
+
+
+class Worker:
+    """Executes functions until stopped. `capacity` is the number of runs in flight, `lease` its length in seconds."""
+
+    def __init__(
+        self,
+        functions: Mapping[str, Function],
+        *,
+        url: str,
+        connect: Callable[[], Awaitable[Connection]],
+        db: Database,
+        embeddings: Embeddings,
+        capacity: int = 1000,
+        lease: float = 15.0,
+        drop_after_each_step: bool = False,
+    ) -> None:
+        self._functions = functions
+        self._url = url
+        self._connect = connect
+        self._db = db
+        self._embeddings = embeddings
+        self._capacity = capacity
+        self._lease = lease
+        self._drop_after_each_step = drop_after_each_step
+        self._claims: Claims | None = None
+        self._stopping = False
+
+    def wake(self) -> None:
+        """Look for due runs now."""
+        if self._claims:
+            self._claims.wake()
+
+    def stop(self) -> None:
+        """Claim nothing more; `run` returns when the runs in flight are done or released."""
+        self._stopping = True
+        if self._claims:
+            self._claims.stop()
+
+    async def run(self, *, ready: Callable[[int], None] = lambda worker_id: None, grace: float = 10.0) -> None:
+        """Register, work until `stop`, then give back the runs that are not done within `grace` seconds.
+
+        `ready` is called with the worker's id once it is registered and about to claim.
+
+        Raises:
+            LeaseLost: somebody ended this worker's lease; its runs were given away and all its writes are refused.
+        """
+        worker_id = await self._register()
+        journal = Journal(worker_id, self._connect)
+        executor = Executor(self._functions, journal, self._db, self._embeddings, self._drop_after_each_step)
+        self._claims = claims = Claims(worker_id, executor, self._connect, capacity=self._capacity)
+        if self._stopping:
+            claims.stop()
+        lost = asyncio.Event()
+        heartbeat = self._heartbeat(worker_id, lost)
+        heartbeat.start()
+        try:
+            await journal.open()
+            ready(worker_id)
+            if not await _until_stopped(claims, lost):
+                journal.abandon()
+                await claims.abandon()
+                raise LeaseLost("This worker's lease is gone; its runs belong to other workers now.")
+            await claims.drain(grace)
+            await journal.close()
+            await self._leave(worker_id)
+        finally:
+            heartbeat.stop()
+
+    async def _register(self) -> int:
+        """A lease first, then the functions: those that no live worker has are archived."""
+        async with await self._connect() as conn:
+            worker_id = await workers.register(
+                conn, host=socket.gethostname(), pid=os.getpid(), functions=list(self._functions), lease=self._lease
+            )
+            await registry.register(conn, [function.definition() for function in self._functions.values()])
+            return worker_id
+
+    def _heartbeat(self, worker_id: int, lost: asyncio.Event) -> Heartbeat:
+        loop = asyncio.get_running_loop()
+        return Heartbeat(self._url, worker_id, self._lease, lambda: _from_thread(loop, lost))
+
+    async def _leave(self, worker_id: int) -> None:
+        async with await self._connect() as conn:
+            await workers.leave(conn, [worker_id])
+
+
+async def _until_stopped(claims: Claims, lost: asyncio.Event) -> bool:
+    """Claim until stopped (True) or until the lease is lost (False)."""
+    claiming = asyncio.create_task(claims.claim_forever())
+    losing = asyncio.create_task(lost.wait())
+    await asyncio.wait({claiming, losing}, return_when=asyncio.FIRST_COMPLETED)
+    losing.cancel()
+    if claiming.done():
+        await claiming
+        return True
+    claiming.cancel()
+    with suppress(asyncio.CancelledError):
+        await claiming
+    return False
+
+
+def _from_thread(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
+    with suppress(RuntimeError):  # the loop is closed: the worker has ended already
+        loop.call_soon_threadsafe(event.set)

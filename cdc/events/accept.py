@@ -1,0 +1,121 @@
+"""The one door by which events enter.
+
+One database transaction stores the events, creates a run for each function they start, and moves the checkpoint.
+Only after it may the listener confirm (docs/delivery.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import psycopg
+import structlog
+import uuid_utils
+from psycopg import AsyncConnection
+
+from cdc import faults
+from cdc.errors import ListenerFenced
+from cdc.events.match import Registry, Table
+from cdc.store import checkpoints, functions
+from cdc.store import events as store
+from cdc.store.checkpoints import Checkpoint
+from cdc.store.events import Incoming
+from cdc.store.failures import about_a_value
+
+Connection = AsyncConnection[tuple[Any, ...]]
+
+log = structlog.get_logger(__name__)
+
+
+class Accepted(NamedTuple):
+    """What one accept did."""
+
+    checkpoint: Checkpoint
+    events: int
+    runs: int
+
+
+class Door:
+    """Accepts events over one connection, matching them against a cached copy of the registry."""
+
+    def __init__(
+        self,
+        conn: Connection,
+        *,
+        embedded: frozenset[Table] = frozenset(),
+        on_registry: Callable[[Registry], None] = lambda registry: None,
+    ) -> None:
+        self._conn = conn
+        self._embedded = embedded
+        self._on_registry = on_registry
+        self.registry = Registry.of(-1, [], embedded)
+
+    async def refresh(self, embedded: frozenset[Table] | None = None) -> Registry:
+        """Read the registry anew, with these embedded tables when they changed."""
+        if embedded is not None:
+            self._embedded = embedded
+        self.registry = Registry.of(*await functions.registered(self._conn), self._embedded)
+        self._on_registry(self.registry)
+        return self.registry
+
+    async def accept(self, incoming: Sequence[Incoming], before: Checkpoint, after: Checkpoint) -> Accepted:
+        """Store row events, create their runs, move the checkpoint from `before` to `after`; all or nothing.
+
+        An event that is stored already is passed over, one that cannot be stored is set aside; the rest goes on.
+
+        Raises:
+            ListenerFenced: another listener moved the checkpoint; nothing was written.
+            psycopg.Error: the database failed; nothing was written.
+        """
+        try:
+            return await self._transact(incoming, before, after)
+        except psycopg.errors.UniqueViolation:
+            known = await store.stored(self._conn, incoming)
+            if not known:
+                raise
+            log.warning("events repeated", count=len(known))
+            return await self.accept([event for event in incoming if event.id not in known], before, after)
+        except psycopg.Error as error:
+            if not incoming or not about_a_value(error):
+                raise
+            return await self._accept_apart(incoming, before, after, error)
+
+    async def _transact(self, incoming: Sequence[Incoming], before: Checkpoint, after: Checkpoint) -> Accepted:
+        async with self._conn.transaction():
+            version = await checkpoints.advance(self._conn, before, after)
+            if version is None:
+                raise ListenerFenced(
+                    "Another listener has moved this source's checkpoint.",
+                    hint="Only one service listens to a slot; this one stops.",
+                )
+            if version != self.registry.version:
+                await self.refresh()
+            runs = self.registry.runs(incoming, new_id)
+            if incoming:
+                await store.insert_events(self._conn, before.source_id, incoming)
+            if runs:
+                await store.insert_runs(self._conn, runs)
+            faults.point("accept.before_commit")
+        faults.point("accept.committed")
+        return Accepted(after, len(incoming), len(runs))
+
+    async def _accept_apart(
+        self, incoming: Sequence[Incoming], before: Checkpoint, after: Checkpoint, error: psycopg.Error
+    ) -> Accepted:
+        """Halve until the guilty event stands alone; set that one aside."""
+        if len(incoming) == 1:
+            log.error("event set aside", event=incoming[0].name, position=str(incoming[0].position), reason=str(error))
+            await store.reject(self._conn, before.source_id, incoming[0], str(error))
+            return await self._transact([], before, after)
+        middle = len(incoming) // 2
+        position = incoming[middle - 1].position
+        assert position is not None, "row events have a position"
+        first = await self.accept(incoming[:middle], before, before.moved(position, before.end_lsn))
+        second = await self.accept(incoming[middle:], first.checkpoint, after)
+        return Accepted(second.checkpoint, first.events + second.events, first.runs + second.runs)
+
+
+def new_id() -> bytes:
+    """A UUID of version 7: newest last."""
+    return uuid_utils.uuid7().bytes

@@ -1,0 +1,34 @@
+"""Event ids that a repeat reproduces.
+
+A row change's id is its position: source incarnation, commit LSN and ordinal, packed without loss into a UUID of
+version 8 (RFC 9562, section 5.8). The same change always has the same id, and ids of one source sort like its WAL.
+"""
+
+from __future__ import annotations
+
+from cdc.lsn import Position
+
+MAX_SOURCE = (1 << 26) - 1
+MAX_ORDINAL = (1 << 32) - 1
+
+
+def of_position(source_id: int, position: Position) -> bytes:
+    """The 16 bytes of the id: 48 bits LSN, version, 12 bits LSN, variant, 4 bits LSN, 32 ordinal, 26 source."""
+    lsn, ordinal = position
+    low = ((lsn & 0xF) << 58) | (ordinal << 26) | source_id
+    high = ((lsn >> 16) << 16) | 0x8000 | ((lsn >> 4) & 0xFFF)
+    return ((high << 64) | (0b10 << 62) | low).to_bytes(16, "big")
+
+
+def to_position(id: bytes) -> tuple[int, Position]:
+    """Source incarnation and position of an id made by `of_position`.
+
+    Raises:
+        ValueError: it is not such an id.
+    """
+    number = int.from_bytes(id, "big")
+    high, low = number >> 64, number & ((1 << 64) - 1)
+    if len(id) != 16 or (high >> 12) & 0xF != 8 or low >> 62 != 0b10:
+        raise ValueError("not the id of a row change")
+    lsn = ((high >> 16) << 16) | ((high & 0xFFF) << 4) | ((low >> 58) & 0xF)
+    return low & MAX_SOURCE, Position(lsn, (low >> 26) & MAX_ORDINAL)

@@ -1,0 +1,115 @@
+"""Opens connections, and says in plain words why one cannot be opened."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import psycopg.conninfo
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from cdc.errors import CdcError, ConfigurationError, DatabaseRefused, DatabaseUnreachable
+
+# SQLSTATEs by which a server says that it will be there in a moment (Postgres docs, appendix A).
+_STARTING = {"57P03", "53300"}
+_APPLICATION_NAME = "cdc"
+
+
+def checked(url: str) -> str:
+    """The URL, if libpq can read it.
+
+    Raises:
+        ConfigurationError: it cannot, or it names a host where replication is impossible. The URL itself is not
+            repeated: it carries a password.
+    """
+    try:
+        parts = psycopg.conninfo.conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        raise ConfigurationError(
+            "DATABASE_URL cannot be read as a Postgres URL.",
+            hint="Write it like postgresql://user:password@host:5432/database (special characters %-encoded).",
+        ) from None
+    if "-pooler." in str(parts.get("host") or ""):
+        raise ConfigurationError(
+            f"The host {parts['host']} is a connection pooler; logical replication cannot pass through it.",
+            hint=f"Use the direct host: {str(parts['host']).replace('-pooler.', '.', 1)}",
+        )
+    return url
+
+
+def place(url: str) -> str:
+    """Host, port and database of a URL, for messages; never the user or the password."""
+    parts = psycopg.conninfo.conninfo_to_dict(url)
+    host = parts.get("host") or parts.get("hostaddr") or "the local socket"
+    return f"{host}:{parts.get('port') or 5432}/{parts.get('dbname') or parts.get('user') or ''}"
+
+
+async def connect(url: str, *, autocommit: bool = False) -> AsyncConnection[tuple[Any, ...]]:
+    """One connection.
+
+    Raises:
+        DatabaseUnreachable: nobody answered, or the server is still starting.
+        DatabaseRefused: the server answered and said no.
+    """
+    try:
+        return await AsyncConnection.connect(url, autocommit=autocommit, application_name=_APPLICATION_NAME)
+    except psycopg.OperationalError as error:
+        raise explained(error, url) from None
+
+
+async def connect_patiently(
+    url: str, *, patience: float, tell: Callable[[CdcError, float], None]
+) -> AsyncConnection[tuple[Any, ...]]:
+    """One autocommit connection, waiting with growing pauses for a server that is not there yet.
+
+    `tell` is called before each pause with the reason and the pause in seconds; `patience` bounds the whole wait.
+
+    Raises:
+        DatabaseUnreachable: `patience` seconds went by.
+        DatabaseRefused: at once; waiting would not help.
+    """
+    deadline = asyncio.get_running_loop().time() + patience
+    pause = 0.25
+    while True:
+        try:
+            return await connect(url, autocommit=True)
+        except DatabaseUnreachable as error:
+            if asyncio.get_running_loop().time() + pause > deadline:
+                raise
+            tell(error, pause)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 10.0)
+
+
+def explained(error: psycopg.OperationalError, url: str) -> CdcError:
+    """What a failed connection means, in our words; the server's own text is kept, credentials are not."""
+    said = " ".join(str(error).split())
+    where = place(url)
+    if "password authentication failed" in said or error.sqlstate == "28P01" or "no password supplied" in said:
+        return DatabaseRefused(f"{where} refused the password.", hint="Check user and password in DATABASE_URL.")
+    if 'database "' in said and "does not exist" in said:
+        return DatabaseRefused(f"{where} has no such database.", hint="Check the name at the end of DATABASE_URL.")
+    if 'role "' in said and "does not exist" in said:
+        return DatabaseRefused(f"{where} has no such user.", hint="Check the user in DATABASE_URL.")
+    if "no pg_hba.conf entry" in said:
+        return DatabaseRefused(
+            f"{where} does not let this host, user or mode of connection in (pg_hba.conf).",
+            hint="Allow it there; many hosted databases need ?sslmode=require.",
+        )
+    if "server does not support SSL" in said or "certificate" in said:
+        return DatabaseRefused(f"{where}: {said}.", hint="Check sslmode in DATABASE_URL.")
+    if "starting up" in said or "shutting down" in said or error.sqlstate in _STARTING:
+        return DatabaseUnreachable(f"{where} is not taking connections right now.", hint="It is tried again.")
+    return DatabaseUnreachable(
+        f"No connection to {where}: {said}", hint="Check host and port in DATABASE_URL, and that the server is up."
+    )
+
+
+def pool(url: str, *, size: int, name: str) -> AsyncConnectionPool[AsyncConnection[tuple[Any, ...]]]:
+    """A closed pool of up to `size` connections; open it with `async with`."""
+    return AsyncConnectionPool(
+        url, min_size=1, max_size=size, open=False, name=name, kwargs={"application_name": _APPLICATION_NAME}
+    )

@@ -1,0 +1,101 @@
+"""Events and the runs they start, written many at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import orjson
+from psycopg import AsyncConnection
+
+from cdc.authoring.event import Event
+from cdc.lsn import Position
+from cdc.store import rows
+from cdc.store.queries import text
+
+Connection = AsyncConnection[tuple[Any, ...]]
+
+
+class Incoming(NamedTuple):
+    """An event on its way in.
+
+    `id` has 16 bytes, `ts` is microseconds since 1970, `data` is JSON; `position` is set when it comes from WAL.
+    """
+
+    id: bytes
+    name: str
+    ts: int
+    data: bytes
+    position: Position | None
+
+
+class NewRun(NamedTuple):
+    """A run to create: `id` and each event id have 16 bytes."""
+
+    id: bytes
+    function_id: str
+    event_ids: list[bytes]
+
+
+async def insert_events(conn: Connection, source_id: int | None, events: Sequence[Incoming]) -> None:
+    """Store events in the caller's transaction; fails as a whole when one is stored already."""
+    source = rows.integer_field(source_id)
+    names = {event.name: rows.text_field(event.name) for event in events}
+    await _copy(
+        conn,
+        "events/copy",
+        (rows.event_row(event.id, source, names[event.name], event.ts, event.data) for event in events),
+    )
+
+
+async def insert_runs(conn: Connection, runs: Sequence[NewRun]) -> None:
+    """Create runs in the caller's transaction."""
+    names = {run.function_id: rows.text_field(run.function_id) for run in runs}
+    await _copy(conn, "runs/copy", (rows.run_row(run.id, names[run.function_id], run.event_ids) for run in runs))
+
+
+async def _copy(conn: Connection, name: str, lines: Iterable[bytes]) -> None:
+    async with conn.cursor() as cursor, cursor.copy(text(name)) as copy:
+        await copy.write(rows.copied(lines))
+
+
+async def stored(conn: Connection, events: Sequence[Incoming]) -> set[bytes]:
+    """The ids among these that are stored already."""
+    ids = [str(UUID(bytes=event.id)) for event in events]
+    found = await (await conn.execute(text("events/stored"), {"ids": ids})).fetchall()
+    return {row[0].bytes for row in found}
+
+
+async def reject(conn: Connection, source_id: int | None, event: Incoming, reason: str) -> None:
+    """Set one event aside with the reason why it cannot be stored."""
+    await conn.execute(
+        text("events/reject"),
+        {
+            "id": UUID(bytes=event.id),
+            "source_id": source_id,
+            "name": event.name,
+            "position": str(event.position),
+            "reason": reason,
+        },
+    )
+
+
+async def load(conn: Connection, ids: Iterable[str]) -> dict[str, Event]:
+    """Events by id."""
+    found = await (await conn.execute(text("events/by_ids"), {"ids": list(ids)})).fetchall()
+    return {id_: Event(id_, name, data, ts) for id_, name, ts, data in found}
+
+
+async def latest(conn: Connection, limit: int) -> list[dict[str, Any]]:
+    """The latest events as people see them, newest first."""
+    found = await (await conn.execute(text("events/latest"), {"limit": limit})).fetchall()
+    return [
+        {"id": id_, "name": name, "ts": ts, "data": data, "accepted_at": accepted_at}
+        for id_, name, ts, data, accepted_at in found
+    ]
+
+
+def encoded(data: dict[str, Any]) -> bytes:
+    """An event's data as JSON."""
+    return orjson.dumps(data)

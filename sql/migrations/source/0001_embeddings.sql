@@ -1,0 +1,190 @@
+-- Schema cdc, in each watched database: what is declared there, and what belongs beside the rows.
+
+create schema if not exists cdc;
+comment on schema cdc is 'Declarations of the cdc service: which tables are embedded, and how far that is.';
+
+-- One row: how the service that watches this database is set up. Written by the service at start.
+create table cdc.service (
+    only_row    boolean primary key default true check (only_row),
+    publication text not null
+);
+
+create table cdc.embeddings (
+    id            integer generated always as identity primary key,
+    table_schema  text not null,
+    table_name    text not null,
+    columns       text[] not null check (cardinality(columns) > 0),
+    -- Where the vectors go: a table of its own (one row per source row), or a column of the same table.
+    target_kind   text not null check (target_kind in ('table', 'column')),
+    target_schema text not null,
+    target_table  text not null,
+    target_column text not null,
+    fk            boolean not null default false,
+    -- Pinned by the service when the target is made: another model is refused from then on.
+    model         text,
+    dimensions    integer check (dimensions > 0),
+    -- Why the service cannot serve this declaration; null when it can.
+    problem       text,
+    declared_at   timestamptz not null default now(),
+    prepared_at   timestamptz,
+    unique (target_schema, target_table, target_column)
+);
+create index embeddings_by_table on cdc.embeddings (table_schema, table_name);
+
+-- Hash of the text that a vector in a column of the user's own table stands for; a target table keeps its own.
+create table cdc.hashes (
+    embedding_id integer not null references cdc.embeddings on delete cascade,
+    key          text not null,
+    hash         bytea not null,
+    primary key (embedding_id, key)
+);
+
+-- Texts put aside: the provider refuses them, and only their change or a person's word tries them again.
+create table cdc.embedding_errors (
+    embedding_id integer not null references cdc.embeddings on delete cascade,
+    key          text not null,
+    hash         bytea not null,
+    reason       text not null,
+    failed_at    timestamptz not null default now(),
+    primary key (embedding_id, key)
+);
+
+-- (The parameter is named target because INTO is a reserved word, which named notation cannot use.)
+-- Declare an embedding: check the names, store the declaration, publish the table, tell the listener.
+-- The service then makes the column or table, since only it knows the model's dimensions. Declaring the same thing
+-- again changes nothing. Lock order: cdc.embeddings, then the publication.
+create function cdc.embed(
+    source  regclass,
+    columns text[],
+    target  text default null,
+    fk      boolean default false,
+    model   text default null
+) returns integer
+language plpgsql
+as $$
+declare
+    source_schema text;
+    source_table  text;
+    missing       text;
+    existing      regclass;
+    kind          text;
+    t_schema      text;
+    t_table       text;
+    t_column      text;
+    declared      cdc.embeddings;
+    publication   text;
+begin
+    select n.nspname, c.relname into source_schema, source_table
+      from pg_class c join pg_namespace n on n.oid = c.relnamespace
+     where c.oid = source and c.relkind in ('r', 'p');
+    if not found then
+        raise exception 'cdc.embed: % is not a table', source
+            using hint = 'Name an ordinary or partitioned table.', errcode = 'wrong_object_type';
+    end if;
+
+    if columns is null or cardinality(columns) = 0 then
+        raise exception 'cdc.embed: no columns given'
+            using hint = 'Write columns => ARRAY[''title'', ''content''].', errcode = 'invalid_parameter_value';
+    end if;
+    select string_agg(quote_ident(wanted), ', ') into missing
+      from unnest(columns) as wanted
+     where not exists (
+         select from pg_attribute a
+          where a.attrelid = source and a.attname = wanted and a.attnum > 0 and not a.attisdropped);
+    if missing is not null then
+        raise exception 'cdc.embed: table % has no column %', source, missing
+            using hint = 'Check the spelling; names are case-sensitive here.', errcode = 'undefined_column';
+    end if;
+
+    if not exists (select from pg_index i where i.indrelid = source and i.indisprimary) then
+        raise exception 'cdc.embed: table % has no primary key', source
+            using hint = 'Add one: the vector of a row is found by it.', errcode = 'invalid_table_definition';
+    end if;
+
+    -- `target` is a table when such a table exists, when it is schema-qualified, or when it begins with "<table>_".
+    if target is null then
+        target := source_table || '_embeddings';
+    end if;
+    existing := to_regclass(case when target like '%.%' then target
+                              else quote_ident(source_schema) || '.' || quote_ident(target) end);
+    if existing is not null and existing <> source then
+        kind := 'table';
+        select n.nspname, c.relname into t_schema, t_table
+          from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = existing;
+    elsif target like '%.%' then
+        kind := 'table';
+        t_schema := (parse_ident(target))[1];
+        t_table := (parse_ident(target))[2];
+        if to_regnamespace(quote_ident(t_schema)) is null then
+            raise exception 'cdc.embed: there is no schema %', quote_ident(t_schema)
+                using hint = 'Create it first, or leave the schema out.', errcode = 'invalid_schema_name';
+        end if;
+    elsif starts_with(target, source_table || '_') then
+        kind := 'table';
+        t_schema := source_schema;
+        t_table := target;
+    else
+        kind := 'column';
+        t_schema := source_schema;
+        t_table := source_table;
+    end if;
+    t_column := case kind when 'table' then 'embedding' else target end;
+    if kind = 'column' and t_column = any (columns) then
+        raise exception 'cdc.embed: % cannot be source and target at once', quote_ident(t_column)
+            using hint = 'Choose another column for the vector.', errcode = 'invalid_parameter_value';
+    end if;
+
+    insert into cdc.embeddings as e
+           (table_schema, table_name, columns, target_kind, target_schema, target_table, target_column, fk, model)
+    values (source_schema, source_table, columns, kind, t_schema, t_table, t_column, fk, model)
+    on conflict (target_schema, target_table, target_column) do nothing
+    returning * into declared;
+    if declared.id is null then
+        select * into declared from cdc.embeddings e
+         where (e.target_schema, e.target_table, e.target_column) = (t_schema, t_table, t_column);
+        if (declared.table_schema, declared.table_name, declared.columns, declared.fk)
+               is distinct from (source_schema, source_table, columns, embed.fk)
+           or declared.model <> embed.model then
+            raise exception 'cdc.embed: %.% is already filled from %.%(%)%', t_table, t_column,
+                    declared.table_schema, declared.table_name, array_to_string(declared.columns, ', '),
+                    coalesce(' with ' || declared.model, '')
+                using hint = 'Choose another target with target, or call cdc.unembed first.',
+                      errcode = 'duplicate_object';
+        end if;
+    end if;
+
+    -- In the same transaction, so that no row inserted after this one escapes the stream. Where the caller owns
+    -- publication and table this is enough; elsewhere the service does it when the message below reaches it.
+    select s.publication into publication from cdc.service s;
+    if publication is not null
+       and exists (select from pg_publication p where p.pubname = publication and not p.puballtables
+                      and pg_has_role(p.pubowner, 'USAGE'))
+       and exists (select from pg_class c where c.oid = source and pg_has_role(c.relowner, 'USAGE'))
+       and not exists (select from pg_publication_tables p
+                        where (p.pubname, p.schemaname, p.tablename) = (publication, source_schema, source_table))
+    then
+        execute format('alter publication %I add table %s', publication, source);
+    end if;
+
+    perform pg_logical_emit_message(true, 'cdc', json_build_object('declared', declared.id)::text);
+    return declared.id;
+end
+$$;
+comment on function cdc.embed is 'Keep a vector of these columns for every row inserted or updated from now on.';
+
+-- Forget a declaration. The vectors stay where they are; dropping them is the owner's decision.
+create function cdc.unembed(source regclass, target text default null)
+returns integer
+language sql
+begin atomic
+    with forgotten as (
+        delete from cdc.embeddings e
+         where (e.table_schema, e.table_name) = (
+                   select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
+                    where c.oid = source)
+           and (target is null or target in (e.target_table, e.target_column, e.target_schema || '.' || e.target_table))
+        returning e.id)
+    select count(pg_logical_emit_message(true, 'cdc', json_build_object('forgotten', id)::text))::integer
+      from forgotten;
+end;
+comment on function cdc.unembed is 'Stop keeping vectors; those that exist stay.';

@@ -1,0 +1,3 @@
+-- One run. Parameters: id.
+select id::text, function_id, status, failures, event_ids::text[], created_at, started_at, ended_at, output, error
+  from cdc_state.runs where id = %(id)s
