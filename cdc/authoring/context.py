@@ -25,18 +25,58 @@ class Database(Protocol):
         ...
 
 
-class Embeddings(Protocol):
-    """The embeddings declared on the watched database, and the models they are pinned to."""
+class Embed(Protocol):
+    """Turns texts into vectors."""
 
-    async def targets(self, table: tuple[str, str]) -> Sequence[Any]:
-        """The declared targets of one (schema, table)."""
-        ...
-
-    async def embed(self, model: str, texts: Sequence[str]) -> Sequence[NDArray[np.float32] | Exception]:
+    async def __call__(self, model: str, texts: Sequence[str], /) -> Sequence[NDArray[np.float32] | Exception]:
         """One vector per text, in order; a text that the provider refuses has its error instead.
 
         Calls of all runs in this process are gathered into as few requests as the provider's limits allow.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What became of a number of rows: each is in one of the four."""
+
+    embedded: int = 0
+    unchanged: int = 0
+    cleared: int = 0
+    refused: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            self.embedded + other.embedded,
+            self.unchanged + other.unchanged,
+            self.cleared + other.cleared,
+            self.refused + other.refused,
+        )
+
+
+class EmbeddingTarget(Protocol):
+    """Where the vectors of one `cdc.embed()` go; its text form names it for ever."""
+
+    async def follow(self, db: Database, embed: Embed, changes: Sequence[Event], /) -> Counts:
+        """Make the vectors of the changed rows those of their present texts.
+
+        The events only say which rows to look at, so they may come late, twice and in any order.
+
+        Raises:
+            RetryAfter: the target is not ready, or rows are changed faster than they are embedded.
+        """
+        ...
+
+
+class Embeddings(Protocol):
+    """The embeddings declared on the watched database, and the models they are pinned to."""
+
+    async def targets(self, table: tuple[str, str], /) -> Sequence[EmbeddingTarget]:
+        """The declared targets of one (schema, table), without those that have a problem."""
+        ...
+
+    async def embed(self, model: str, texts: Sequence[str], /) -> Sequence[NDArray[np.float32] | Exception]:
+        """See `Embed`."""
         ...
 
 

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
 
-import psycopg
 import structlog
-from psycopg import AsyncConnection
 
 from cdc import faults
 from cdc.engine.executor import Executor
 from cdc.engine.outcome import Retry, Suspended
 from cdc.errors import DatabaseUnreachable, LeaseLost
 from cdc.store import events, runs
+from cdc.store.connect import Connection
+from cdc.store.failures import ConnectionTrouble
 from cdc.store.runs import ClaimedRun
-
-Connection = AsyncConnection[tuple[Any, ...]]
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +46,11 @@ class Claims:
         self._stopping = False
         self._broken: Exception | None = None
 
+    @property
+    def in_flight(self) -> int:
+        """Runs in memory now."""
+        return len(self._flight)
+
     def wake(self) -> None:
         """Look for due runs now."""
         self._awake.set()
@@ -72,7 +74,7 @@ class Claims:
                     await runs.release_unknown(conn, self._worker_id, self._flight)
                     pause = 0.05
                     await self._claim_over(conn)
-            except (psycopg.OperationalError, psycopg.InterfaceError, DatabaseUnreachable) as error:
+            except (*ConnectionTrouble, DatabaseUnreachable) as error:
                 log.warning("worker waits for the database", reason=str(error).strip(), seconds=pause)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 5.0)

@@ -50,7 +50,7 @@ class Executor:
             drop_after_each_step=self.drop_after_each_step,
         )
         context = self._context(run, events, steps)
-        ended = await self._call(function, context, steps)
+        ended = await self._call(run, function, context, steps)
         return await self._recorded(run, ended, steps)
 
     def _context(self, run: ClaimedRun, events: Sequence[Event], steps: LiveSteps) -> Context:
@@ -64,7 +64,7 @@ class Executor:
             logger=log.bind(run=run.id, function=run.function_id),
         )
 
-    async def _call(self, function: Function, context: Context, steps: LiveSteps) -> Outcome:
+    async def _call(self, run: ClaimedRun, function: Function, context: Context, steps: LiveSteps) -> Outcome:
         try:
             output = await function.handler(context)
             if steps.suspended:
@@ -76,36 +76,34 @@ class Executor:
             _uncancel()
             return Suspended(*steps.wait)
         except (NonRetriableError, StepError) as error:
-            return Failed(memo.error_of(error))
+            return _failed(run, error)
         except Exception as error:  # noqa: BLE001 - whatever an author's code raises is the run's failure
-            return _retry(function, context.attempt, error)
+            return _retry(run, function, error)
 
     async def _recorded(self, run: ClaimedRun, ended: Outcome, steps: LiveSteps) -> Outcome:
         try:
             await self.journal.write(steps.unwritten, outcome.record(run.id, run.failures, ended))
         except RecordRefused as refused:
-            ended = Failed(memo.error_of(refused))
+            ended = _failed(run, refused)
             await self.journal.write((), outcome.record(run.id, run.failures, ended))
-        _tell(run, ended)
         return ended
 
 
-def _retry(function: Function, attempt: int, error: Exception) -> Outcome:
-    if attempt > function.retries:
-        return Failed(memo.error_of(error))
+def _retry(run: ClaimedRun, function: Function, error: Exception) -> Outcome:
+    if run.failures >= function.retries:
+        return _failed(run, error)
     try:
-        return Retry(memo.error_of(error), backoff.delay_for(error, attempt))
+        due_in = backoff.delay_for(error, run.failures + 1)
     except ValueError as unusable:
-        return Failed(memo.error_of(unusable))
+        return _failed(run, unusable)
+    log.warning("run is tried again", run=run.id, function=run.function_id, error=type(error).__name__, seconds=due_in)
+    return Retry(memo.error_of(error).json, due_in)
 
 
-def _tell(run: ClaimedRun, ended: Outcome) -> None:
-    """Failures are told with their class only: messages may carry row data, which stays in the database."""
-    match ended:
-        case Failed(error):
-            log.error("run failed", run=run.id, function=run.function_id, error=error["name"])
-        case Retry(error, due_in):
-            log.warning("run is tried again", run=run.id, function=run.function_id, error=error["name"], seconds=due_in)
+def _failed(run: ClaimedRun, error: Exception) -> Failed:
+    """Told with the error's class only: its message may carry row data, which stays in the database."""
+    log.error("run failed", run=run.id, function=run.function_id, error=type(error).__name__)
+    return Failed(memo.error_of(error).json)
 
 
 def _cancel_current_task() -> Callable[[], Any]:

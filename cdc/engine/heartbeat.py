@@ -6,10 +6,10 @@ import threading
 import time
 from collections.abc import Callable
 
-import psycopg
 import structlog
 
 from cdc.store import workers
+from cdc.store.failures import StatementFailed
 
 log = structlog.get_logger(__name__)
 
@@ -36,14 +36,14 @@ class Heartbeat:
             self._thread.join(timeout=10)
 
     def _beat_forever(self) -> None:
-        conn: psycopg.Connection[tuple[object, ...]] | None = None
+        conn: workers.HeartbeatConnection | None = None
         good_until = time.monotonic() + self._lease
         while not self._stop.wait(self._lease / 3):
             began = time.monotonic()
             try:
                 conn = conn or workers.heartbeat_connection(self._url)
                 renewed = workers.renew(conn, self._worker_id, self._lease)
-            except psycopg.Error as error:
+            except StatementFailed as error:
                 log.warning("heartbeat missed", reason=type(error).__name__)
                 _close(conn)
                 conn = None
@@ -56,6 +56,6 @@ class Heartbeat:
         _close(conn)
 
 
-def _close(conn: psycopg.Connection[tuple[object, ...]] | None) -> None:
+def _close(conn: workers.HeartbeatConnection | None) -> None:
     if conn is not None:
         conn.close()

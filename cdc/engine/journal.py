@@ -9,18 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import psycopg
 import structlog
-from psycopg import AsyncConnection
 
 from cdc import faults
 from cdc.errors import DatabaseUnreachable, LeaseLost
 from cdc.store import journal as store
-from cdc.store.failures import about_a_value
-
-Connection = AsyncConnection[tuple[Any, ...]]
+from cdc.store.connect import Connection
+from cdc.store.failures import StatementFailed, about_a_value
+from cdc.store.journal import RunRecord, StepRecord
 
 log = structlog.get_logger(__name__)
 
@@ -36,8 +33,8 @@ class RecordRefused(Exception):
 
 @dataclass(slots=True)
 class _Entry:
-    steps: Sequence[dict[str, Any]]
-    run: dict[str, Any] | None
+    steps: Sequence[StepRecord]
+    run: RunRecord | None
     durable: asyncio.Future[None]
 
 
@@ -75,7 +72,7 @@ class Journal:
             committer.cancel()
         self._committers = []
 
-    async def write(self, steps: Sequence[dict[str, Any]] = (), run: dict[str, Any] | None = None) -> None:
+    async def write(self, steps: Sequence[StepRecord] = (), run: RunRecord | None = None) -> None:
         """Record steps and move a run, in one commit with whatever else is at hand; returns when it is durable.
 
         Raises:
@@ -113,7 +110,7 @@ class Journal:
         while True:
             try:
                 await self._write(conn, batch)
-            except psycopg.Error as error:
+            except StatementFailed as error:
                 if about_a_value(error):
                     return await self._commit_apart(conn, batch, error)
                 log.warning("journal waits for the database", reason=str(error).strip(), seconds=pause)
@@ -135,7 +132,7 @@ class Journal:
         except DatabaseUnreachable:
             return conn
 
-    async def _commit_apart(self, conn: Connection, batch: list[_Entry], error: psycopg.Error) -> Connection:
+    async def _commit_apart(self, conn: Connection, batch: list[_Entry], error: StatementFailed) -> Connection:
         """Halve until the guilty record stands alone; only its run suffers."""
         if len(batch) == 1:
             _refuse(batch[0], RecordRefused(str(error).strip()))

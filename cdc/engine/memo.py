@@ -11,7 +11,7 @@ import traceback
 import typing
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from pydantic import BaseModel, PydanticUserError, TypeAdapter
@@ -22,12 +22,14 @@ from cdc.store.json import loads
 LARGEST = 4 * 1024 * 1024
 """Bytes of JSON that one result may have."""
 
+_LONGEST_STACK = 8000
+
 
 class MemoError(NonRetriableError):
     """A result cannot be kept: it is no JSON, or too large. Trying again would not change that."""
 
 
-def dump(what: str, value: Any) -> bytes:
+def dump(what: str, value: Any) -> str:
     """`value` as JSON; `what` names it in errors.
 
     Raises:
@@ -42,7 +44,7 @@ def dump(what: str, value: Any) -> bytes:
             f"{what} is {len(document):,} bytes of JSON; the limit is {LARGEST:,}. "
             "Store the value elsewhere and return where it is."
         )
-    return document
+    return document.decode()
 
 
 def _plain(value: Any) -> Any:
@@ -63,7 +65,7 @@ def _odd(what: str, value: Any) -> bytes:
         ) from None
 
 
-def load(document: bytes, fn: Callable[..., Any]) -> Any:
+def load(document: str, fn: Callable[..., Any]) -> Any:
     """The value of a JSON document, as the type that `fn` declares to return."""
     return typed(loads(document), fn)
 
@@ -99,14 +101,16 @@ def _needs_rebuilding(declared: Any) -> bool:
     return True
 
 
-def error_of(error: BaseException) -> dict[str, Any]:
+class StoredError(NamedTuple):
+    """An exception as it is stored; `json` has its stack, too."""
+
+    name: str
+    message: str
+    json: str
+
+
+def error_of(error: BaseException) -> StoredError:
     """An exception as it is stored: name, message, stack."""
-    return {
-        "name": type(error).__name__,
-        "message": _storable(str(error)),
-        "stack": _storable("".join(traceback.format_exception(error))[-8000:]),
-    }
-
-
-def _storable(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()
+    name, message = type(error).__name__, str(error)
+    stack = "".join(traceback.format_exception(error))[-_LONGEST_STACK:]
+    return StoredError(name, message, json.dumps({"name": name, "message": message, "stack": stack}))

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-import orjson
+from cdc.store.journal import RunRecord
 
 
 @dataclass(frozen=True, slots=True)
 class Completed:
     """The handler returned; `output` is JSON."""
 
-    output: bytes
+    output: str
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The handler gave up, or was given up."""
+    """The handler gave up, or was given up; `error` is JSON."""
 
-    error: dict[str, Any]
+    error: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,24 +34,21 @@ class Suspended:
 class Retry:
     """The handler itself failed and is tried again in `due_in` seconds."""
 
-    error: dict[str, Any]
+    error: str
     due_in: float
 
 
 Outcome = Completed | Failed | Suspended | Retry
 
 
-def record(run_id: str, failures: int, outcome: Outcome) -> dict[str, Any]:
-    """The run's new state, as sql/queries/journal/write.sql takes it."""
-    state: dict[str, Any]
+def record(run_id: str, failures: int, outcome: Outcome) -> RunRecord:
+    """What becomes of the run; `failures` counts those of the handler before this outcome."""
     match outcome:
         case Completed(output):
-            state = {"status": "completed", "output": orjson.Fragment(output)}
+            return RunRecord(run_id, "completed", failures, output=output)
         case Failed(error):
-            state = {"status": "failed", "error": error}
+            return RunRecord(run_id, "failed", failures, error=error)
         case Suspended(status, due_in):
-            state = {"status": status, "due_in": due_in}
+            return RunRecord(run_id, status, failures, due_in=due_in)
         case Retry(error, due_in):
-            state = {"status": "queued", "error": error, "due_in": due_in}
-            failures += 1
-    return {"id": run_id, "failures": failures, **state}
+            return RunRecord(run_id, "queued", failures + 1, error=error, due_in=due_in)

@@ -10,13 +10,12 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Literal, NoReturn
 
-import orjson
-
 from cdc import faults
 from cdc.clock import Duration, seconds
 from cdc.engine import backoff, memo
 from cdc.engine.journal import Journal, RecordRefused
 from cdc.errors import Interrupt, NonRetriableError, StepError
+from cdc.store.journal import StepRecord
 from cdc.store.runs import Memo
 
 
@@ -57,7 +56,7 @@ class LiveSteps:
         self._seen: dict[str, int] = {}
         self._busy = 0
         self._waiting: list[tuple[Literal["queued", "sleeping"], float]] = []
-        self._unwritten: list[dict[str, Any]] = []
+        self._unwritten: list[StepRecord] = []
         self.suspended = False
 
     # --- what a handler calls -----------------------------------------------------------------------------------
@@ -76,13 +75,13 @@ class LiveSteps:
 
     async def sleep(self, id: str, duration: Duration, /) -> None:
         """See `cdc.Step.sleep`."""
-        await self._sleep(self._key(id), {"wake_in": seconds(duration)})
+        await self._sleep(self._key(id), seconds(duration))
 
     async def sleep_until(self, id: str, when: datetime, /) -> None:
         """See `cdc.Step.sleep_until`."""
         if when.tzinfo is None:
             raise NonRetriableError(f"step {id!r}: sleep_until needs a datetime with a time zone")
-        await self._sleep(self._key(id), {"wake_at": when.isoformat()}, max(0.0, when.timestamp() - time.time()))
+        await self._sleep(self._key(id), max(0.0, when.timestamp() - time.time()), when)
 
     # --- what the executor asks ---------------------------------------------------------------------------------
 
@@ -92,7 +91,7 @@ class LiveSteps:
         return min(self._waiting, key=lambda waiting: waiting[1])
 
     @property
-    def unwritten(self) -> list[dict[str, Any]]:
+    def unwritten(self) -> list[StepRecord]:
         """Records that go into the same commit as the suspension."""
         return self._unwritten
 
@@ -115,7 +114,7 @@ class LiveSteps:
             faults.point("step.ran")
         except Exception as error:  # noqa: BLE001 - whatever an author's code raises is the step's failure
             return await self._failed(key, attempts + 1, error, time.monotonic() - began)
-        await self._record(key, attempts + 1, time.monotonic() - began, data=orjson.Fragment(document))
+        await self._record(key, attempts + 1, time.monotonic() - began, data=document)
         if self._drop_after_each_step:
             raise _Later(0.0)
         return memo.load(document, fn)
@@ -123,16 +122,16 @@ class LiveSteps:
     async def _failed(self, key: str, attempt: int, error: Exception, took: float) -> NoReturn:
         stored = memo.error_of(error)
         if isinstance(error, NonRetriableError) or attempt > self._retries:
-            await self._record(key, attempt, took, error=stored)
-            raise StepError(key, stored["name"], stored["message"]) from error
-        self._unwritten.append(self._step(key, "run", attempts=attempt, error=stored, took=took))
+            await self._record(key, attempt, took, error=stored.json)
+            raise StepError(key, stored.name, stored.message) from error
+        self._unwritten.append(StepRecord(self._run_id, key, attempts=attempt, error=stored.json, took=took))
         raise _Later(backoff.delay_for(error, attempt))
 
-    async def _sleep(self, key: str, wake: dict[str, Any], due_in: float | None = None) -> None:
+    async def _sleep(self, key: str, due_in: float, wake_at: datetime | None = None) -> None:
         recorded = self._memos.get(key)
         if recorded is None:
-            self._unwritten.append(self._step(key, "sleep", **wake))
-            await self._wait("sleeping", wake["wake_in"] if due_in is None else due_in)
+            self._unwritten.append(StepRecord(self._run_id, key, "sleep", wake_at=wake_at, wake_in=due_in))
+            await self._wait("sleeping", due_in)
         elif recorded.due_in is not None and recorded.due_in > 0:
             await self._wait("sleeping", recorded.due_in)
 
@@ -168,14 +167,14 @@ class LiveSteps:
 
     # --- records ------------------------------------------------------------------------------------------------
 
-    async def _record(self, key: str, attempts: int, took: float, **result: Any) -> None:
+    async def _record(
+        self, key: str, attempts: int, took: float, *, data: str | None = None, error: str | None = None
+    ) -> None:
+        record = StepRecord(self._run_id, key, attempts=attempts, data=data, error=error, took=took, ended=True)
         try:
-            await self._journal.write([self._step(key, "run", attempts=attempts, took=took, ended=True, **result)])
+            await self._journal.write([record])
         except RecordRefused as refused:
             raise NonRetriableError(f"the result of step {key!r} cannot be stored: {refused}") from None
-
-    def _step(self, key: str, kind: str, **fields: Any) -> dict[str, Any]:
-        return {"run_id": self._run_id, "id": key, "kind": kind, "attempts": 0, "took": 0.0, "ended": False, **fields}
 
 
 def _replayed(key: str, recorded: Memo, fn: Callable[..., Any]) -> Any:

@@ -7,9 +7,6 @@ import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import Any
-
-from psycopg import AsyncConnection
 
 from cdc.authoring.context import Database, Embeddings
 from cdc.authoring.function import Function
@@ -20,8 +17,7 @@ from cdc.engine.journal import Journal
 from cdc.errors import LeaseLost
 from cdc.store import functions as registry
 from cdc.store import workers
-
-Connection = AsyncConnection[tuple[Any, ...]]
+from cdc.store.connect import Connection
 
 
 class Worker:
@@ -49,6 +45,11 @@ class Worker:
         self._drop_after_each_step = drop_after_each_step
         self._claims: Claims | None = None
         self._stopping = False
+
+    @property
+    def in_flight(self) -> int:
+        """Runs in memory now."""
+        return self._claims.in_flight if self._claims else 0
 
     def wake(self) -> None:
         """Look for due runs now."""

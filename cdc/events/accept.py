@@ -6,13 +6,11 @@ Only after it may the listener confirm (docs/delivery.md).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
-import psycopg
 import structlog
 import uuid_utils
-from psycopg import AsyncConnection
 
 from cdc import faults
 from cdc.errors import ListenerFenced
@@ -20,10 +18,9 @@ from cdc.events.match import Registry, Table
 from cdc.store import checkpoints, functions
 from cdc.store import events as store
 from cdc.store.checkpoints import Checkpoint
+from cdc.store.connect import Connection
 from cdc.store.events import Incoming
-from cdc.store.failures import about_a_value
-
-Connection = AsyncConnection[tuple[Any, ...]]
+from cdc.store.failures import EventRepeated, StatementFailed, about_a_value
 
 log = structlog.get_logger(__name__)
 
@@ -39,24 +36,16 @@ class Accepted(NamedTuple):
 class Door:
     """Accepts events over one connection, matching them against a cached copy of the registry."""
 
-    def __init__(
-        self,
-        conn: Connection,
-        *,
-        embedded: frozenset[Table] = frozenset(),
-        on_registry: Callable[[Registry], None] = lambda registry: None,
-    ) -> None:
+    def __init__(self, conn: Connection) -> None:
         self._conn = conn
-        self._embedded = embedded
-        self._on_registry = on_registry
-        self.registry = Registry.of(-1, [], embedded)
+        self._embedded: frozenset[Table] = frozenset()
+        self.registry = Registry.of(-1, [], self._embedded)
 
     async def refresh(self, embedded: frozenset[Table] | None = None) -> Registry:
         """Read the registry anew, with these embedded tables when they changed."""
         if embedded is not None:
             self._embedded = embedded
         self.registry = Registry.of(*await functions.registered(self._conn), self._embedded)
-        self._on_registry(self.registry)
         return self.registry
 
     async def accept(self, incoming: Sequence[Incoming], before: Checkpoint, after: Checkpoint) -> Accepted:
@@ -66,17 +55,17 @@ class Door:
 
         Raises:
             ListenerFenced: another listener moved the checkpoint; nothing was written.
-            psycopg.Error: the database failed; nothing was written.
+            StatementFailed: the database failed; nothing was written.
         """
         try:
             return await self._transact(incoming, before, after)
-        except psycopg.errors.UniqueViolation:
+        except EventRepeated:
             known = await store.stored(self._conn, incoming)
             if not known:
                 raise
             log.warning("events repeated", count=len(known))
             return await self.accept([event for event in incoming if event.id not in known], before, after)
-        except psycopg.Error as error:
+        except StatementFailed as error:
             if not incoming or not about_a_value(error):
                 raise
             return await self._accept_apart(incoming, before, after, error)
@@ -101,7 +90,7 @@ class Door:
         return Accepted(after, len(incoming), len(runs))
 
     async def _accept_apart(
-        self, incoming: Sequence[Incoming], before: Checkpoint, after: Checkpoint, error: psycopg.Error
+        self, incoming: Sequence[Incoming], before: Checkpoint, after: Checkpoint, error: StatementFailed
     ) -> Accepted:
         """Halve until the guilty event stands alone; set that one aside."""
         if len(incoming) == 1:

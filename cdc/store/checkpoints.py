@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
-
-from psycopg import AsyncConnection
 
 from cdc import lsn
 from cdc.lsn import Lsn, Position
+from cdc.store.connect import Connection
 from cdc.store.queries import text
-
-Connection = AsyncConnection[tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)

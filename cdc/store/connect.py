@@ -13,6 +13,8 @@ from psycopg_pool import AsyncConnectionPool
 
 from cdc.errors import CdcError, ConfigurationError, DatabaseRefused, DatabaseUnreachable
 
+Connection = AsyncConnection[tuple[Any, ...]]
+
 # SQLSTATEs by which a server says that it will be there in a moment (Postgres docs, appendix A).
 _STARTING = {"57P03", "53300"}
 _APPLICATION_NAME = "cdc"
@@ -47,7 +49,7 @@ def place(url: str) -> str:
     return f"{host}:{parts.get('port') or 5432}/{parts.get('dbname') or parts.get('user') or ''}"
 
 
-async def connect(url: str, *, autocommit: bool = False) -> AsyncConnection[tuple[Any, ...]]:
+async def connect(url: str, *, autocommit: bool = False) -> Connection:
     """One connection.
 
     Raises:
@@ -60,9 +62,7 @@ async def connect(url: str, *, autocommit: bool = False) -> AsyncConnection[tupl
         raise explained(error, url) from None
 
 
-async def connect_patiently(
-    url: str, *, patience: float, tell: Callable[[CdcError, float], None]
-) -> AsyncConnection[tuple[Any, ...]]:
+async def connect_patiently(url: str, *, patience: float, tell: Callable[[CdcError, float], None]) -> Connection:
     """One autocommit connection, waiting with growing pauses for a server that is not there yet.
 
     `tell` is called before each pause with the reason and the pause in seconds; `patience` bounds the whole wait.
@@ -108,7 +108,7 @@ def explained(error: psycopg.OperationalError, url: str) -> CdcError:
     )
 
 
-def pool(url: str, *, size: int, name: str) -> AsyncConnectionPool[AsyncConnection[tuple[Any, ...]]]:
+def pool(url: str, *, size: int, name: str) -> AsyncConnectionPool[Connection]:
     """A closed pool of up to `size` connections; open it with `async with`."""
     return AsyncConnectionPool(
         url, min_size=1, max_size=size, open=False, name=name, kwargs={"application_name": _APPLICATION_NAME}

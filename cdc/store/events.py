@@ -7,14 +7,12 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
-from psycopg import AsyncConnection
 
 from cdc.authoring.event import Event
 from cdc.lsn import Position
 from cdc.store import rows
+from cdc.store.connect import Connection
 from cdc.store.queries import text
-
-Connection = AsyncConnection[tuple[Any, ...]]
 
 
 class Incoming(NamedTuple):

@@ -3,6 +3,19 @@
 from __future__ import annotations
 
 import psycopg
+import psycopg_pool
+
+StatementFailed = psycopg.Error
+"""Any statement that failed."""
+
+ConnectionTrouble = (psycopg.OperationalError, psycopg.InterfaceError)
+"""The server is gone, going or out of something: connect again and repeat."""
+
+PoolTimeout = psycopg_pool.PoolTimeout
+"""No pooled connection became free in time."""
+
+EventRepeated = psycopg.errors.UniqueViolation
+"""An event's id is stored already."""
 
 # Data exception, integrity, program limit; XX000 is how Postgres reports a datum beyond 1 GB
 # (Postgres docs, appendix A).
@@ -14,4 +27,6 @@ def about_a_value(error: psycopg.Error) -> bool:
 
     Everything else (connection, shutdown, disk, locks) speaks of the server: the same statement is tried again.
     """
-    return (error.sqlstate or "").startswith(_VALUE_CLASSES)
+    if error.sqlstate is None:  # psycopg itself refused it before sending: a NUL in a text, say
+        return isinstance(error, psycopg.DataError)
+    return error.sqlstate.startswith(_VALUE_CLASSES)

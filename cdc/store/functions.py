@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
-from psycopg import AsyncConnection
 
+from cdc.store.connect import Connection
 from cdc.store.queries import text
-
-Connection = AsyncConnection[tuple[Any, ...]]
 
 
 async def registered(conn: Connection) -> tuple[int, list[dict[str, Any]]]:

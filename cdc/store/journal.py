@@ -1,22 +1,76 @@
-"""The journal's one statement."""
+"""The journal's one statement, and the records it takes."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
 
-import orjson
-from psycopg import AsyncConnection
-
+from cdc.store.arrays import plain, quoted
+from cdc.store.connect import Connection
 from cdc.store.queries import text
 
-Connection = AsyncConnection[tuple[Any, ...]]
+
+class StepRecord(NamedTuple):
+    """What becomes of a step. `data` and `error` are JSON; `took` and `wake_in` are seconds.
+
+    A step that has not `ended` waits for another attempt, or sleeps until `wake_at` or for `wake_in`.
+    """
+
+    run_id: str
+    id: str
+    kind: str = "run"
+    attempts: int = 0
+    data: str | None = None
+    error: str | None = None
+    wake_at: datetime | None = None
+    wake_in: float | None = None
+    took: float = 0.0
+    ended: bool = False
 
 
-async def write(conn: Connection, worker_id: int, steps: list[dict[str, Any]], runs: list[dict[str, Any]]) -> bool:
+class RunRecord(NamedTuple):
+    """What becomes of a run. `output` and `error` are JSON; `due_in` is seconds until it may be claimed again."""
+
+    id: str
+    status: str
+    failures: int
+    output: str | None = None
+    error: str | None = None
+    due_in: float | None = None
+
+
+# Each parameter and how its array is written, in the order of the records' fields.
+_STEP = {
+    "step_run_ids": plain,
+    "step_ids": quoted,
+    "kinds": plain,
+    "attempts": plain,
+    "data": quoted,
+    "errors": quoted,
+    "wake_ats": quoted,
+    "wake_ins": plain,
+    "tooks": plain,
+    "endeds": plain,
+}
+_RUN = {
+    "run_ids": plain,
+    "statuses": plain,
+    "failures": plain,
+    "outputs": quoted,
+    "run_errors": quoted,
+    "due_ins": plain,
+}
+
+
+async def write(conn: Connection, worker_id: int, steps: Sequence[StepRecord], runs: Sequence[RunRecord]) -> bool:
     """Record steps and move runs in one commit; False, and nothing written, when the worker's lease is gone."""
-    parameters = {
-        "worker_id": worker_id,
-        "steps": orjson.dumps(steps).decode(),
-        "runs": orjson.dumps(runs).decode(),
-    }
+    parameters = {"worker_id": worker_id, **_columns(_STEP, steps), **_columns(_RUN, runs)}
     return await (await conn.execute(text("journal/write"), parameters)).fetchone() is not None
+
+
+def _columns(
+    arrays: Mapping[str, Callable[[Iterable[object]], str]], records: Sequence[tuple[object, ...]]
+) -> dict[str, str]:
+    columns: Iterable[Iterable[object]] = zip(*records, strict=True) if records else [()] * len(arrays)
+    return {name: array(column) for (name, array), column in zip(arrays.items(), columns, strict=True)}

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from psycopg import AsyncConnection
-
+from cdc.store.connect import Connection
 from cdc.store.queries import text
-
-Connection = AsyncConnection[tuple[Any, ...]]
 
 
 class ClaimedRun(NamedTuple):

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import psycopg
-from psycopg import AsyncConnection
 
 from cdc.store import runs
+from cdc.store.connect import Connection
 from cdc.store.queries import text
 
-Connection = AsyncConnection[tuple[Any, ...]]
+HeartbeatConnection = psycopg.Connection[tuple[Any, ...]]
 
 
 async def register(conn: Connection, *, host: str, pid: int, functions: Sequence[str], lease: float) -> int:
@@ -22,7 +22,7 @@ async def register(conn: Connection, *, host: str, pid: int, functions: Sequence
     return int(row[0])
 
 
-def renew(conn: psycopg.Connection[tuple[Any, ...]], worker_id: int, lease: float) -> bool:
+def renew(conn: HeartbeatConnection, worker_id: int, lease: float) -> bool:
     """Renew a lease from the heartbeat's own thread; False when it is gone."""
     return conn.execute(text("workers/renew"), {"worker_id": worker_id, "lease": lease}).fetchone() is not None
 
@@ -41,6 +41,6 @@ async def rescue(conn: Connection) -> tuple[list[int], int]:
         return expired, await runs.release(conn, expired) if expired else 0
 
 
-def heartbeat_connection(url: str) -> psycopg.Connection[tuple[Any, ...]]:
+def heartbeat_connection(url: str) -> HeartbeatConnection:
     """A synchronous autocommit connection for the heartbeat's thread."""
     return psycopg.connect(url, autocommit=True, application_name="cdc heartbeat", connect_timeout=5)

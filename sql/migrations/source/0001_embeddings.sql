@@ -66,8 +66,8 @@ declare
     source_schema text;
     source_table  text;
     missing       text;
-    existing      regclass;
     kind          text;
+    t_path        text[];
     t_schema      text;
     t_table       text;
     t_column      text;
@@ -80,6 +80,11 @@ begin
     if not found then
         raise exception 'cdc.embed: % is not a table', source
             using hint = 'Name an ordinary or partitioned table.', errcode = 'wrong_object_type';
+    end if;
+    if exists (select from pg_class c where c.oid = source and c.relpersistence <> 'p') then
+        raise exception 'cdc.embed: changes of % are not in the WAL', source
+            using hint = 'Temporary and unlogged tables cannot be followed: use an ordinary one.',
+                  errcode = 'wrong_object_type';
     end if;
 
     if columns is null or cardinality(columns) = 0 then
@@ -101,34 +106,51 @@ begin
             using hint = 'Add one: the vector of a row is found by it.', errcode = 'invalid_table_definition';
     end if;
 
-    -- `target` is a table when such a table exists, when it is schema-qualified, or when it begins with "<table>_".
+    -- `target` is a table when it is schema-qualified, when such a table exists, or when it begins with "<table>_";
+    -- a column when the source has one of that name, and in all other cases.
     if target is null then
         target := source_table || '_embeddings';
     end if;
-    existing := to_regclass(case when target like '%.%' then target
-                              else quote_ident(source_schema) || '.' || quote_ident(target) end);
-    if existing is not null and existing <> source then
-        kind := 'table';
-        select n.nspname, c.relname into t_schema, t_table
-          from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = existing;
-    elsif target like '%.%' then
-        kind := 'table';
-        t_schema := (parse_ident(target))[1];
-        t_table := (parse_ident(target))[2];
-        if to_regnamespace(quote_ident(t_schema)) is null then
-            raise exception 'cdc.embed: there is no schema %', quote_ident(t_schema)
+    if target like '%.%' then
+        t_path := parse_ident(target);
+        if cardinality(t_path) <> 2 then
+            raise exception 'cdc.embed: % is not the name of a table', target
+                using hint = 'Write schema.table.', errcode = 'invalid_name';
+        end if;
+        if to_regnamespace(quote_ident(t_path[1])) is null then
+            raise exception 'cdc.embed: there is no schema %', quote_ident(t_path[1])
                 using hint = 'Create it first, or leave the schema out.', errcode = 'invalid_schema_name';
         end if;
-    elsif starts_with(target, source_table || '_') then
         kind := 'table';
-        t_schema := source_schema;
-        t_table := target;
     else
-        kind := 'column';
+        t_path := array[source_schema, target];
+        kind := case
+            when exists (select from pg_attribute a
+                          where a.attrelid = source and a.attname = target and a.attnum > 0 and not a.attisdropped)
+            then 'column'
+            when to_regclass(quote_ident(source_schema) || '.' || quote_ident(target)) <> source
+              or starts_with(target, source_table || '_')
+            then 'table'
+            else 'column'
+        end;
+    end if;
+    if octet_length(t_path[2]) > 63 then
+        raise exception 'cdc.embed: the name % is longer than Postgres keeps', quote_ident(t_path[2])
+            using hint = 'Give a shorter one as target.', errcode = 'name_too_long';
+    end if;
+    if kind = 'table' then
+        t_schema := t_path[1];
+        t_table := t_path[2];
+        t_column := 'embedding';
+    else
         t_schema := source_schema;
         t_table := source_table;
+        t_column := target;
     end if;
-    t_column := case kind when 'table' then 'embedding' else target end;
+    if kind = 'table' and (t_schema, t_table) = (source_schema, source_table) then
+        raise exception 'cdc.embed: % cannot be source and target at once', source
+            using hint = 'Name a column of it, or another table.', errcode = 'invalid_parameter_value';
+    end if;
     if kind = 'column' and t_column = any (columns) then
         raise exception 'cdc.embed: % cannot be source and target at once', quote_ident(t_column)
             using hint = 'Choose another column for the vector.', errcode = 'invalid_parameter_value';
@@ -148,9 +170,11 @@ begin
             raise exception 'cdc.embed: %.% is already filled from %.%(%)%', t_table, t_column,
                     declared.table_schema, declared.table_name, array_to_string(declared.columns, ', '),
                     coalesce(' with ' || declared.model, '')
-                using hint = 'Choose another target with target, or call cdc.unembed first.',
+                using hint = 'Choose another target, or call cdc.unembed first.',
                       errcode = 'duplicate_object';
         end if;
+        update cdc.embeddings e set model = embed.model
+         where e.id = declared.id and e.model is null and embed.model is not null;
     end if;
 
     -- In the same transaction, so that no row inserted after this one escapes the stream. Where the caller owns
@@ -182,7 +206,8 @@ begin atomic
          where (e.table_schema, e.table_name) = (
                    select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
                     where c.oid = source)
-           and (target is null or target in (e.target_table, e.target_column, e.target_schema || '.' || e.target_table))
+           and (target is null or target = case e.target_kind when 'column' then e.target_column else e.target_table end
+                or e.target_kind = 'table' and target = e.target_schema || '.' || e.target_table)
         returning e.id)
     select count(pg_logical_emit_message(true, 'cdc', json_build_object('forgotten', id)::text))::integer
       from forgotten;

@@ -1,6 +1,9 @@
 -- Record steps and move runs, all or nothing, if the worker still has its lease (one row comes back then, else none).
 -- A recorded step is never changed. A run is moved only by the worker that holds it.
--- Parameters: worker_id, steps, runs: JSON arrays. Lock order: the worker's row (key share), then step and run rows.
+-- Arrays and not one JSON document: reading a document resolves its escapes, and \u0000 in a memo would fail there.
+-- Parameters: worker_id, and arrays, one item a step or run: step_run_ids, step_ids, kinds, attempts, data, errors,
+-- wake_ats, wake_ins, tooks, endeds; run_ids, statuses, failures, outputs, run_errors, due_ins (times in seconds).
+-- Lock order: the worker's row (key share), then step and run rows.
 with alive as materialized (
     select id from cdc_state.workers where id = %(worker_id)s for key share
 ), recorded as (
@@ -9,9 +12,10 @@ with alive as materialized (
            coalesce(n.wake_at, now() + make_interval(secs => n.wake_in)),
            now() - make_interval(secs => n.took),
            case when n.ended then now() end
-      from json_to_recordset(%(steps)s::json) as n (
-               run_id uuid, id text, kind text, attempts integer, data json, error json,
-               wake_at timestamptz, wake_in float8, took float8, ended boolean)
+      from unnest(%(step_run_ids)s::uuid[], %(step_ids)s::text[], %(kinds)s::text[], %(attempts)s::integer[],
+                  %(data)s::json[], %(errors)s::json[], %(wake_ats)s::timestamptz[], %(wake_ins)s::float8[],
+                  %(tooks)s::float8[], %(endeds)s::boolean[])
+           as n (run_id, id, kind, attempts, data, error, wake_at, wake_in, took, ended)
      where exists (select from alive)
     on conflict (run_id, id) do update
        set attempts = excluded.attempts, data = excluded.data, error = excluded.error,
@@ -20,10 +24,11 @@ with alive as materialized (
 ), moved as (
     update cdc_state.runs r
        set status = n.status, worker_id = null, output = n.output, error = n.error, failures = n.failures,
-           due_at = coalesce(n.due_at, now() + make_interval(secs => n.due_in), r.due_at),
+           due_at = coalesce(now() + make_interval(secs => n.due_in), r.due_at),
            ended_at = case when n.status in ('completed', 'failed', 'cancelled') then now() end
-      from json_to_recordset(%(runs)s::json) as n (
-               id uuid, status text, failures integer, output json, error json, due_at timestamptz, due_in float8)
+      from unnest(%(run_ids)s::uuid[], %(statuses)s::text[], %(failures)s::integer[], %(outputs)s::json[],
+                  %(run_errors)s::json[], %(due_ins)s::float8[])
+           as n (id, status, failures, output, error, due_in)
      where r.id = n.id and r.status = 'running' and r.worker_id = %(worker_id)s and exists (select from alive)
 )
 select id from alive

@@ -1,0 +1,74 @@
+# Everything runs in .venv, which is made again when pyproject.toml changes. `make` alone lists what there is.
+#   PYTHON=python3.12   the interpreter to build .venv with; otherwise the newest from 3.13 to 3.11
+#   ARGS="..."          more arguments, for demo, test and bench
+#   WORKERS=2           how many processes run the tests; each has servers of its own
+
+ARGS ?=
+WORKERS ?= 2
+NEW_ENOUGH = -c 'import sys; sys.exit(sys.version_info < (3, 11))'
+PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
+	$$python $(NEW_ENOUGH) 2>/dev/null && echo $$python && break; done)
+POSTGRES_15_BINDIR ?= /usr/lib/postgresql/15/bin
+VENV_PACKAGE = $(shell $(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])' 2>/dev/null)
+
+export POSTGRES_15_BINDIR
+export DEBIAN_FRONTEND = noninteractive
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+BIN := .venv/bin
+
+# $(call need,<command that is true when it is there>,<what for>,<Debian package>)
+define need
+	@$(1) >/dev/null 2>&1 || { \
+		command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] \
+			&& echo "installing $(3): $(2)" && apt-get -qq update && apt-get -qq -y install --no-install-recommends $(3) \
+			&& $(1) >/dev/null 2>&1; \
+	} || { echo "$(2) is missing. On Debian or Ubuntu: sudo apt-get install $(3). Then run make again." >&2; exit 1; }
+endef
+
+.PHONY: help demo test lint types imports bench clean postgres-15
+
+help: ## list these targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+demo: .venv/.installed-demo ## see a row become a vector, with a Postgres of its own
+	$(BIN)/cdc demo $(ARGS)
+
+test: postgres-15 lint types imports ## install what is missing, then check everything
+	$(BIN)/pytest -n $(WORKERS) $(ARGS)
+
+lint: .venv/.installed-dev ## style
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: .venv/.installed-dev ## types
+	$(BIN)/mypy
+
+imports: .venv/.installed-dev ## who may import whom
+	$(BIN)/lint-imports
+
+bench: .venv/.installed-dev ## measure
+	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+clean: ## remove .venv and everything that was built
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find cdc functions tests -name __pycache__ -prune -exec rm -rf {} +
+
+postgres-15:
+	$(call need,test -x $(POSTGRES_15_BINDIR)/postgres,Postgres 15 in $(POSTGRES_15_BINDIR),postgresql-15)
+
+.venv/.installed-demo: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/pip install --quiet --editable '.[embedded,local]'
+	@touch $@
+
+# pip learnt to install dependency groups in 25.1.
+.venv/.installed-dev: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/pip install --quiet --editable '.[embedded,local,local-fast]' --group dev
+	@touch $@
+
+$(BIN)/python:
+	@[ -n "$(PYTHON)" ] && $(PYTHON) $(NEW_ENOUGH) || { echo "cdc needs Python 3.11 or newer; install one, or name it: make PYTHON=/path/to/python3" >&2; exit 1; }
+	$(call need,$(PYTHON) -c 'import ensurepip',Python's module ensurepip,$(VENV_PACKAGE))
+	$(PYTHON) -m venv .venv

@@ -1,0 +1,44 @@
+"""`cdc slot`: the replication slot and the checkpoint."""
+
+from __future__ import annotations
+
+import asyncio
+
+from cyclopts import App
+from rich import print as say
+
+from cdc import config, lsn
+from cdc.cli.database import database_url
+from cdc.service import slots
+
+slot = App(name="slot", help="Show or drop the replication slot.")
+
+
+@slot.command
+def status() -> None:
+    """Show where slot, checkpoint and server are."""
+    settings = config.load()
+    state = asyncio.run(slots.state(settings, database_url(settings)))
+    say(f"slot        {settings.slot}: {state.slot.wal_status if state.slot else 'there is none'}")
+    if state.slot:
+        say(f"confirmed   {lsn.render(state.slot.confirmed_lsn)}")
+        say(f"lag         {state.wal - state.slot.confirmed_lsn:,} bytes")
+    say(f"checkpoint  {lsn.render(state.checkpoint.end_lsn) if state.checkpoint else 'there is none'}")
+    say(f"server      {lsn.render(state.wal)}")
+
+
+@slot.command
+def drop(*, yes: bool = False) -> int:
+    """Drop the slot and give up its position. Changes until the next start will have no events.
+
+    Args:
+        yes: do not ask.
+    """
+    settings = config.load()
+    url = database_url(settings)
+    if not yes and input(f"Drop the slot {settings.slot!r} and its position? [y/N] ").strip().lower() != "y":
+        say("Nothing was changed.")
+        return 1
+    asyncio.run(slots.drop(settings, url))
+    say(f"The slot {settings.slot!r} is dropped. The next 'cdc run' makes it anew, at the position it finds then.")
+    return 0

@@ -1,0 +1,109 @@
+"""Settings: one home, one default and one sentence each. Read by the command line and the composition root only.
+
+`docs/configuration.md` is generated from this file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from cdc.errors import ConfigurationError
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, from the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="CDC_", extra="ignore", populate_by_name=True)
+
+    database_url: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("DATABASE_URL"),
+        description="The database to watch. Without it, a Postgres of its own is started (extra `embedded`).",
+    )
+    functions: str = Field(
+        default="",
+        description="Folders of function files, separated by `:`. The built-in functions are always there.",
+    )
+    embed: str = Field(
+        default="",
+        description="Embeddings to declare at start: `documents(title,content)->embedding; notes(body)`.",
+    )
+    embed_model: str | None = Field(
+        default=None,
+        description="Model for new declarations: `openai/<model>`, `local/minilm` or `local-fast/wordllama`. "
+        "Without it: OpenAI's text-embedding-3-small when a key is set, else the local model.",
+    )
+    openai_api_key: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("OPENAI_API_KEY"),
+        description="Key of OpenAI or a compatible server.",
+    )
+    openai_base_url: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("OPENAI_BASE_URL"),
+        description="Address of an OpenAI-compatible server.",
+    )
+    workers: int = Field(default=1, ge=0, le=64, description="Processes that execute functions.")
+    concurrency: int = Field(default=1000, ge=1, le=100_000, description="Runs in flight in each worker process.")
+    threads: int = Field(
+        default=32, ge=1, le=1024, description="Threads for plain (blocking) step functions in each worker."
+    )
+    lease: float = Field(
+        default=15.0,
+        ge=1.0,
+        le=3600.0,
+        description="Seconds after which the runs of a silent worker are given to others.",
+    )
+    port: int = Field(
+        default=8288, ge=0, le=65535, description="Port of the HTTP API on 127.0.0.1; 0 picks a free one."
+    )
+    slot: str = Field(default="cdc", pattern=r"^[a-z0-9_]{1,63}$", description="Name of the replication slot.")
+    publication: str = Field(default="cdc", min_length=1, max_length=63, description="Name of the publication.")
+    connect_timeout: float = Field(
+        default=300.0, ge=0.0, description="Seconds to wait at start for a database that is not up yet."
+    )
+    shutdown_timeout: float = Field(
+        default=10.0, ge=0.0, le=3600.0, description="Seconds that runs in flight have to end when the service stops."
+    )
+    data_dir: Path | None = Field(default=None, description="Where the embedded Postgres keeps its data.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least level that is logged."
+    )
+    log_format: Literal["auto", "console", "json"] = Field(
+        default="auto",
+        description="`console` for people, `json` for machines; `auto` looks whether stderr is a terminal.",
+    )
+
+    @property
+    def openai_available(self) -> bool:
+        """Whether an OpenAI-compatible provider is configured."""
+        return bool(self.openai_api_key and self.openai_api_key.get_secret_value()) or bool(self.openai_base_url)
+
+
+def load() -> Settings:
+    """The settings of this process.
+
+    Raises:
+        ConfigurationError: a value is not usable; says which and why, and never repeats it.
+    """
+    try:
+        return Settings()
+    except ValidationError as invalid:
+        first = invalid.errors(include_input=False, include_url=False)[0]
+        name = variable(str(first["loc"][0]))
+        raise ConfigurationError(
+            f"{name} is not usable: {first['msg'][0].lower()}{first['msg'][1:]}.",
+            hint="docs/configuration.md lists every setting.",
+        ) from None
+
+
+def variable(field: str) -> str:
+    """The environment variable of a setting's field."""
+    known = Settings.model_fields.get(field.lower())
+    if known is None or known.validation_alias is not None:
+        return field.upper()
+    return f"CDC_{field.upper()}"

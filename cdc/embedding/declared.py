@@ -1,0 +1,32 @@
+"""What handlers see as `ctx.embeddings`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from cdc.authoring.context import Database, Embed
+from cdc.embedding.target import Target
+from cdc.store import embeddings
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Declared:
+    """Implements `cdc.Embeddings` for one watched database; `embed` is what turns texts into vectors."""
+
+    def __init__(self, db: Database, embed: Embed) -> None:
+        self._db = db
+        self._embed = embed
+
+    async def targets(self, table: tuple[str, str], /) -> Sequence[Target]:
+        """See `Embeddings`. Asks the database each time: declarations may come and go."""
+        async with self._db.connection() as conn:
+            layouts = await embeddings.layouts(conn, table)
+        return [Target(layout) for layout in layouts if layout.declaration.problem is None]
+
+    async def embed(self, model: str, texts: Sequence[str], /) -> Sequence[NDArray[np.float32] | Exception]:
+        """See `Embed`."""
+        return await self._embed(model, texts)

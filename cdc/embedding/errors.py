@@ -1,0 +1,49 @@
+"""What an embedding provider's answer means for the run that asked.
+
+| class               | the engine                    | the operator                                           |
+|---------------------|-------------------------------|--------------------------------------------------------|
+| InputRefused        | does not try again            | mends the row or the chunk size                        |
+| ProviderUnavailable | tries again when it was told  | nothing                                                |
+| ProviderRejected    | tries again every minute      | mends the key, the model's name, the URL or the package |
+"""
+
+from __future__ import annotations
+
+from cdc.errors import NonRetriableError, RetryAfter
+
+_PAUSE = 5.0
+"""Seconds to wait for a provider that does not say when it will be back."""
+
+_MEND = 60.0
+"""Seconds between looks at whether the operator has mended a setting; no run is lost meanwhile."""
+
+
+class InputRefused(NonRetriableError):
+    """The provider will never take these inputs; of several, at least one is guilty.
+
+    `detail` holds the provider's own words. They may quote the text, so they are no part of the message.
+    """
+
+    def __init__(self, message: str, *, detail: str = "") -> None:
+        super().__init__(message)
+        self.detail = detail
+
+
+class ProviderUnavailable(RetryAfter):
+    """The provider is out of reach, overloaded or limits our rate; it may take the same inputs later.
+
+    `retry_after` is in seconds, None when the provider did not name a time.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message, delay=_PAUSE if retry_after is None else retry_after)
+        self.retry_after = retry_after
+
+
+class ProviderRejected(RetryAfter):
+    """No input will be taken until somebody mends what `hint` names."""
+
+    def __init__(self, message: str, *, hint: str) -> None:
+        super().__init__(f"{message} {hint}", delay=_MEND)
+        self.message = message
+        self.hint = hint

@@ -1,0 +1,69 @@
+"""One target: where the vectors of one `cdc.embed()` go, and keeping them there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from cdc.authoring.context import Counts, Database, Embed
+from cdc.authoring.event import Event
+from cdc.embedding.keys import touched
+from cdc.embedding.reconcile import reconcile
+from cdc.errors import RetryAfter
+from cdc.store import vectors
+from cdc.store.embeddings import Layout
+from cdc.store.vectors import Key
+
+AT_ONCE = 512
+"""Rows that are read, embedded and written together."""
+
+_ORPHANS_AT_ONCE = 10_000
+_COME_BACK = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Implements `cdc.authoring.context.EmbeddingTarget`."""
+
+    layout: Layout
+
+    def __str__(self) -> str:
+        return self.layout.declaration.target
+
+    async def follow(self, db: Database, embed: Embed, changes: Sequence[Event], /) -> Counts:
+        """See `EmbeddingTarget`. After a change without a key, such as a truncate, the whole target is swept."""
+        if self.layout.declaration.prepared_at is None:
+            raise RetryAfter(f"The target {self} is still being made.", delay=_COME_BACK)
+        names = [column.name for column in self.layout.key]
+        found = [touched(change, names) for change in changes]
+        counts = await self.reconcile(db, embed, list(chain.from_iterable(found)))
+        return counts if all(found) else counts + await self.sweep(db, embed)
+
+    async def reconcile(self, db: Database, embed: Embed, keys: Sequence[Key], /) -> Counts:
+        """Make the vectors of these keys those of the rows' present texts; a key may have no row.
+
+        Raises:
+            RetryAfter: rows were changed or held by others all the time.
+            NonRetriableError: the model's vectors have other dimensions than the target.
+        """
+        distinct = list(dict.fromkeys(keys))
+        counts = Counts()
+        for first in range(0, len(distinct), AT_ONCE):
+            counts += await reconcile(self.layout, db, embed, distinct[first : first + AT_ONCE])
+        return counts
+
+    async def sweep(self, db: Database, embed: Embed, /) -> Counts:
+        """Remove what is stored for rows that are gone.
+
+        Raises:
+            RetryAfter, NonRetriableError: as `reconcile`.
+        """
+        counts = Counts()
+        while orphans := await self._orphans(db):
+            counts += await self.reconcile(db, embed, orphans)
+        return counts
+
+    async def _orphans(self, db: Database) -> list[Key]:
+        async with db.connection() as conn:
+            return await vectors.orphans(conn, self.layout, _ORPHANS_AT_ONCE)

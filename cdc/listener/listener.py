@@ -1,0 +1,171 @@
+"""The loop from WAL to accepted events: read what is there, accept it in one transaction, only then confirm."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+
+from cdc import lsn
+from cdc.events.accept import Door
+from cdc.listener.source import Watched
+from cdc.listener.translate import Translator
+from cdc.lsn import Lsn
+from cdc.store.checkpoints import Checkpoint
+from cdc.store.events import Incoming
+from cdc.wal.stream import ReplicationStream
+from cdc.wal.transactions import Change, Committed, Item, Message, Transactions
+
+log = structlog.get_logger(__name__)
+
+PREFIX = "cdc"
+"""Of the logical messages that cdc.embed emits."""
+
+READ = 2000
+"""Messages read at once, so that a huge transaction does not starve the event loop."""
+
+MOST = 10_000
+"""Events in one accept."""
+
+MOST_BYTES = 16 * 1024 * 1024
+"""Event data in one accept."""
+
+IDLE_BYTES = 1024 * 1024
+"""Of WAL without published changes, after which the checkpoint moves on, so that the slot does not retain it."""
+
+IDLE_SECONDS = 60.0
+"""After which it moves on in any case: some hosts drop a slot that stands still."""
+
+
+class Listener:
+    """Streams one source from its checkpoint through the door.
+
+    `follow` is called, before anything later is accepted, whenever declarations or functions may have changed.
+    """
+
+    def __init__(
+        self,
+        watched: Watched,
+        checkpoint: Checkpoint,
+        door: Door,
+        *,
+        follow: Callable[[], Awaitable[None]],
+        on_runs: Callable[[], None],
+        on_listening: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._watched = watched
+        self._checkpoint = checkpoint
+        self._door = door
+        self._follow = follow
+        self._on_runs = on_runs
+        self._on_listening = on_listening
+        self._translator = Translator(checkpoint.source_id, watched.name)
+        self._transactions = Transactions(checkpoint.position)
+        self._events: list[Incoming] = []
+        self._bytes = 0
+        self._position = checkpoint.position
+        self._end_lsn = checkpoint.end_lsn
+        self._moved_at = 0.0
+        self._stopping = False
+        self._receiving: asyncio.Task[Any] | None = None
+        self.received: Lsn = checkpoint.end_lsn
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """What is durably accepted."""
+        return self._checkpoint
+
+    def stop(self) -> None:
+        """Stop reading; `run` returns as soon as an accept under way has ended."""
+        self._stopping = True
+        if self._receiving is not None:
+            self._receiving.cancel()
+
+    async def run(self) -> None:
+        """Stream until `stop`.
+
+        Raises:
+            StreamLost: the connection ended; attach again and make a new listener.
+            ListenerFenced: another listener moved the checkpoint.
+        """
+        self._moved_at = asyncio.get_running_loop().time()
+        async with await ReplicationStream.open(
+            self._watched.url,
+            slot=self._watched.slot,
+            publications=[self._watched.publication],
+            start=self._checkpoint.end_lsn,
+        ) as stream:
+            log.info("listening", source=self._watched.name, lsn=lsn.render(self._checkpoint.end_lsn))
+            self._on_listening()
+            while not self._stopping:
+                payloads = await self._receive(stream)
+                self.received = stream.received
+                await self._take(self._transactions.feed(payloads))
+                if len(payloads) < READ or self._is_full:
+                    await self._accept()
+                if not payloads:
+                    await self._pass_idle_wal()
+                stream.confirm(self._checkpoint.end_lsn)
+
+    async def _receive(self, stream: ReplicationStream) -> list[bytes]:
+        """What is at hand; nothing when `stop` is called meanwhile."""
+        self._receiving = asyncio.current_task()
+        try:
+            return await stream.receive(READ)
+        except asyncio.CancelledError:
+            if self._receiving is None or not self._stopping:
+                raise
+            self._receiving.uncancel()
+            return []
+        finally:
+            self._receiving = None
+
+    async def _take(self, items: list[Item]) -> None:
+        for item in items:
+            if isinstance(item, Change):
+                event = self._translator.event(item)
+                self._events.append(event)
+                self._bytes += len(event.data)
+                self._position = item.position
+                if self._is_full:
+                    await self._accept()
+            elif isinstance(item, Committed):
+                self._end_lsn = item.end_lsn
+            else:
+                await self._obey(item)
+
+    async def _obey(self, message: Message) -> None:
+        if message.prefix == PREFIX:
+            await self._accept()
+            await self._follow()
+        if message.header is not None:
+            self._position = message.position
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._events) >= MOST or self._bytes >= MOST_BYTES
+
+    async def _accept(self) -> None:
+        """Everything taken so far becomes durable. Nothing is read meanwhile: the socket is the back-pressure."""
+        reached = self._checkpoint.moved(self._position, self._end_lsn)
+        if reached == self._checkpoint:
+            return
+        version = self._door.registry.version
+        accepted = await self._door.accept(self._events, self._checkpoint, reached)
+        self._checkpoint = accepted.checkpoint
+        self._events, self._bytes = [], 0
+        self._moved_at = asyncio.get_running_loop().time()
+        if accepted.runs:
+            self._on_runs()
+        if self._door.registry.version != version:
+            await self._follow()
+
+    async def _pass_idle_wal(self) -> None:
+        """WAL that holds nothing for us is passed by moving the checkpoint, not by confirming beyond it."""
+        ahead = self.received - self._checkpoint.end_lsn
+        idle_for = asyncio.get_running_loop().time() - self._moved_at
+        if not self._transactions.in_flight and ahead > 0 and (ahead >= IDLE_BYTES or idle_for >= IDLE_SECONDS):
+            self._end_lsn = self.received
+            await self._accept()

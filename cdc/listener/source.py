@@ -1,0 +1,121 @@
+"""Brings slot and checkpoint together, and refuses when they do not belong together.
+
+The server believes any acknowledgement and any start position, so a checkpoint from elsewhere (a restored backup, a
+reset branch, a slot made anew) would lose changes without an error. All of that is checked here, before streaming.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+
+from cdc import lsn
+from cdc.errors import CheckpointMismatch, ServerNotReady
+from cdc.lsn import Lsn
+from cdc.store import checkpoints, server
+from cdc.store.checkpoints import Checkpoint, Source
+from cdc.store.connect import Connection
+from cdc.store.server import Slot
+from cdc.wal import slot as replication
+from cdc.wal.slot import Identity
+
+log = structlog.get_logger(__name__)
+
+_ANEW = (
+    "'cdc slot drop' gives up this position; the next 'cdc run' starts at the present one. "
+    "Changes made in between will have no events."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A database to listen to. `name` is the source's name in events and checkpoints."""
+
+    url: str
+    name: str
+    slot: str
+    publication: str
+
+
+async def attach(watched: Watched, state: Connection, source_conn: Connection) -> Checkpoint:
+    """The checkpoint to stream from, under a new epoch. Makes the slot when this source was never listened to.
+
+    Raises:
+        CheckpointMismatch: slot, checkpoint and server do not belong together.
+        ServerNotReady: the slot's name is taken by something else.
+    """
+    identity = await replication.identify(watched.url)
+    slot = await server.slot(source_conn, watched.slot)
+    if slot is not None:
+        _check_slot(watched, slot, identity)
+    known = await checkpoints.current(state, watched.name)
+    if known is None:
+        await _open(watched, state, identity, slot)
+        known = await checkpoints.current(state, watched.name)
+        assert known is not None, "it was opened just now"
+        slot = await server.slot(source_conn, watched.slot)
+    source, checkpoint = known
+    _check(watched, source, checkpoint, identity, slot)
+    return await checkpoints.take_over(state, checkpoint)
+
+
+async def _open(watched: Watched, state: Connection, identity: Identity, slot: Slot | None) -> None:
+    """Start a source at its slot. A slot that stands already has lost nothing since its confirmed position."""
+    start = slot.confirmed_lsn if slot else await replication.create_slot(watched.url, watched.slot)
+    await checkpoints.open_source(
+        state,
+        watched.name,
+        system_identifier=identity.system_identifier,
+        timeline=identity.timeline,
+        slot=watched.slot,
+        start=start,
+    )
+    log.info("source opened", source=watched.name, slot=watched.slot, lsn=lsn.render(start))
+
+
+def _check_slot(watched: Watched, slot: Slot, identity: Identity) -> None:
+    if slot.plugin != "pgoutput" or slot.database != identity.database:
+        raise ServerNotReady(
+            f"The replication slot {watched.slot!r} exists on this server for database {slot.database!r} "
+            f"and plugin {slot.plugin!r}.",
+            hint="Choose another name with CDC_SLOT.",
+        )
+
+
+def _check(watched: Watched, source: Source, checkpoint: Checkpoint, identity: Identity, slot: Slot | None) -> None:
+    if (source.system_identifier, source.timeline) != (identity.system_identifier, identity.timeline):
+        raise CheckpointMismatch(
+            f"The checkpoint of source {watched.name!r} was made on another server or timeline: this database is a "
+            "copy, a restored backup, a branch, or a promoted standby.",
+            hint=_ANEW,
+        )
+    if slot is None or source.slot != watched.slot:
+        raise CheckpointMismatch(
+            f"The replication slot {source.slot!r} of source {watched.name!r} is gone or was renamed; changes since "
+            f"{lsn.render(checkpoint.end_lsn)} cannot be read any more.",
+            hint=_ANEW,
+        )
+    if slot.wal_status == "lost":
+        raise CheckpointMismatch(
+            f"The replication slot {watched.slot!r} was invalidated: the server removed WAL that was still needed "
+            "(max_slot_wal_keep_size or an idle timeout).",
+            hint=_ANEW,
+        )
+    _check_order(watched, checkpoint, slot.confirmed_lsn, identity.wal_lsn)
+
+
+def _check_order(watched: Watched, checkpoint: Checkpoint, confirmed: Lsn, wal: Lsn) -> None:
+    """Confirmed <= checkpoint <= WAL: we confirm only what is stored, and store only what the server wrote."""
+    if checkpoint.end_lsn > wal:
+        raise CheckpointMismatch(
+            f"The checkpoint of source {watched.name!r} ({lsn.render(checkpoint.end_lsn)}) is ahead of the server's "
+            f"WAL ({lsn.render(wal)}): the server was set back.",
+            hint=_ANEW,
+        )
+    if confirmed > checkpoint.end_lsn:
+        raise CheckpointMismatch(
+            f"The slot {watched.slot!r} was moved to {lsn.render(confirmed)} by somebody else, beyond the checkpoint "
+            f"{lsn.render(checkpoint.end_lsn)}: the changes between them have no events.",
+            hint=_ANEW,
+        )

@@ -1,0 +1,1 @@
+"""Composition root: builds every part, starts in order, stops in reverse."""

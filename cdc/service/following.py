@@ -1,0 +1,82 @@
+"""Keeps targets and publication in line with what is declared and registered."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from cdc.config import Settings
+from cdc.embedding import declare
+from cdc.embedding.gather import Embedder
+from cdc.events.accept import Door
+from cdc.events.match import Table
+from cdc.service.models import default_model
+from cdc.store import publications
+from cdc.store.connect import Connection, connect
+from cdc.web.status import Status
+
+log = structlog.get_logger(__name__)
+
+
+class Following:
+    """Called at start, and by the listener whenever declarations or functions changed."""
+
+    def __init__(self, settings: Settings, url: str, models: Embedder, status: Status) -> None:
+        self._settings = settings
+        self._url = url
+        self._models = models
+        self._status = status
+        self._told: dict[str, str] = {}
+        self._turn = asyncio.Lock()
+
+    async def declare(self) -> None:
+        """Declare what CDC_EMBED asks for.
+
+        Raises:
+            ConfigurationError: the setting cannot be read, or names a table or column that is not there.
+        """
+        requests = declare.parse(self._settings.embed)
+        async with await connect(self._url, autocommit=True) as conn:
+            for request in requests:
+                await declare.declare(conn, request)
+
+    async def embedded(self, conn: Connection) -> frozenset[Table]:
+        """Make the targets of all declarations; the tables that are embedded. Problems are told, and stop nothing."""
+        declarations = await declare.prepare(
+            conn, default=lambda: default_model(self._settings), dimensions=self._models.dimensions
+        )
+        for declaration in declarations:
+            self._tell(f"embedding of {declaration.schema}.{declaration.table}", declaration.problem)
+        return frozenset(
+            (declaration.schema, declaration.table) for declaration in declarations if not declaration.problem
+        )
+
+    async def follow(self, door: Door) -> None:
+        """Bring targets, matching and publication in line; nothing later in the stream is accepted before."""
+        async with self._turn, await connect(self._url, autocommit=True) as conn:
+            registry = await door.refresh(await self.embedded(conn))
+            await self._publish(conn, registry.tables)
+
+    async def retry(self, door: Door) -> None:
+        """Try again what could not be published: the table may have been made, or granted, meanwhile."""
+        if self._status.unpublished:
+            async with self._turn, await connect(self._url, autocommit=True) as conn:
+                await self._publish(conn, door.registry.tables)
+
+    async def _publish(self, conn: Connection, wanted: frozenset[Table]) -> None:
+        unpublished = await publications.publish(conn, self._settings.publication, wanted)
+        missing = {".".join(table): "it does not exist yet" for table in unpublished.absent}
+        refused = {".".join(table): reason for table, reason in unpublished.refused.items()}
+        self._status.unpublished = missing | refused
+        for table in {*self._told, *self._status.unpublished}:
+            self._tell(table, self._status.unpublished.get(table))
+
+    def _tell(self, what: str, problem: str | None) -> None:
+        """Each problem once, and its end."""
+        if problem and self._told.get(what) != problem:
+            log.error("cannot follow", what=what, reason=problem)
+            self._told[what] = problem
+        elif not problem and what in self._told:
+            log.info("follows again", what=what)
+            del self._told[what]

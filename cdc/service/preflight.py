@@ -1,0 +1,66 @@
+"""What must be true of a server before anything is made on it."""
+
+from __future__ import annotations
+
+import structlog
+
+from cdc.errors import CdcError, DatabaseRefused, ServerNotReady
+from cdc.store import server
+from cdc.store.connect import Connection, checked, connect_patiently, place
+
+log = structlog.get_logger(__name__)
+
+OLDEST = 140000
+"""Postgres 14, as server_version_num."""
+
+_HOW_TO_LOGICAL = (
+    "Set wal_level = logical and restart the server: ALTER SYSTEM SET wal_level = logical; on Neon switch on "
+    "'Logical replication' in the project's settings, on RDS set rds.logical_replication = 1."
+)
+
+
+async def connected(url: str, *, patience: float) -> Connection:
+    """A connection to a server that can be watched, waiting up to `patience` seconds for it to be up.
+
+    Raises:
+        ConfigurationError: the URL cannot be read, or names a pooler.
+        DatabaseUnreachable, DatabaseRefused: no connection could be made.
+        ServerNotReady: the server cannot be watched as it is set up.
+    """
+    conn = await connect_patiently(checked(url), patience=patience, tell=_tell)
+    try:
+        _check(await server.facts(conn), place(url))
+    except BaseException:
+        await conn.close()
+        raise
+    return conn
+
+
+def _tell(error: CdcError, pause: float) -> None:
+    log.warning("waiting for the database", reason=error.message, seconds=pause)
+
+
+def _check(facts: server.Facts, where: str) -> None:
+    if facts.version < OLDEST:
+        raise ServerNotReady(
+            f"{where} runs Postgres {facts.version // 10000}; 14 is the oldest that works.", hint="Upgrade the server."
+        )
+    if facts.in_recovery:
+        raise ServerNotReady(f"{where} is a standby.", hint="Connect to the primary.")
+    if facts.wal_level != "logical":
+        raise ServerNotReady(f"{where} has wal_level = {facts.wal_level}.", hint=_HOW_TO_LOGICAL)
+    if facts.encoding != "UTF8":
+        raise ServerNotReady(
+            f"{where} has encoding {facts.encoding}; events are JSON, which is UTF-8.",
+            hint="Use a database with ENCODING 'UTF8'.",
+        )
+    if not facts.may_replicate:
+        raise DatabaseRefused(
+            f"The role {facts.role!r} may not replicate.",
+            hint=f'As an administrator: ALTER ROLE "{facts.role}" REPLICATION; (on RDS: GRANT rds_replication TO ...)',
+        )
+    if not facts.may_create:
+        raise DatabaseRefused(
+            f"The role {facts.role!r} may not create schemas in this database.",
+            hint=f'As its owner: GRANT CREATE ON DATABASE ... TO "{facts.role}";',
+        )

@@ -1,0 +1,46 @@
+"""Slot and checkpoint as an operator handles them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cdc.config import Settings
+from cdc.lsn import Lsn
+from cdc.service.parent import SOURCE
+from cdc.store import checkpoints, server
+from cdc.store.checkpoints import Checkpoint
+from cdc.store.connect import checked, connect
+from cdc.store.migrate import migrate
+from cdc.store.server import Slot
+from cdc.wal import slot as replication
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where slot, checkpoint and server are."""
+
+    slot: Slot | None
+    checkpoint: Checkpoint | None
+    wal: Lsn
+
+
+async def state(settings: Settings, url: str) -> State:
+    """Look."""
+    await migrate(checked(url), "state")
+    async with await connect(url, autocommit=True) as conn:
+        known = await checkpoints.current(conn, SOURCE)
+        return State(
+            await server.slot(conn, settings.slot), known[1] if known else None, await server.wal_position(conn)
+        )
+
+
+async def drop(settings: Settings, url: str) -> None:
+    """Drop the slot first, then end the incarnation: a slot that nobody knows of would fill the disk.
+
+    Raises:
+        SlotInUse: a service is listening; stop it first.
+    """
+    await migrate(checked(url), "state")
+    await replication.drop_slot(url, settings.slot)
+    async with await connect(url, autocommit=True) as conn:
+        await checkpoints.retire_source(conn, SOURCE)

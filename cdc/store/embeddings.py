@@ -1,0 +1,133 @@
+"""Declared embeddings: the rows of cdc.embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+
+from psycopg import AsyncConnection, DataError, Error, ProgrammingError, errors
+from psycopg.abc import QueryNoTemplate
+from psycopg.rows import dict_row
+
+from cdc.errors import ConfigurationError, DatabaseRefused
+from cdc.store.queries import text
+
+Connection = AsyncConnection[tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """One row of cdc.embeddings: what `cdc.embed()` was told, and what came of it."""
+
+    id: int
+    table_schema: str
+    table_name: str
+    columns: tuple[str, ...]
+    target_kind: Literal["table", "column"]
+    target_schema: str
+    target_table: str
+    target_column: str
+    fk: bool
+    model: str | None
+    dimensions: int | None
+    problem: str | None
+    prepared_at: datetime | None
+
+    @property
+    def source(self) -> str:
+        """`schema.table`, for people."""
+        return f"{self.table_schema}.{self.table_name}"
+
+    @property
+    def target(self) -> str:
+        """`schema.table` of a target table, `schema.table.column` of a target column: unique, for people."""
+        table = f"{self.target_schema}.{self.target_table}"
+        return table if self.target_kind == "table" else f"{table}.{self.target_column}"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyColumn:
+    """One column of a primary key, and its type."""
+
+    name: str
+    type_schema: str
+    type_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A declaration and what its statements need of the catalog; without pgvector `vector_schema` is None."""
+
+    declaration: Declaration
+    key: tuple[KeyColumn, ...]
+    vector_schema: str | None
+
+
+async def layouts(conn: Connection, table: tuple[str, str] | None = None) -> list[Layout]:
+    """All declarations, or those of one (schema, table), in the order they were made."""
+    schema, name = table or (None, None)
+    async with conn.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(text("embedding/layouts"), {"schema": schema, "name": name})
+        return [_layout(row) for row in await cursor.fetchall()]
+
+
+def _layout(row: dict[str, Any]) -> Layout:
+    key = tuple(KeyColumn(*column) for column in row.pop("key"))
+    vector_schema = row.pop("vector_schema")
+    return Layout(Declaration(**{**row, "columns": tuple(row["columns"])}), key, vector_schema)
+
+
+async def declare(conn: Connection, source: str, columns: Sequence[str], target: str | None) -> int:
+    """Call `cdc.embed()`; `source` is written as SQL writes a name. Returns the declaration's id.
+
+    Raises:
+        ConfigurationError: a name is wrong, or the target is taken.
+        DatabaseRefused: our role has no right to.
+    """
+    try:
+        async with conn.transaction():
+            row = await one(
+                conn, text("embedding/declare"), {"source": source, "columns": list(columns), "target": target}
+            )
+    except errors.InsufficientPrivilege as error:
+        raise DatabaseRefused(said(error), hint="Grant it, or let the owner call cdc.embed() in SQL.") from None
+    except (ProgrammingError, DataError) as error:
+        hint = error.diag.message_hint or "Write schema.table, and put names with capital letters in double quotes."
+        raise ConfigurationError(said(error), hint=hint) from None
+    return int(row[0])
+
+
+async def hold(conn: Connection, declaration: Declaration) -> Declaration | None:
+    """Keep other services from preparing this declaration until the transaction ends; None: it was forgotten.
+
+    Returns the declaration with the model and dimensions that it is pinned to by now.
+    """
+    row = await (await conn.execute(text("embedding/hold"), {"id": declaration.id})).fetchone()
+    return None if row is None else replace(declaration, model=row[0], dimensions=row[1])
+
+
+async def pin(conn: Connection, declaration: Declaration, model: str, dimensions: int) -> Declaration:
+    """Record that the target is ready and belongs to this model; returns the declaration as it is now."""
+    row = await one(conn, text("embedding/pin"), {"id": declaration.id, "model": model, "dimensions": dimensions})
+    return replace(declaration, model=model, dimensions=dimensions, problem=None, prepared_at=row[0])
+
+
+async def set_problem(conn: Connection, declaration: Declaration, problem: str) -> Declaration:
+    """Record why the declaration cannot be served; returns it as it is now."""
+    await conn.execute(text("embedding/set_problem"), {"id": declaration.id, "problem": problem})
+    return replace(declaration, problem=problem)
+
+
+def said(error: Error) -> str:
+    """The server's own sentence."""
+    sentence = (error.diag.message_primary or str(error)).rstrip(".")
+    return f"{sentence[:1].upper()}{sentence[1:]}."
+
+
+async def one(conn: Connection, statement: QueryNoTemplate, parameters: dict[str, Any]) -> tuple[Any, ...]:
+    """The only row of a statement that always gives one."""
+    row = await (await conn.execute(statement, parameters)).fetchone()
+    assert row is not None, "the statement gives one row"
+    return row

@@ -1,0 +1,82 @@
+"""The {parts} of statements about one target: its tables, its key in all the forms needed, its source's text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Literal
+
+from psycopg import sql
+
+from cdc.store.embeddings import KeyColumn, Layout
+from cdc.store.queries import compose
+
+Verb = Literal["read", "write", "clear", "put_aside", "take_back", "orphans", "search"]
+
+_SAME_FOR_BOTH = ("put_aside", "take_back")
+_ALIASES = ("s", "t", "given", "fresh", "standing", "held", "nearest")
+
+
+@lru_cache(maxsize=256)
+def statement(verb: Verb, layout: Layout) -> sql.Composed:
+    """`sql/queries/embedding/<verb>_<kind of target>.sql` for one target."""
+    name = verb if verb in _SAME_FOR_BOTH else f"{verb}_{layout.declaration.target_kind}"
+    return compose(f"embedding/{name}", **_tables(layout), **_key(layout.key), **_text(layout.declaration.columns))
+
+
+def vector_type(layout: Layout) -> sql.Identifier:
+    """The type of pgvector, wherever the extension lives."""
+    assert layout.vector_schema, "pgvector is installed before a target is made"
+    return sql.Identifier(layout.vector_schema, "vector")
+
+
+def _tables(layout: Layout) -> dict[str, sql.Composable]:
+    to = layout.declaration
+    return {
+        "source": sql.Identifier(to.table_schema, to.table_name),
+        "target": sql.Identifier(to.target_schema, to.target_table),
+        "column": sql.Identifier(to.target_column),
+        "vector": vector_type(layout),
+        "distance": sql.SQL("operator({}.<=>)").format(sql.Identifier(layout.vector_schema or "public")),
+        # The lock that a foreign key's check takes, taken beforehand, so that the check never waits.
+        "hold_source": sql.SQL("for key share of s skip locked" if to.fk else ""),
+    }
+
+
+def _text(columns: tuple[str, ...]) -> dict[str, sql.Composable]:
+    """The text of row `s`: NULL when there is none."""
+    each = [sql.SQL("s.{}::text").format(sql.Identifier(name)) for name in columns]
+    filled = [sql.SQL("nullif({}, '')").format(column) for column in each]
+    return {
+        "text": sql.SQL("nullif(concat_ws(E'\\n\\n', {}), '')").format(_list(filled)),
+        "s_columns_text": _list(each),
+    }
+
+
+def _key(key: tuple[KeyColumn, ...]) -> dict[str, sql.Composable]:
+    """The key of `g` (text[] parameters, cast here), of the `kept` JSON form, and of rows under each alias."""
+    names = [sql.Identifier(column.name) for column in key]
+    types = [sql.Identifier(column.type_schema, column.type_name) for column in key]
+    typed = [sql.SQL("g.{}::{}").format(name, of) for name, of in zip(names, types, strict=True)]
+    kept = [sql.SQL("(kept.key::json ->> {})").format(n) for n in range(len(key))]
+    parts: dict[str, sql.Composable] = {
+        "key": _list(names),
+        "arrays": _list([sql.SQL("{}::text[]").format(sql.Placeholder(f"key_{n}")) for n in range(len(key))]),
+        "typed_key": _list([sql.SQL("{} as {}").format(part, name) for part, name in zip(typed, names, strict=True)]),
+        "json_key": sql.SQL("json_build_array({})::text").format(_list([_as_text(part) for part in typed])),
+        "kept_key": _list([sql.SQL("{}::{}").format(part, of) for part, of in zip(kept, types, strict=True)]),
+        "kept_key_text": _list(kept),
+    }
+    for alias in _ALIASES:
+        own = [sql.SQL("{}.{}").format(sql.SQL(alias), name) for name in names]
+        parts[f"{alias}_key"] = _list(own)
+        parts[f"{alias}_key_text"] = _list([_as_text(part) for part in own])
+    return parts
+
+
+def _as_text(part: sql.Composable) -> sql.Composed:
+    return sql.SQL("{}::text").format(part)
+
+
+def _list(parts: Sequence[sql.Composable]) -> sql.Composed:
+    return sql.SQL(", ").join(parts)

@@ -1,0 +1,2 @@
+-- Install pgvector in this database.
+create extension if not exists vector

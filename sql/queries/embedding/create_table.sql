@@ -1,0 +1,6 @@
+-- Make a target table whose key columns have the types of the source's.
+-- Parts: target, key, source, vector (pgvector's type), dimensions.
+create table {target} as
+select {key}, null::{vector}({dimensions}) as embedding, null::bytea as hash, now() as updated_at
+  from {source}
+  with no data

@@ -1,0 +1,8 @@
+-- Keys with a hash, or put aside, whose source row is gone, as text[].
+-- Parameters: id, limit. Parts: cdc/store/parts.py. No row locks.
+select array[{kept_key_text}]
+  from (select h.key from cdc.hashes h where h.embedding_id = %(id)s
+        union
+        select e.key from cdc.embedding_errors e where e.embedding_id = %(id)s) kept
+ where not exists (select from {source} s where ({s_key}) = ({kept_key}))
+ limit %(limit)s

@@ -1,0 +1,5 @@
+-- A target is ready: fix its model, and say that nothing is wrong any more. Parameters: id, model, dimensions.
+update cdc.embeddings
+   set model = %(model)s, dimensions = %(dimensions)s, problem = null, prepared_at = coalesce(prepared_at, now())
+ where id = %(id)s
+returning prepared_at

@@ -1,0 +1,23 @@
+-- How rows and their vectors in a column of the same table stand; no rows at all: the declaration was forgotten.
+-- A vector of unknown text (somebody else's) has the empty hash; of a deleted row the hash alone is left.
+-- The text travels only where it has to be embedded. `offset 0` keeps text and hash from being computed twice.
+-- Parameters: id; key_0 ... (one text[] per key column). Parts: cdc/store/parts.py. No row locks.
+with given as (
+    select {typed_key}, {json_key} as cdc_key, g.cdc_place
+      from unnest({arrays}) with ordinality as g ({key}, cdc_place)
+     where exists (select from cdc.embeddings e where e.id = %(id)s)
+)
+select given.cdc_place, now.cdc_hash, stored.hash, aside.hash,
+       case when now.cdc_hash is distinct from stored.hash and now.cdc_hash is distinct from aside.hash
+            then now.cdc_text end
+  from given
+  left join lateral (
+           select body.cdc_text, body.cdc_filled, sha256(convert_to(body.cdc_text, 'UTF8')) as cdc_hash
+             from (select {text} as cdc_text, s.{column} is not null as cdc_filled
+                     from {source} s where ({s_key}) = ({given_key}) offset 0) body
+           offset 0) now on true
+  left join cdc.hashes h on (h.embedding_id, h.key) = (%(id)s, given.cdc_key)
+ cross join lateral (
+           select case when now.cdc_filled then coalesce(h.hash, '')
+                       when now.cdc_filled is null then h.hash end as hash) stored
+  left join cdc.embedding_errors aside on (aside.embedding_id, aside.key) = (%(id)s, given.cdc_key)

@@ -1,0 +1,93 @@
+"""Databases for the tests: real servers, one fresh database a test.
+
+database_url        an empty database on Postgres 18 with pgvector
+any_database_url    the same on 18, then on 15
+migrated_url        as database_url, with both sets of migrations applied
+any_migrated_url    the same on 18, then on 15
+connect             opens autocommit connections that are closed when the test ends
+server              the server on which database_url and migrated_url live
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import pytest
+import pytest_asyncio
+from psycopg import AsyncConnection
+
+for name in list(os.environ):
+    if name == "DATABASE_URL" or name.startswith(("CDC_", "OPENAI_", "PG")):
+        del os.environ[name]
+
+from tests.servers import VERSIONS, Connect, Connection, Server, Servers, Version  # noqa: E402 - after the scrubbing
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def servers() -> AsyncIterator[Servers]:
+    """The servers of this session; use `server` or one of the URLs instead."""
+    started = Servers()
+    try:
+        yield started
+    finally:
+        await started.stop()
+
+
+@pytest.fixture
+async def server(servers: Servers) -> Server:
+    """Postgres 18 with pgvector, shared by all tests of the session: do not stop it."""
+    return await servers.get("18")
+
+
+@pytest.fixture(params=VERSIONS)
+async def any_server(servers: Servers, request: pytest.FixtureRequest) -> Server:
+    """Postgres 18, then 15."""
+    version: Version = request.param
+    return await servers.get(version)
+
+
+@pytest.fixture
+async def database_url(server: Server) -> AsyncIterator[str]:
+    """The URL of an empty database on Postgres 18."""
+    url = await server.create_database()
+    yield url
+    await server.drop_database(url)
+
+
+@pytest.fixture
+async def any_database_url(any_server: Server) -> AsyncIterator[str]:
+    """The URL of an empty database on Postgres 18, then on 15."""
+    url = await any_server.create_database()
+    yield url
+    await any_server.drop_database(url)
+
+
+@pytest.fixture
+async def migrated_url(server: Server) -> AsyncIterator[str]:
+    """The URL of a database with both schemas on Postgres 18."""
+    url = await server.create_database(migrated=True)
+    yield url
+    await server.drop_database(url)
+
+
+@pytest.fixture
+async def any_migrated_url(any_server: Server) -> AsyncIterator[str]:
+    """The URL of a database with both schemas on Postgres 18, then on 15."""
+    url = await any_server.create_database(migrated=True)
+    yield url
+    await any_server.drop_database(url)
+
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Connect]:
+    """Opens autocommit connections; they are closed when the test ends."""
+    async with AsyncExitStack() as opened:
+
+        async def connect(url: str) -> Connection:
+            connection = await AsyncConnection.connect(url, autocommit=True)
+            opened.push_async_callback(connection.close)
+            return connection
+
+        yield connect

@@ -1,0 +1,73 @@
+"""A watched database for the tests of the stream."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from cdc.lsn import Lsn, Position, parse
+from cdc.wal.slot import create_slot
+from cdc.wal.stream import ReplicationStream
+from cdc.wal.transactions import Change, Committed, Item, Transactions
+from tests.servers import Connect, Connection
+
+START = Position(0, -1)
+
+
+class Source:
+    """A database with a publication `p` and a slot `s`, made in this order."""
+
+    def __init__(self, url: str, connection: Connection) -> None:
+        self.url = url
+        self.connection = connection
+
+    async def run(self, *statements: str) -> None:
+        for statement in statements:
+            await self.connection.execute(statement.encode())
+
+    async def ask(self, query: str) -> Any:
+        row = await (await self.connection.execute(query.encode())).fetchone()
+        assert row is not None
+        return row[0]
+
+    async def open(
+        self, *, start: Lsn = 0, url: str = "", publications: Sequence[str] = ("p",), status_interval: float = 5.0
+    ) -> ReplicationStream:
+        return await ReplicationStream.open(
+            url or self.url, slot="s", publications=publications, start=start, status_interval=status_interval
+        )
+
+    async def confirmed(self) -> Lsn:
+        return parse(await self.ask("select confirmed_flush_lsn::text from pg_replication_slots where slot_name = 's'"))
+
+    async def has_confirmed(self, lsn: Lsn) -> bool:
+        return await self.confirmed() == lsn
+
+    async def is_read(self) -> bool:
+        return bool(await self.ask("select active from pg_replication_slots where slot_name = 's'"))
+
+
+async def publish(url: str, connect: Connect, *ddl: str, options: str = "") -> Source:
+    """Runs the statements, publishes the table t, then makes the slot."""
+    source = Source(url, await connect(url))
+    await source.run(*ddl, f"create publication p for table t {options}")
+    await create_slot(url, "s")
+    return source
+
+
+async def read(stream: ReplicationStream, transactions: Transactions, *, commits: int = 1) -> list[Item]:
+    """What comes until so many transactions have been committed."""
+    items: list[Item] = []
+    async with asyncio.timeout(30):
+        while sum(isinstance(item, Committed) for item in items) < commits:
+            items += transactions.feed(await stream.receive())
+    return items
+
+
+async def changes(stream: ReplicationStream, *, commits: int = 1) -> list[Change]:
+    return [item for item in await read(stream, Transactions(START), commits=commits) if isinstance(item, Change)]
+
+
+def told(items: list[Change]) -> list[tuple[Any, ...]]:
+    return [(change.verb, change.new, change.old, change.unchanged) for change in items]

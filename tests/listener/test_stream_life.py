@@ -1,0 +1,278 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from cdc.embedded import Postgres
+from cdc.errors import CheckpointMismatch, ServerNotReady, SlotInUse, StreamLost
+from cdc.lsn import parse
+from cdc.wal.slot import create_slot, drop_slot
+from cdc.wal.stream import ReplicationStream
+from cdc.wal.transactions import Committed, Transactions
+from tests.listener.source import START, Source, changes, publish, read
+from tests.servers import Connect, Connection, Server
+from tests.waiting import eventually
+
+
+@pytest.fixture
+async def own_server() -> AsyncIterator[Postgres]:
+    """A server that a test may stop as it likes."""
+    with tempfile.TemporaryDirectory(prefix="cdc-tests-") as directory:
+        os.chmod(directory, 0o711)  # when root runs this, the server is somebody else
+        postgres = Postgres(Path(directory) / "server", settings={"fsync": "off"})
+        await postgres.start()
+        yield postgres
+        await postgres.stop(immediate=True)
+
+
+async def own_source(server: Postgres) -> Source:
+    connection = await Connection.connect(server.url, autocommit=True)
+    source = Source(server.url, connection)
+    await source.run("create table t (id int primary key)", "create publication p for table t")
+    await create_slot(server.url, "s")
+    return source
+
+
+class Valve:
+    """Lets what the client sends through when it is open."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+        self.open.set()
+        self.address = ("", 0)
+
+
+@asynccontextmanager
+async def valve_before(url: str, connection: Connection) -> AsyncIterator[tuple[str, Valve]]:
+    """A way to the server that can be clogged."""
+    valve = Valve()
+    writers: list[asyncio.StreamWriter] = []
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, gate: asyncio.Event | None) -> None:
+        while True:
+            if gate:
+                await gate.wait()
+            if not (data := await reader.read(4096)):
+                break
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        upstream, downstream = await asyncio.open_connection(connection.info.host, connection.info.port)
+        writers.extend([writer, downstream])
+        await asyncio.gather(pump(reader, downstream, valve.open), pump(upstream, writer, None))
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=4096)
+    port = server.sockets[0].getsockname()[1]
+    yield make_conninfo(url, host="127.0.0.1", port=port), valve
+    server.close()
+    for writer in writers:
+        writer.close()
+
+
+async def test_a_consumer_that_takes_its_time_is_not_cut_off(any_database_url: str, connect: Connect) -> None:
+    source = await publish(any_database_url, connect, "create table t (id int primary key)")
+    url = make_conninfo(source.url, options="-c wal_sender_timeout=600ms")
+    async with await source.open(url=url) as stream:
+        await source.run("insert into t values (1)")
+        (first,) = await changes(stream)
+        # More than the socket's buffers hold: the server has to wait for us.
+        await source.run("insert into t select generate_series(2, 200000)")
+        opened = time.monotonic()
+        await eventually(lambda: time.monotonic() > opened + 2 and source.is_read())
+        assert len(await changes(stream)) == 199_999
+    assert first.new == {"id": 1}
+
+
+async def test_data_that_nobody_reads_costs_no_cpu(database_url: str, connect: Connect) -> None:
+    source = await publish(database_url, connect, "create table t (id int primary key, body text)")
+    async with await source.open() as stream:
+        await source.run("insert into t values (0)")
+        await changes(stream)
+        await source.run("insert into t select g, repeat('x', 500) from generate_series(1, 5000) g")
+        before = time.process_time()
+        await source.run("select pg_sleep(0.5)")
+        assert time.process_time() - before < 0.25
+
+
+async def test_a_slot_in_use_is_refused_and_free_once_its_reader_has_closed(
+    any_database_url: str, connect: Connect
+) -> None:
+    source = await publish(any_database_url, connect, "create table t (id int primary key)")
+    async with await source.open():
+        with pytest.raises(SlotInUse, match="active for PID") as refused:
+            await source.open()
+        assert refused.value.transient
+    async with await source.open() as stream:
+        await source.run("insert into t values (1)")
+        assert len(await changes(stream)) == 1
+
+
+async def test_closing_in_the_middle_of_a_large_transaction_takes_little_time_and_frees_the_slot(
+    database_url: str, connect: Connect
+) -> None:
+    source = await publish(database_url, connect, "create table t (id int primary key, body text)")
+    await source.run("insert into t select g, repeat('x', 500) from generate_series(1, 100000) g")
+    stream = await source.open()
+    while not await stream.receive():
+        pass
+    before = time.monotonic()
+    await stream.close()
+    assert time.monotonic() - before < 5
+    await eventually(lambda: is_free(source))
+    await stream.close()
+
+
+async def is_free(source: Source) -> bool:
+    return not await source.is_read()
+
+
+async def test_a_closed_stream_says_so_to_whoever_still_waits(database_url: str, connect: Connect) -> None:
+    source = await publish(database_url, connect, "create table t (id int primary key)")
+    stream = await source.open()
+
+    async def receive_for_ever() -> None:
+        while True:
+            await stream.receive()
+
+    waiting = asyncio.create_task(receive_for_ever())
+    await asyncio.wait([waiting], timeout=0.05)
+    await stream.close()
+    with pytest.raises(StreamLost):
+        await waiting
+    with pytest.raises(StreamLost, match="closed"):
+        await stream.receive()
+
+
+async def test_a_missing_slot_is_a_checkpoint_mismatch(any_database_url: str, connect: Connect) -> None:
+    source = await publish(any_database_url, connect, "create table t (id int primary key)")
+    await drop_slot(source.url, "s")
+    with pytest.raises(CheckpointMismatch, match='"s" does not exist') as refused:
+        await source.open()
+    assert "backfill" in refused.value.hint
+
+
+async def test_a_slot_of_another_database_is_a_checkpoint_mismatch(
+    any_database_url: str, any_server: Server, connect: Connect
+) -> None:
+    source = await publish(any_database_url, connect, "create table t (id int primary key)")
+    elsewhere = await any_server.create_database()
+    with pytest.raises(CheckpointMismatch, match="not created in this database"):
+        await source.open(url=elsewhere)
+    await any_server.drop_database(elsewhere)
+
+
+async def test_a_checkpoint_ahead_of_the_server_is_refused(any_database_url: str, connect: Connect) -> None:
+    source = await publish(any_database_url, connect, "create table t (id int primary key)")
+    with pytest.raises(CheckpointMismatch, match="ahead of the server"):
+        await source.open(start=parse("FF/0"))
+
+
+async def test_a_publication_younger_than_its_slot_is_refused_and_nothing_is_skipped(
+    any_database_url: str, connect: Connect
+) -> None:
+    source = await publish(any_database_url, connect, "create table t (id int primary key)")
+    await source.run("insert into t values (1)", "create publication late for table t", "insert into t values (2)")
+    async with await source.open(publications=["late"]) as stream:
+        taken: list[bytes] = []
+        with pytest.raises(ServerNotReady, match="late"):
+            await receive_until_lost(stream, into=taken)
+    assert taken == []
+
+
+async def test_a_stream_that_the_server_ends_is_lost_with_the_reason_it_gave(
+    any_database_url: str, connect: Connect
+) -> None:
+    source = await publish(any_database_url, connect, "create table t (id int primary key)")
+    async with await source.open() as stream:
+        await source.run("select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = 's'")
+        with pytest.raises(StreamLost, match="administrator command") as lost:
+            await receive_until_lost(stream)
+        assert lost.value.transient
+        with pytest.raises(StreamLost, match="administrator command"):
+            await stream.receive()
+
+
+async def receive_until_lost(stream: ReplicationStream, into: list[bytes] | None = None) -> None:
+    taken = [] if into is None else into
+    async with asyncio.timeout(20):
+        while True:
+            taken += await stream.receive()
+
+
+async def test_a_killed_server_is_a_lost_stream_and_closing_it_is_quiet(own_server: Postgres) -> None:
+    source = await own_source(own_server)
+    stream = await source.open()
+    waiting = asyncio.create_task(receive_until_lost(stream))
+    await own_server.stop(immediate=True)
+    with pytest.raises(StreamLost):
+        await waiting
+    stream.confirm(stream.received)
+    await stream.close()
+
+
+async def test_confirming_on_a_dead_connection_raises_nothing(own_server: Postgres) -> None:
+    source = await own_source(own_server)
+    stream = await source.open(status_interval=0.01)
+    await source.run("insert into t values (1)")
+    items = await read(stream, Transactions(START))
+    await own_server.stop(immediate=True)
+    for item in items:
+        if isinstance(item, Committed):
+            stream.confirm(item.end_lsn)
+    before = time.monotonic()
+    await eventually(lambda: time.monotonic() > before + 0.1)
+    with pytest.raises(StreamLost):
+        await receive_until_lost(stream)
+    await stream.close()
+
+
+async def test_a_server_that_shuts_down_is_not_held_up_by_a_reader_that_confirms(own_server: Postgres) -> None:
+    source = await own_source(own_server)
+
+    async def follow() -> None:
+        while True:
+            await stream.receive()
+            stream.confirm(stream.received)
+
+    async with await source.open() as stream:
+        following = asyncio.create_task(follow())
+        before = time.monotonic()
+        await own_server.stop()
+        assert time.monotonic() - before < 10
+        with pytest.raises(StreamLost):
+            await following
+
+
+async def test_confirmations_made_while_the_network_is_clogged_arrive_when_it_moves_again(
+    database_url: str, connect: Connect
+) -> None:
+    source = await publish(database_url, connect, "create table t (id int primary key, body text)")
+    async with (
+        valve_before(source.url, source.connection) as (url, valve),
+        await source.open(url=url) as stream,
+    ):
+        first = stream.received or await source.confirmed()
+        await source.run("insert into t select g, repeat('x', 1000) from generate_series(1, 2000) g")
+        await changes(stream)
+        valve.open.clear()
+        last = stream.received
+        before = await source.confirmed()
+        for lsn in range(first, last, 7):  # more bytes than the sockets on the way can hold
+            stream.confirm(lsn)
+        stream.confirm(last)
+        assert await source.confirmed() < last
+        valve.open.set()
+        await eventually(lambda: source.has_confirmed(last))
+        assert before < last
+        await source.run("delete from t where id = 1")
+        assert len(await changes(stream)) == 1

