@@ -16,7 +16,7 @@ from typing import Self
 
 from cdc.embedded.binaries import runnable
 from cdc.embedded.home import Home
-from cdc.errors import CdcError, ConfigurationError, ServerNotReady
+from cdc.errors import ConfigurationError, DatabaseRefused, DatabaseUnreachable, ServerNotReady
 from cdc.store.connect import connect
 
 _START = 60.0  # seconds until the server answers, crash recovery included
@@ -123,7 +123,7 @@ class Postgres:
         """Take a server that runs already; one that is just starting or stopping is waited for."""
         # When in doubt the answer is no: the process id in a stale file may be anybody's by now, and the server that
         # is started then finds out for itself.
-        with suppress(TimeoutError, CdcError):
+        with suppress(TimeoutError, DatabaseUnreachable, DatabaseRefused):
             async with asyncio.timeout(_FAST):
                 while found := self._home.postmaster():
                     if found.ready:

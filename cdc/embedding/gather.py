@@ -44,10 +44,15 @@ class Embedder:
         """
         if not texts:
             return []
-        lane = self._lanes.get(model)
-        if lane is None:
-            lane = self._lanes[model] = _Lane(self._open_provider(parse(model)))
-        return await lane.join(texts)
+        return await self._lane(model).join(texts)
+
+    def check(self, model: str) -> None:
+        """Open the model's provider, without asking it anything.
+
+        Raises:
+            ConfigurationError: the model's name is wrong, or its key or package is missing.
+        """
+        self._lane(model)
 
     async def dimensions(self, model: str) -> int:
         """The length of a model's vectors: known, or found by embedding one word.
@@ -68,6 +73,12 @@ class Embedder:
         lanes, self._lanes = self._lanes, {}
         for lane in lanes.values():
             await lane.close()
+
+    def _lane(self, model: str) -> _Lane:
+        lane = self._lanes.get(model)
+        if lane is None:
+            lane = self._lanes[model] = _Lane(self._open_provider(parse(model)))
+        return lane
 
 
 class _Call:

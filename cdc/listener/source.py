@@ -55,6 +55,7 @@ async def attach(watched: Watched, state: Connection, source_conn: Connection) -
         known = await checkpoints.current(state, watched.name)
         assert known is not None, "it was opened just now"
         slot = await server.slot(source_conn, watched.slot)
+        identity = await replication.identify(watched.url)
     source, checkpoint = known
     _check(watched, source, checkpoint, identity, slot)
     return await checkpoints.take_over(state, checkpoint)

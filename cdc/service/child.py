@@ -19,7 +19,7 @@ import structlog
 
 from cdc import discovery
 from cdc.config import Settings
-from cdc.embedding.declared import DeclaredEmbeddings
+from cdc.embedding.declared import Declared
 from cdc.engine.worker import Worker
 from cdc.errors import CdcError, LeaseLost
 from cdc.service.models import embedder
@@ -62,7 +62,7 @@ async def _work(settings: Settings, reports: Reports) -> None:
     loop.set_default_executor(ThreadPoolExecutor(settings.threads, thread_name_prefix="step"))
     models = embedder(settings)
     async with pool(url, size=8, name="ctx.db") as db:
-        embeddings = DeclaredEmbeddings(db, models)
+        embeddings = Declared(db, models.embed)
         stopping = Stopping(settings.shutdown_timeout)
         try:
             while not stopping.asked:

@@ -9,6 +9,8 @@ import structlog
 from cdc.config import Settings
 from cdc.embedding import declare
 from cdc.embedding.gather import Embedder
+from cdc.embedding.prepare import prepare
+from cdc.errors import ConfigurationError
 from cdc.events.accept import Door
 from cdc.events.match import Table
 from cdc.service.models import default_model
@@ -43,14 +45,24 @@ class Following:
 
     async def embedded(self, conn: Connection) -> frozenset[Table]:
         """Make the targets of all declarations; the tables that are embedded. Problems are told, and stop nothing."""
-        declarations = await declare.prepare(
+        declarations = await prepare(
             conn, default=lambda: default_model(self._settings), dimensions=self._models.dimensions
         )
         for declaration in declarations:
-            self._tell(f"embedding of {declaration.schema}.{declaration.table}", declaration.problem)
+            self._tell(f"embedding of {declaration.source}", declaration.problem or self._unusable(declaration.model))
         return frozenset(
-            (declaration.schema, declaration.table) for declaration in declarations if not declaration.problem
+            (declaration.table_schema, declaration.table_name)
+            for declaration in declarations
+            if not declaration.problem
         )
+
+    def _unusable(self, model: str | None) -> str | None:
+        """Why the model that a declaration is pinned to cannot be used; another one is never put in its place."""
+        try:
+            self._models.check(model or default_model(self._settings).name)
+        except ConfigurationError as error:
+            return str(error)
+        return None
 
     async def follow(self, door: Door) -> None:
         """Bring targets, matching and publication in line; nothing later in the stream is accepted before."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from struct import Struct
+from typing import NoReturn
 
 from cdc.errors import ProtocolError
 from cdc.wal.frames import EPOCH
@@ -40,11 +41,16 @@ _TRUNCATED = Struct(">xIB")
 _MESSAGE = Struct(">xBQ")
 
 
+class _Tables(dict[int, tuple[Relation, RowDecoder]]):
+    def __missing__(self, oid: int) -> NoReturn:
+        raise ProtocolError(f"a message speaks of relation {oid}, which was not announced on this connection")
+
+
 class Decoder:
     """Decodes the messages of one connection, in order; it remembers the relations they announce."""
 
     def __init__(self) -> None:
-        self._tables: dict[int, tuple[Relation, RowDecoder]] = {}
+        self._tables = _Tables()
         self._readers: dict[int, Callable[[bytes], PgMessage]] = {
             **_STATELESS,
             _INSERT: self._insert,

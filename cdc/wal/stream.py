@@ -199,7 +199,7 @@ class ReplicationStream:
         """Why the server left COPY: its error is the next result. libpq would block for one that is not here yet."""
         if not self._pgconn.is_busy() and (result := self._pgconn.get_result()) and result.error_message:
             return stream_ended(psycopg.errors.error_from_result(result))
-        return StreamLost("The server ended the replication stream.")
+        return self._unwritable or StreamLost("The server ended the replication stream.")
 
     def _on_notice(self, diagnostic: psycopg.errors.Diagnostic) -> None:
         # Postgres 18 warns and skips the rows where earlier versions fail. Whatever comes after is not to be taken.

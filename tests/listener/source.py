@@ -56,18 +56,21 @@ async def publish(url: str, connect: Connect, *ddl: str, options: str = "") -> S
     return source
 
 
-async def read(stream: ReplicationStream, transactions: Transactions, *, commits: int = 1) -> list[Item]:
-    """What comes until so many transactions have been committed."""
-    items: list[Item] = []
-    async with asyncio.timeout(30):
-        while sum(isinstance(item, Committed) for item in items) < commits:
-            items += transactions.feed(await stream.receive())
-    return items
+class Reader:
+    """Reads one stream: the tables it announces are remembered from call to call."""
 
+    def __init__(self, stream: ReplicationStream, resume_after: Position = START) -> None:
+        self.stream = stream
+        self._transactions = Transactions(resume_after)
 
-async def changes(stream: ReplicationStream, *, commits: int = 1) -> list[Change]:
-    return [item for item in await read(stream, Transactions(START), commits=commits) if isinstance(item, Change)]
+    async def items(self, *, commits: int = 1) -> list[Item]:
+        """What comes until so many transactions have been committed."""
+        items: list[Item] = []
+        async with asyncio.timeout(30):
+            while sum(isinstance(item, Committed) for item in items) < commits:
+                items += self._transactions.feed(await self.stream.receive())
+        return items
 
-
-def told(items: list[Change]) -> list[tuple[Any, ...]]:
-    return [(change.verb, change.new, change.old, change.unchanged) for change in items]
+    async def changes(self, *, commits: int = 1) -> list[Change]:
+        """The same, changes only."""
+        return [item for item in await self.items(commits=commits) if isinstance(item, Change)]

@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -11,9 +12,13 @@ import pytest
 from cdc.lsn import Position, parse
 from cdc.wal.slot import create_slot, drop_slot
 from cdc.wal.transactions import Change, Committed, Item, Message, Transactions
-from tests.listener.source import START, changes, publish, read
+from tests.listener.source import START, Reader, publish
 from tests.servers import Connect
 from tests.waiting import eventually
+
+
+def told(items: list[Change]) -> list[tuple[Any, ...]]:
+    return [(change.verb, change.new, change.old, change.unchanged) for change in items]
 
 
 async def test_committed_rows_arrive_in_order_and_rolled_back_ones_never(
@@ -33,7 +38,7 @@ async def test_committed_rows_arrive_in_order_and_rolled_back_ones_never(
             "commit",
             "truncate t",
         )
-        items = await changes(stream, commits=2)
+        items = await Reader(stream).changes(commits=2)
     assert told(items) == [
         ("inserted", {"id": 1, "body": "a"}, None, ()),
         ("inserted", {"id": 2, "body": None}, None, ()),
@@ -52,7 +57,7 @@ async def test_a_transaction_knows_its_commit_time_and_xid(any_database_url: str
         await source.run("begin", "insert into t values (1)")
         xid = await source.ask("select pg_current_xact_id()::text::bigint % 4294967296")
         await source.run("commit")
-        (change,) = await changes(stream)
+        (change,) = await Reader(stream).changes()
     assert change.header.xid == xid
     assert before - 1_000_000 < change.header.commit_time < time.time_ns() // 1000 + 1_000_000
 
@@ -112,7 +117,7 @@ async def test_values_have_one_form_whatever_the_defaults_of_database_and_role_a
     values = ", ".join(literal for _, literal, _ in TYPES.values())
     async with await source.open() as stream:
         await source.run(f"insert into t values (1, {values})")
-        (change,) = await changes(stream)
+        (change,) = await Reader(stream).changes()
     assert orjson.loads(orjson.dumps(change.new)) == {"id": 1, **{name: value for name, (_, _, value) in TYPES.items()}}
 
 
@@ -128,7 +133,7 @@ async def test_an_unchanged_toast_value_is_not_null_and_a_null_is_not_unchanged(
     )
     async with await source.open() as stream:
         await source.run("update t set n = null", "update t set body = null")
-        items = await changes(stream, commits=2)
+        items = await Reader(stream).changes(commits=2)
     assert told(items) == [
         ("updated", {"id": 1, "n": None}, None, ("body",)),
         ("updated", {"id": 1, "n": None, "body": None}, None, ()),
@@ -149,7 +154,7 @@ async def test_full_identity_gives_the_old_row_and_the_unchanged_values(
     )
     async with await source.open() as stream:
         await source.run("update t set n = 2", "delete from t")
-        items = await changes(stream, commits=2)
+        items = await Reader(stream).changes(commits=2)
     first, second = {"id": 1, "n": 1, "body": body}, {"id": 1, "n": 2, "body": body}
     assert told(items) == [("updated", second, first, ()), ("deleted", None, second, ())]
 
@@ -164,7 +169,7 @@ async def test_logical_messages_come_within_and_outside_transactions(any_databas
             "insert into t values (1)",
             "commit",
         )
-        items = await read(stream, Transactions(START))
+        items = await Reader(stream).items()
     outside, within, change, committed = items
     assert isinstance(outside, Message)
     assert isinstance(within, Message)
@@ -188,7 +193,7 @@ async def test_a_table_that_changes_shape_is_read_in_its_new_shape(any_database_
             "insert into u values (3, 'y')",
             "commit",
         )
-        items = await changes(stream)
+        items = await Reader(stream).changes()
     assert [(change.relation.name, change.new) for change in items] == [
         ("t", {"id": 1}),
         ("t", {"id": 2, "note": "x"}),
@@ -207,7 +212,7 @@ async def test_partitions_are_told_by_their_root(any_database_url: str, connect:
     )
     async with await source.open() as stream:
         await source.run("insert into t values (1, 'a'), (2, 'b'), (3, 'a'), (4, 'b')")
-        items = await changes(stream)
+        items = await Reader(stream).changes()
     assert [(change.relation.name, change.new and change.new["id"]) for change in items] == [
         ("t", 1),
         ("t", 2),
@@ -225,7 +230,7 @@ async def test_names_that_need_quoting_are_quoted(any_database_url: str, connect
     await create_slot(source.url, "s")
     async with await source.open(publications=[name, "p"]) as stream:
         await source.run("insert into t values (1, 2)")
-        (change,) = await changes(stream)
+        (change,) = await Reader(stream).changes()
     assert change.new == {"id": 1, "a \"b\" 'c' {d}\n": 2}
 
 
@@ -235,14 +240,14 @@ async def test_after_a_confirmed_commit_the_stream_resumes_at_the_next_transacti
     source = await publish(any_database_url, connect, "create table t (id int primary key)")
     async with await source.open() as stream:
         await source.run("insert into t values (1)", "insert into t values (2)", "insert into t values (3)")
-        items = await read(stream, Transactions(START), commits=3)
+        items = await Reader(stream).items(commits=3)
         second = [item for item in items if isinstance(item, Committed)][1]
         stream.confirm(second.end_lsn)
     assert await source.confirmed() == second.end_lsn
 
     for start in (0, second.end_lsn):  # from the slot's own memory, and from ours
         async with await source.open(start=start) as stream:
-            (change,) = await changes(stream)
+            (change,) = await Reader(stream).changes()
         assert change.new == {"id": 3}
 
 
@@ -252,9 +257,9 @@ async def test_what_was_not_confirmed_comes_again_at_the_same_positions(
     source = await publish(any_database_url, connect, "create table t (id int primary key)")
     await source.run("insert into t select generate_series(1, 20)", "insert into t values (21)")
     async with await source.open() as stream:
-        everything = await changes(stream, commits=2)
+        everything = await Reader(stream).changes(commits=2)
     async with await source.open() as stream:
-        resumed = await read(stream, Transactions(everything[6].position), commits=2)
+        resumed = await Reader(stream, everything[6].position).items(commits=2)
     assert [item for item in resumed if isinstance(item, Change)] == everything[7:]
 
 
@@ -262,7 +267,7 @@ async def test_a_confirmation_leaves_at_once(any_database_url: str, connect: Con
     source = await publish(any_database_url, connect, "create table t (id int primary key)")
     async with await source.open(status_interval=3600) as stream:
         await source.run("insert into t values (1)")
-        (*_, committed) = await read(stream, Transactions(START))
+        (*_, committed) = await Reader(stream).items()
         assert isinstance(committed, Committed)
         stream.confirm(committed.end_lsn)
         stream.confirm(committed.commit_lsn)  # an older one takes nothing back

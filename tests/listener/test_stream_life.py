@@ -14,10 +14,10 @@ from psycopg.conninfo import make_conninfo
 from cdc.embedded import Postgres
 from cdc.errors import CheckpointMismatch, ServerNotReady, SlotInUse, StreamLost
 from cdc.lsn import parse
-from cdc.wal.slot import create_slot, drop_slot
+from cdc.wal.slot import drop_slot
 from cdc.wal.stream import ReplicationStream
-from cdc.wal.transactions import Committed, Transactions
-from tests.listener.source import START, Source, changes, publish, read
+from cdc.wal.transactions import Committed
+from tests.listener.source import Reader, Source, publish
 from tests.servers import Connect, Connection, Server
 from tests.waiting import eventually
 
@@ -33,50 +33,39 @@ async def own_server() -> AsyncIterator[Postgres]:
         await postgres.stop(immediate=True)
 
 
-async def own_source(server: Postgres) -> Source:
-    connection = await Connection.connect(server.url, autocommit=True)
-    source = Source(server.url, connection)
-    await source.run("create table t (id int primary key)", "create publication p for table t")
-    await create_slot(server.url, "s")
-    return source
-
-
-class Valve:
-    """Lets what the client sends through when it is open."""
-
-    def __init__(self) -> None:
-        self.open = asyncio.Event()
-        self.open.set()
-        self.address = ("", 0)
-
-
 @asynccontextmanager
-async def valve_before(url: str, connection: Connection) -> AsyncIterator[tuple[str, Valve]]:
-    """A way to the server that can be clogged."""
-    valve = Valve()
-    writers: list[asyncio.StreamWriter] = []
+async def valve_before(connection: Connection) -> AsyncIterator[tuple[int, asyncio.Event]]:
+    """A port that leads to the server, and an event: while it is clear, nothing the client sends gets through."""
+    opened = asyncio.Event()
+    opened.set()
+    served: list[asyncio.Task[None]] = []
 
     async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, gate: asyncio.Event | None) -> None:
-        while True:
+        while data := await reader.read(4096):
             if gate:
                 await gate.wait()
-            if not (data := await reader.read(4096)):
-                break
             writer.write(data)
             await writer.drain()
-        writer.close()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        served.append(asyncio.current_task())
         upstream, downstream = await asyncio.open_connection(connection.info.host, connection.info.port)
-        writers.extend([writer, downstream])
-        await asyncio.gather(pump(reader, downstream, valve.open), pump(upstream, writer, None))
+        try:
+            await asyncio.gather(pump(reader, downstream, opened), pump(upstream, writer, None))
+        except OSError:
+            pass
+        finally:
+            for end in (writer, downstream):
+                end.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=4096)
-    port = server.sockets[0].getsockname()[1]
-    yield make_conninfo(url, host="127.0.0.1", port=port), valve
-    server.close()
-    for writer in writers:
-        writer.close()
+    try:
+        yield server.sockets[0].getsockname()[1], opened
+    finally:
+        server.close()
+        for task in served:
+            task.cancel()
+        await asyncio.gather(*served, return_exceptions=True)
 
 
 async def test_a_consumer_that_takes_its_time_is_not_cut_off(any_database_url: str, connect: Connect) -> None:
@@ -84,12 +73,13 @@ async def test_a_consumer_that_takes_its_time_is_not_cut_off(any_database_url: s
     url = make_conninfo(source.url, options="-c wal_sender_timeout=600ms")
     async with await source.open(url=url) as stream:
         await source.run("insert into t values (1)")
-        (first,) = await changes(stream)
+        reader = Reader(stream)
+        (first,) = await reader.changes()
         # More than the socket's buffers hold: the server has to wait for us.
         await source.run("insert into t select generate_series(2, 200000)")
         opened = time.monotonic()
         await eventually(lambda: time.monotonic() > opened + 2 and source.is_read())
-        assert len(await changes(stream)) == 199_999
+        assert len(await reader.changes()) == 199_999
     assert first.new == {"id": 1}
 
 
@@ -97,7 +87,7 @@ async def test_data_that_nobody_reads_costs_no_cpu(database_url: str, connect: C
     source = await publish(database_url, connect, "create table t (id int primary key, body text)")
     async with await source.open() as stream:
         await source.run("insert into t values (0)")
-        await changes(stream)
+        await Reader(stream).changes()
         await source.run("insert into t select g, repeat('x', 500) from generate_series(1, 5000) g")
         before = time.process_time()
         await source.run("select pg_sleep(0.5)")
@@ -114,7 +104,7 @@ async def test_a_slot_in_use_is_refused_and_free_once_its_reader_has_closed(
         assert refused.value.transient
     async with await source.open() as stream:
         await source.run("insert into t values (1)")
-        assert len(await changes(stream)) == 1
+        assert len(await Reader(stream).changes()) == 1
 
 
 async def test_closing_in_the_middle_of_a_large_transaction_takes_little_time_and_frees_the_slot(
@@ -209,8 +199,8 @@ async def receive_until_lost(stream: ReplicationStream, into: list[bytes] | None
             taken += await stream.receive()
 
 
-async def test_a_killed_server_is_a_lost_stream_and_closing_it_is_quiet(own_server: Postgres) -> None:
-    source = await own_source(own_server)
+async def test_a_killed_server_is_a_lost_stream_and_closing_it_is_quiet(own_server: Postgres, connect: Connect) -> None:
+    source = await publish(own_server.url, connect, "create table t (id int primary key)")
     stream = await source.open()
     waiting = asyncio.create_task(receive_until_lost(stream))
     await own_server.stop(immediate=True)
@@ -220,11 +210,11 @@ async def test_a_killed_server_is_a_lost_stream_and_closing_it_is_quiet(own_serv
     await stream.close()
 
 
-async def test_confirming_on_a_dead_connection_raises_nothing(own_server: Postgres) -> None:
-    source = await own_source(own_server)
+async def test_confirming_on_a_dead_connection_raises_nothing(own_server: Postgres, connect: Connect) -> None:
+    source = await publish(own_server.url, connect, "create table t (id int primary key)")
     stream = await source.open(status_interval=0.01)
     await source.run("insert into t values (1)")
-    items = await read(stream, Transactions(START))
+    items = await Reader(stream).items()
     await own_server.stop(immediate=True)
     for item in items:
         if isinstance(item, Committed):
@@ -236,8 +226,10 @@ async def test_confirming_on_a_dead_connection_raises_nothing(own_server: Postgr
     await stream.close()
 
 
-async def test_a_server_that_shuts_down_is_not_held_up_by_a_reader_that_confirms(own_server: Postgres) -> None:
-    source = await own_source(own_server)
+async def test_a_server_that_shuts_down_is_not_held_up_by_a_reader_that_confirms(
+    own_server: Postgres, connect: Connect
+) -> None:
+    source = await publish(own_server.url, connect, "create table t (id int primary key)")
 
     async def follow() -> None:
         while True:
@@ -258,21 +250,22 @@ async def test_confirmations_made_while_the_network_is_clogged_arrive_when_it_mo
 ) -> None:
     source = await publish(database_url, connect, "create table t (id int primary key, body text)")
     async with (
-        valve_before(source.url, source.connection) as (url, valve),
-        await source.open(url=url) as stream,
+        valve_before(source.connection) as (port, opened),
+        await source.open(url=make_conninfo(source.url, port=port)) as stream,
     ):
         first = stream.received or await source.confirmed()
         await source.run("insert into t select g, repeat('x', 1000) from generate_series(1, 2000) g")
-        await changes(stream)
-        valve.open.clear()
+        reader = Reader(stream)
+        await reader.changes()
+        opened.clear()
         last = stream.received
         before = await source.confirmed()
         for lsn in range(first, last, 7):  # more bytes than the sockets on the way can hold
             stream.confirm(lsn)
         stream.confirm(last)
         assert await source.confirmed() < last
-        valve.open.set()
+        opened.set()
         await eventually(lambda: source.has_confirmed(last))
         assert before < last
         await source.run("delete from t where id = 1")
-        assert len(await changes(stream)) == 1
+        assert len(await reader.changes()) == 1
