@@ -104,7 +104,12 @@ class NonRetriableError(Exception):
 
 
 class RetryAfter(Exception):
-    """Raised by an author: try again, but not before `delay` (seconds, a duration text or a datetime)."""
+    """Raised by an author: try again, but not before `delay` (seconds, a duration text or a datetime).
+
+    A subclass whose `counts_as_attempt` is False may come any number of times: for somebody else's outage.
+    """
+
+    counts_as_attempt: ClassVar[bool] = True
 
     def __init__(self, message: str, delay: object) -> None:
         super().__init__(message)

@@ -35,6 +35,8 @@ class ProviderUnavailable(RetryAfter):
     `retry_after` is in seconds, None when the provider did not name a time.
     """
 
+    counts_as_attempt = False
+
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message, delay=_PAUSE if retry_after is None else retry_after)
         self.retry_after = retry_after
@@ -42,6 +44,8 @@ class ProviderUnavailable(RetryAfter):
 
 class ProviderRejected(RetryAfter):
     """No input will be taken until somebody mends what `hint` names."""
+
+    counts_as_attempt = False
 
     def __init__(self, message: str, *, hint: str) -> None:
         super().__init__(f"{message} {hint}", delay=_MEND)

@@ -44,14 +44,14 @@ async def reconcile(layout: Layout, db: Database, embed: Embed, keys: Sequence[K
     """
     work = _Reconciliation(layout, db, embed)
     for round_ in range(_ROUNDS):
-        unsettled, cleared = await work.look(keys)
+        unsettled, removed = await work.look(keys)
         if not unsettled:
             return work.counts
-        wanting = [reading for reading in unsettled if reading.wanted is not None]
+        wanting = [found for found in unsettled if found.wanted is not None]
         await work.answer(wanting)
-        if not await work.write(wanting) and not cleared:
+        if not await work.write(wanting) and not removed:
             await asyncio.sleep(_PAUSE * round_)
-        keys = [reading.key for reading in unsettled]
+        keys = [found.key for found in unsettled]
     raise RetryAfter(f"{len(keys)} rows of {layout.declaration.source} did not hold still.", delay=_COME_BACK)
 
 
@@ -70,15 +70,17 @@ class _Reconciliation:
         return Counts(**Counter[str](self._outcomes.values()))
 
     async def look(self, keys: Sequence[Key]) -> tuple[list[Reading], int]:
-        """What is not as it should be, and how many vectors went at once because none should be there."""
+        """What is not as it should be, and how much was removed at once because it should not be there."""
         async with self._db.connection() as conn:
             readings = await vectors.read(conn, self._layout, keys)
-            await vectors.take_back(conn, self._layout, [found for found in readings if found.refusal_is_outdated])
-            unwanted = [found for found in readings if not found.settled and found.wanted is None]
-            cleared = await vectors.clear(conn, self._layout, unwanted)
+            unsettled = [found for found in readings if not found.settled]
+            outdated = [found for found in unsettled if found.refusal_is_outdated]
+            unwanted = [found for found in unsettled if found.wanted is None]
+            removed = await vectors.take_back(conn, self._layout, outdated)
+            removed += await vectors.clear(conn, self._layout, unwanted)
         for found in readings:
             self._outcomes.setdefault(found.key, "unchanged" if found.settled else "cleared")
-        return [found for found in readings if not found.settled], cleared
+        return unsettled, removed
 
     async def answer(self, wanting: Sequence[Reading]) -> None:
         """Embed the texts that were not embedded in an earlier round, each once."""

@@ -14,7 +14,7 @@ from cdc import faults
 from cdc.clock import Duration, seconds
 from cdc.engine import backoff, memo
 from cdc.engine.journal import Journal, RecordRefused
-from cdc.errors import Interrupt, NonRetriableError, StepError
+from cdc.errors import Interrupt, NonRetriableError, RetryAfter, StepError
 from cdc.store.journal import StepRecord
 from cdc.store.runs import Memo
 
@@ -113,7 +113,7 @@ class LiveSteps:
             document = memo.dump(f"the result of step {key!r}", await _call(fn, args, kwargs))
             faults.point("step.ran")
         except Exception as error:  # noqa: BLE001 - whatever an author's code raises is the step's failure
-            return await self._failed(key, attempts + 1, error, time.monotonic() - began)
+            return await self._failed(key, attempts + _counts(error), error, time.monotonic() - began)
         await self._record(key, attempts + 1, time.monotonic() - began, data=document)
         if self._drop_after_each_step:
             raise _Later(0.0)
@@ -181,6 +181,10 @@ def _replayed(key: str, recorded: Memo, fn: Callable[..., Any]) -> Any:
     if recorded.error is not None:
         raise StepError(key, recorded.error["name"], recorded.error["message"])
     return memo.typed(recorded.data, fn)
+
+
+def _counts(error: Exception) -> int:
+    return int(error.counts_as_attempt) if isinstance(error, RetryAfter) else 1
 
 
 async def _call(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -86,13 +86,25 @@ async def declare(conn: Connection, source: str, columns: Sequence[str], target:
         ConfigurationError: a name is wrong, or the target is taken.
         DatabaseRefused: our role has no right to.
     """
+    return await _called(conn, "embedding/declare", {"source": source, "columns": list(columns), "target": target})
+
+
+async def forget(conn: Connection, source: str, target: str | None) -> int:
+    """Call `cdc.unembed()`; `source` is written as SQL writes a name. Returns how many declarations there were.
+
+    Raises:
+        ConfigurationError: there is no such table.
+        DatabaseRefused: our role has no right to.
+    """
+    return await _called(conn, "embedding/forget", {"source": source, "target": target})
+
+
+async def _called(conn: Connection, name: str, parameters: dict[str, Any]) -> int:
     try:
         async with conn.transaction():
-            row = await one(
-                conn, text("embedding/declare"), {"source": source, "columns": list(columns), "target": target}
-            )
+            row = await one(conn, text(name), parameters)
     except errors.InsufficientPrivilege as error:
-        raise DatabaseRefused(said(error), hint="Grant it, or let the owner call cdc.embed() in SQL.") from None
+        raise DatabaseRefused(said(error), hint="Grant it, or let the owner do it in SQL.") from None
     except (ProgrammingError, DataError) as error:
         hint = error.diag.message_hint or "Write schema.table, and put names with capital letters in double quotes."
         raise ConfigurationError(said(error), hint=hint) from None

@@ -44,8 +44,8 @@ class Reading:
 
     @property
     def settled(self) -> bool:
-        """Whether what is stored is what should be."""
-        return self.wanted == self.stored
+        """Whether what is stored is what should be, and nothing is put aside without need."""
+        return self.wanted == self.stored and not self.refusal_is_outdated
 
     @property
     def refusal_is_outdated(self) -> bool:
@@ -100,10 +100,11 @@ async def put_aside(conn: Connection, layout: Layout, refused: Mapping[Reading, 
         await conn.execute(statement("put_aside", layout), parameters)
 
 
-async def take_back(conn: Connection, layout: Layout, found: Sequence[Reading]) -> None:
-    """Forget that other texts of these rows were put aside."""
-    if found:
-        await conn.execute(statement("take_back", layout), _as_read(layout, found))
+async def take_back(conn: Connection, layout: Layout, found: Sequence[Reading]) -> int:
+    """Forget that other texts of these rows were put aside; returns how many were."""
+    if not found:
+        return 0
+    return (await conn.execute(statement("take_back", layout), _as_read(layout, found))).rowcount
 
 
 async def put_aside_list(conn: Connection, layout: Layout, limit: int) -> list[Failure]:

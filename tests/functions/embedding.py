@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cdc.authoring.context import Counts, Database
+from cdc.authoring.event import Event
 from cdc.embedding.declared import Declared
 from cdc.embedding.errors import InputRefused
 from cdc.embedding.prepare import prepare
@@ -64,6 +64,11 @@ async def prepared(conn: Connection) -> list[Declaration]:
     return declarations
 
 
+def change(verb: str, new: dict[str, Any] | None, old: dict[str, Any] | None = None) -> Event:
+    data: dict[str, Any] = {"new": new, "old": old, "unchanged": [], "schema": "public", "table": "docs"}
+    return Event("id", f"db/docs.{verb}", data, 0)
+
+
 @dataclass
 class Followed:
     """A table `docs` with one target, and an embedder."""
@@ -79,10 +84,17 @@ class Followed:
     async def reconcile(self, *keys: int) -> Counts:
         return await self.target.reconcile(self.db, self.embedder, [(str(key),) for key in keys])
 
+    async def follow(self, *changes: Event) -> Counts:
+        return await self.target.follow(self.db, self.embedder, changes)
+
+    @property
+    def declaration(self) -> Declaration:
+        return self.target.layout.declaration
+
     async def vectors(self) -> dict[int, Vector]:
         """The stored vectors, by key."""
-        to = self.target.layout.declaration
-        query = f'select id, {to.target_column}::real[] from {to.target_table} where {to.target_column} is not null'
+        to = self.declaration
+        query = f"select id, {to.target_column}::real[] from {to.target_table} where {to.target_column} is not null"
         rows = await (await self.conn.execute(query.encode())).fetchall()
         return {key: np.array(vector, dtype=np.float32) for key, vector in rows}
 
@@ -93,7 +105,7 @@ class Followed:
 
     async def versions(self) -> list[str]:
         """The row versions of source and target: the same as long as nobody writes."""
-        query = f"select ctid, xmin from docs union all select ctid, xmin from {self.target.layout.declaration.target_table}"
+        query = f"select ctid, xmin from docs union all select ctid, xmin from {self.declaration.target_table}"
         return sorted(map(str, await (await self.conn.execute(query.encode())).fetchall()))
 
     async def check(self) -> None:
@@ -105,8 +117,7 @@ class Followed:
             np.testing.assert_array_equal(found[key], vector)
         kept = "select (select count(*) from cdc.hashes), (select count(*) from cdc.embedding_errors)"
         hashes, errors = (await (await self.conn.execute(kept)).fetchall())[0]
-        to = self.target.layout.declaration
-        assert (hashes, errors) == (len(expected) if to.target_kind == "column" else 0, 0)
+        assert (hashes, errors) == (len(expected) if self.declaration.target_kind == "column" else 0, 0)
 
 
 KINDS = {

@@ -4,55 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
 from typing import Any
 
-import numpy as np
 import pytest
 
-from cdc.authoring.context import Counts, Database
+from cdc.authoring.context import Counts
 from cdc.authoring.event import Event
 from cdc.embedding import reconcile
-from cdc.embedding.declared import Declared
-from cdc.errors import NonRetriableError, RetryAfter
+from cdc.errors import RetryAfter
 from cdc.store import vectors
-from cdc.store.connect import pool
-from tests.functions.embedding import KINDS, Embedder, Followed, follow, prepared, vector_of
+from tests.functions.embedding import Embedder, Followed, change
 from tests.servers import Connect, Connection
-
-
-@pytest.fixture
-async def conn(migrated_url: str, connect: Connect) -> Connection:
-    return await connect(migrated_url)
-
-
-@pytest.fixture
-async def db(migrated_url: str) -> AsyncIterator[Database]:
-    async with pool(migrated_url, size=8, name="test") as opened:
-        yield opened
-
-
-@pytest.fixture(params=KINDS)
-async def docs(request: pytest.FixtureRequest, conn: Connection, db: Database) -> Followed:
-    """An empty table with a target of each kind."""
-    return await follow(conn, db, request.param)
-
-
-@pytest.fixture
-async def table(conn: Connection, db: Database) -> Followed:
-    """An empty table with a target table."""
-    return await follow(conn, db, "table")
-
-
-@pytest.fixture
-async def column(conn: Connection, db: Database) -> Followed:
-    """An empty table with a target column."""
-    return await follow(conn, db, "column")
-
-
-def change(verb: str, new: dict[str, Any] | None, old: dict[str, Any] | None = None) -> Event:
-    data = {"new": new, "old": old, "unchanged": [], "schema": "public", "table": "docs"}
-    return Event("id", f"db/docs.{verb}", data, 0)
 
 
 async def test_rows_are_embedded(docs: Followed) -> None:
@@ -255,3 +217,17 @@ async def test_any_interleaving_ends_well(docs: Followed, seed: int) -> None:
             await dawdle()
     await asyncio.gather(*following)
     await docs.check()
+
+
+async def test_a_vector_that_somebody_removes_is_made_again(column: Followed) -> None:
+    await column.execute("insert into docs values (1, 'a', null)")
+    await column.reconcile(1)
+    await column.execute("update docs set embedding = null")
+    assert await column.reconcile(1) == Counts(embedded=1)
+    await column.check()
+
+
+async def test_a_vector_of_unknown_text_is_replaced(column: Followed) -> None:
+    await column.execute("insert into docs values (1, 'a', null, '[1, 2, 3, 4]'), (2, null, null, '[1, 2, 3, 4]')")
+    assert await column.reconcile(1, 2) == Counts(embedded=1, cleared=1)
+    await column.check()

@@ -332,6 +332,17 @@ async def test_receive_keeps_to_its_limit(database_url: str, connect: Connect) -
     assert sum(sizes) == 5003
 
 
+async def test_receive_stops_collecting_when_rows_are_large(database_url: str, connect: Connect) -> None:
+    source = await publish(database_url, connect, "create table t (id int primary key, body text)")
+    await source.run("insert into t select g, repeat('x', 1000000) from generate_series(1, 60) g")
+    sizes: list[int] = []
+    async with await source.open() as stream:
+        async with asyncio.timeout(30):
+            while sum(sizes) < 60_000_000:
+                sizes.append(sum(len(payload) for payload in await stream.receive()))
+    assert max(sizes) < 18 << 20
+
+
 async def test_a_transaction_of_100_000_rows_passes_in_bounded_memory(database_url: str, connect: Connect) -> None:
     source = await publish(database_url, connect, "create table t (id int primary key, body text)")
     await source.run("insert into t select g, repeat('x', 1000) from generate_series(1, 100000) g")

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from psycopg.conninfo import make_conninfo
@@ -38,7 +39,7 @@ async def valve_before(connection: Connection) -> AsyncIterator[tuple[int, async
     """A port that leads to the server, and an event: while it is clear, nothing the client sends gets through."""
     opened = asyncio.Event()
     opened.set()
-    served: list[asyncio.Task[None]] = []
+    served: list[asyncio.Task[Any]] = []
 
     async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, gate: asyncio.Event | None) -> None:
         while data := await reader.read(4096):
@@ -48,7 +49,9 @@ async def valve_before(connection: Connection) -> AsyncIterator[tuple[int, async
             await writer.drain()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        served.append(asyncio.current_task())
+        task = asyncio.current_task()
+        assert task
+        served.append(task)
         upstream, downstream = await asyncio.open_connection(connection.info.host, connection.info.port)
         try:
             await asyncio.gather(pump(reader, downstream, opened), pump(upstream, writer, None))
@@ -102,9 +105,10 @@ async def test_a_slot_in_use_is_refused_and_free_once_its_reader_has_closed(
         with pytest.raises(SlotInUse, match="active for PID") as refused:
             await source.open()
         assert refused.value.transient
-    async with await source.open() as stream:
-        await source.run("insert into t values (1)")
-        assert len(await Reader(stream).changes()) == 1
+    for number in range(20):
+        async with await source.open() as stream:
+            await source.run(f"insert into t values ({number})")
+            assert len(await Reader(stream).changes(commits=number + 1)) == number + 1
 
 
 async def test_closing_in_the_middle_of_a_large_transaction_takes_little_time_and_frees_the_slot(
@@ -251,7 +255,7 @@ async def test_confirmations_made_while_the_network_is_clogged_arrive_when_it_mo
     source = await publish(database_url, connect, "create table t (id int primary key, body text)")
     async with (
         valve_before(source.connection) as (port, opened),
-        await source.open(url=make_conninfo(source.url, port=port)) as stream,
+        await source.open(url=make_conninfo(source.url, port=port), status_interval=3600) as stream,
     ):
         first = stream.received or await source.confirmed()
         await source.run("insert into t select g, repeat('x', 1000) from generate_series(1, 2000) g")

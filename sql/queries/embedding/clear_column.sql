@@ -2,7 +2,7 @@
 -- The hashes go in any case: a vector whose hash is lost is a vector of unknown text, and looked at again.
 -- Parameters: id; key_0 ... (one text[] per key column); hashes (null: no text), seen: arrays.
 -- Parts: cdc/store/parts.py. Returns how many were emptied or forgotten.
--- Locks: source rows, without waiting for any, then cdc.hashes.
+-- Locks: source rows, then cdc.hashes, without waiting for any.
 with given as (
     select {typed_key}, {json_key} as cdc_key, g.cdc_hash, g.cdc_seen
       from unnest({arrays}, %(hashes)b::bytea[], %(seen)b::bytea[]) as g ({key}, cdc_hash, cdc_seen)
@@ -19,9 +19,14 @@ emptied as (
     update {source} s set {column} = null from held where ({s_key}) = ({held_key})
     returning 1
 ),
+unknown as materialized (
+    select h.embedding_id, h.key
+      from given
+      join cdc.hashes h on (h.embedding_id, h.key, h.hash) = (%(id)s, given.cdc_key, given.cdc_seen)
+       for update of h skip locked
+),
 forgotten as (
-    delete from cdc.hashes h using given
-     where (h.embedding_id, h.key, h.hash) = (%(id)s, given.cdc_key, given.cdc_seen)
+    delete from cdc.hashes h using unknown where (h.embedding_id, h.key) = (unknown.embedding_id, unknown.key)
     returning 1
 )
 select greatest((select count(*) from emptied), (select count(*) from forgotten))

@@ -1,0 +1,40 @@
+"""`cdc embed` and `cdc unembed`: declare what is embedded."""
+
+from __future__ import annotations
+
+import asyncio
+
+from rich import print as say
+
+from cdc import config
+from cdc.cli.database import database_url
+from cdc.service import embeddings
+
+
+def embed(table: str, *, columns: str, into: str | None = None) -> None:
+    """Keep a vector of some columns for every row inserted or updated from now on.
+
+    A running service picks the declaration up at once; otherwise the next 'cdc run' does.
+
+    Args:
+        table: the table, with its schema when that is not public.
+        columns: names of text columns, separated by commas.
+        into: where the vectors go: a column of the same table, or another table. Without it, a table
+            <table>_embeddings is made.
+    """
+    settings = config.load()
+    made = asyncio.run(embeddings.declare(settings, database_url(settings), table, columns, into))
+    say(f"{made.source} is embedded into {made.target} by {made.model} ({made.dimensions} dimensions).")
+
+
+def unembed(table: str, *, into: str | None = None) -> int:
+    """Stop keeping vectors for a table; those that exist stay.
+
+    Args:
+        table: the table, with its schema when that is not public.
+        into: only this target.
+    """
+    settings = config.load()
+    count = asyncio.run(embeddings.forget(settings, database_url(settings), table, into))
+    say(f"{count} declaration{'' if count == 1 else 's'} forgotten; the vectors stay where they are.")
+    return 0 if count else 1

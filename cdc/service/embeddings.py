@@ -1,0 +1,58 @@
+"""Embeddings as the command line handles them."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+
+from cdc.config import Settings
+from cdc.embedding import declare as declaring
+from cdc.embedding.prepare import prepare
+from cdc.embedding.search import Hit
+from cdc.embedding.search import search as find
+from cdc.errors import ConfigurationError
+from cdc.service.models import default_model, embedder
+from cdc.store import embeddings as store
+from cdc.store import publications
+from cdc.store.connect import checked, connect
+from cdc.store.embeddings import Declaration
+from cdc.store.migrate import migrate
+
+
+async def declare(settings: Settings, url: str, table: str, columns: str, into: str | None) -> Declaration:
+    """Declare one embedding and make its target.
+
+    Raises:
+        ConfigurationError: a name is wrong, or the target cannot be made; says why.
+    """
+    (request,) = declaring.parse(f"{table}({columns})" + (f"->{into}" if into else ""))
+    await migrate(checked(url), "source")
+    async with await connect(url, autocommit=True) as conn, aclosing(_Closing(settings)) as models:
+        await publications.ensure(conn, settings.publication)
+        declared = await declaring.declare(conn, request)
+        prepared = await prepare(conn, default=lambda: default_model(settings), dimensions=models.embedder.dimensions)
+    (made,) = (declaration for declaration in prepared if declaration.id == declared)
+    if made.problem:
+        raise ConfigurationError(made.problem)
+    return made
+
+
+async def forget(settings: Settings, url: str, table: str, into: str | None) -> int:
+    """Forget the declarations of a table; returns how many there were."""
+    await migrate(checked(url), "source")
+    async with await connect(url, autocommit=True) as conn:
+        return await store.forget(conn, table, into)
+
+
+async def search(settings: Settings, url: str, table: str, words: str, limit: int, into: str | None) -> list[Hit]:
+    """Rows by meaning, nearest first."""
+    schema, _, name = table.rpartition(".")
+    async with await connect(checked(url), autocommit=True) as conn, aclosing(_Closing(settings)) as models:
+        return await find(conn, models.embedder.embed, (schema or "public", name), words, limit, into)
+
+
+class _Closing:
+    def __init__(self, settings: Settings) -> None:
+        self.embedder = embedder(settings)
+
+    async def aclose(self) -> None:
+        await self.embedder.close()

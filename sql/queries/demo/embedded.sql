@@ -1,0 +1,2 @@
+-- How many rows have their vector.
+select count(*) from documents_embeddings
