@@ -17,7 +17,9 @@ Connection = AsyncConnection[tuple[Any, ...]]
 
 # SQLSTATEs by which a server says that it will be there in a moment (Postgres docs, appendix A).
 _STARTING = {"57P03", "53300"}
-_APPLICATION_NAME = "cdc"
+
+# The role's own settings must not change what we read: client_encoding may be set with ALTER ROLE.
+_PINNED = {"application_name": "cdc", "client_encoding": "UTF8"}
 
 
 def checked(url: str) -> str:
@@ -57,7 +59,7 @@ async def connect(url: str, *, autocommit: bool = False) -> Connection:
         DatabaseRefused: the server answered and said no.
     """
     try:
-        return await AsyncConnection.connect(url, autocommit=autocommit, application_name=_APPLICATION_NAME)
+        return await AsyncConnection.connect(url, autocommit=autocommit, **_PINNED)
     except psycopg.OperationalError as error:
         raise explained(error, url) from None
 
@@ -110,6 +112,4 @@ def explained(error: psycopg.OperationalError, url: str) -> CdcError:
 
 def pool(url: str, *, size: int, name: str) -> AsyncConnectionPool[Connection]:
     """A closed pool of up to `size` connections; open it with `async with`."""
-    return AsyncConnectionPool(
-        url, min_size=1, max_size=size, open=False, name=name, kwargs={"application_name": _APPLICATION_NAME}
-    )
+    return AsyncConnectionPool(url, min_size=1, max_size=size, open=False, name=name, kwargs=_PINNED)

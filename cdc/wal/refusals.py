@@ -25,7 +25,7 @@ _PASSING = ("08", "53", "57")
 """Classes connection exception, insufficient resources, operator intervention: it may work in a moment."""
 
 _NOT_ADMITTED = re.compile(
-    r"authentication|no password|role .* does not exist|database .* does not exist|pg_hba\.conf"
+    r"authentication|no password|not permitted|role .* does not exist|database .* does not exist|pg_hba\.conf"
     r"|permission denied|does not support SSL|certificate"
 )
 """libpq hands on no SQLSTATE of a failed connection, so these words have to do; other languages fall through."""

@@ -1,3 +1,3 @@
 -- An empty publication; tables come one by one, never FOR ALL TABLES, which makes UPDATE fail on tables without a key.
--- Parameters: {publication}.
-create publication {publication}
+-- Rows of partitions come under the name of the table that was declared. Parameters: {publication}.
+create publication {publication} with (publish_via_partition_root = true)
