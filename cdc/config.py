@@ -15,9 +15,9 @@ from cdc.errors import ConfigurationError
 
 
 class Settings(BaseSettings):
-    """Everything that can be set, from the environment."""
+    """Everything that can be set, from the environment; an empty variable counts as none."""
 
-    model_config = SettingsConfigDict(env_prefix="CDC_", extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(env_prefix="CDC_", env_ignore_empty=True, extra="ignore", populate_by_name=True)
 
     database_url: SecretStr | None = Field(
         default=None,

@@ -38,12 +38,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except (KeyboardInterrupt, asyncio.CancelledError):
         return 130
+    except Exception as error:
+        from cdc.service.refusals import explained  # only now: most of the time to start is psycopg's
+
+        refusal = explained(error)
+        if refusal is None:
+            raise
+        tell(refusal)
+        return refusal.exit_code
     return result if isinstance(result, int) else 0
 
 
 def tell(error: CdcError) -> None:
     """Say what is wrong and what to do next, on stderr."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
     console.print(f"cdc: {error.message}", markup=False, style="bold" if sys.stderr.isatty() else None)
     if error.hint:
         console.print(f"     {error.hint}", markup=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from rich.console import Console
 from rich.table import Table
 
@@ -19,4 +21,5 @@ def functions() -> None:
         )
         batch = str(function.batch_events.max_size) if function.batch_events else ""
         table.add_row(function.id, starts, str(function.retries), batch)
-    Console().print(table)
+    # In a pipe there is no width to fit into, and a name that is broken in two cannot be searched for.
+    Console(width=None if sys.stdout.isatty() else 1000, markup=False, emoji=False).print(table)

@@ -36,9 +36,18 @@ def drop(*, yes: bool = False) -> int:
     """
     settings = config.load()
     url = database_url(settings)
-    if not yes and input(f"Drop the slot {settings.slot!r} and its position? [y/N] ").strip().lower() != "y":
+    if not yes and not _agreed(f"Drop the slot {settings.slot!r} and its position? [y/N] "):
         say("Nothing was changed.")
         return 1
     asyncio.run(slots.drop(settings, url))
     say(f"The slot {settings.slot!r} is dropped. The next 'cdc run' makes it anew, at the position it finds then.")
     return 0
+
+
+def _agreed(question: str) -> bool:
+    """What a person answers; where there is none, no."""
+    try:
+        return input(question).strip().lower() == "y"
+    except EOFError:
+        print()
+        return False

@@ -79,6 +79,10 @@ def _quoted(name: str) -> str:
     return name if re.fullmatch(r"[a-z_][a-z0-9_]*", name) else '"' + name.replace('"', '""') + '"'
 
 
+def _lower(letter: re.Match[str]) -> str:
+    return letter[0].lower()
+
+
 class _Reader:
     """Takes one token after the other."""
 
@@ -107,7 +111,8 @@ class _Reader:
         if not token.startswith('"') and not re.match(r"\w", token):
             raise self._unexpected(f"{what} name")
         self._read()
-        return token[1:-1].replace('""', '"') if token.startswith('"') else token.lower()
+        # Postgres folds ASCII alone.
+        return token[1:-1].replace('""', '"') if token.startswith('"') else re.sub("[A-Z]", _lower, token)
 
     def names(self, what: str) -> list[str]:
         """A name, or a schema's and a name."""

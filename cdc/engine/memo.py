@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import json
 import traceback
+import types
 import typing
 from collections.abc import Callable
 from functools import lru_cache
@@ -17,7 +18,7 @@ import orjson
 from pydantic import BaseModel, PydanticUserError, TypeAdapter
 
 from cdc.errors import NonRetriableError
-from cdc.store.json import loads
+from cdc.store.json import ODD, loads
 
 LARGEST = 4 * 1024 * 1024
 """Bytes of JSON that one result may have."""
@@ -58,7 +59,7 @@ def _plain(value: Any) -> Any:
 def _odd(what: str, value: Any) -> bytes:
     """What orjson refuses and JSON allows: integers beyond 64 bits, lone surrogates."""
     try:
-        return json.dumps(value, allow_nan=False, default=_plain).encode()
+        return f"{ODD}{json.dumps(value, allow_nan=False, default=_plain)}".encode()
     except (TypeError, ValueError) as error:
         raise MemoError(
             f"{what} cannot be stored as JSON: {error}. Return plain values, a dataclass or a pydantic model."
@@ -96,7 +97,10 @@ def _needs_rebuilding(declared: Any) -> bool:
     if declared in plain:
         return False
     arguments = typing.get_args(declared)
-    if typing.get_origin(declared) in (dict, list, typing.Union) or type(declared).__name__ == "UnionType":
+    origin = typing.get_origin(declared)
+    if origin is dict and arguments[0] is not str:
+        return True  # keys are texts in JSON
+    if origin in (dict, list, typing.Union, types.UnionType):
         return any(_needs_rebuilding(argument) for argument in arguments)
     return True
 

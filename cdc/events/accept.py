@@ -70,7 +70,14 @@ class Door:
                 raise
             return await self._accept_apart(incoming, before, after, error)
 
-    async def _transact(self, incoming: Sequence[Incoming], before: Checkpoint, after: Checkpoint) -> Accepted:
+    async def _transact(
+        self,
+        incoming: Sequence[Incoming],
+        before: Checkpoint,
+        after: Checkpoint,
+        *,
+        aside: tuple[Incoming, str] | None = None,
+    ) -> Accepted:
         async with self._conn.transaction():
             version = await checkpoints.advance(self._conn, before, after)
             if version is None:
@@ -85,6 +92,8 @@ class Door:
                 await store.insert_events(self._conn, before.source_id, incoming)
             if runs:
                 await store.insert_runs(self._conn, runs)
+            if aside:
+                await store.reject(self._conn, before.source_id, *aside)
             faults.point("accept.before_commit")
         faults.point("accept.committed")
         return Accepted(after, len(incoming), len(runs))
@@ -94,9 +103,13 @@ class Door:
     ) -> Accepted:
         """Halve until the guilty event stands alone; set that one aside."""
         if len(incoming) == 1:
-            log.error("event set aside", event=incoming[0].name, position=str(incoming[0].position), reason=str(error))
-            await store.reject(self._conn, before.source_id, incoming[0], str(error))
-            return await self._transact([], before, after)
+            log.error(
+                "event set aside",
+                name=incoming[0].name,
+                position=str(incoming[0].position),
+                reason=type(error).__name__,
+            )
+            return await self._transact([], before, after, aside=(incoming[0], str(error)))
         middle = len(incoming) // 2
         position = incoming[middle - 1].position
         assert position is not None, "row events have a position"

@@ -10,6 +10,7 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -27,6 +28,9 @@ from cdc.store import json
 from cdc.store.connect import connect, pool
 
 log = structlog.get_logger(__name__)
+
+_LAST_WORDS = 2.0
+"""Seconds from the end of the work to the end of the process, whatever user code still does in threads."""
 
 
 class Reports:
@@ -49,8 +53,16 @@ async def run(settings: Settings) -> int:
         await _work(settings, reports)
     except CdcError as error:
         reports.send(error={"kind": type(error).__name__, "message": error.message, "hint": error.hint})
-        return error.exit_code
-    return 0
+        return _ending(error.exit_code)
+    return _ending(0)
+
+
+def _ending(code: int) -> int:
+    """Python waits for threads at its end, and a step may block its own for ever; its run is given back by now."""
+    watchdog = threading.Timer(_LAST_WORDS, os._exit, [code])
+    watchdog.daemon = True
+    watchdog.start()
+    return code
 
 
 async def _work(settings: Settings, reports: Reports) -> None:

@@ -65,7 +65,7 @@ class Children:
             await asyncio.sleep(pause)
             try:
                 await child.start()
-            except CdcError as error:
+            except (CdcError, OSError) as error:
                 log.warning("worker process cannot start", reason=str(error))
 
 

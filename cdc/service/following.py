@@ -8,24 +8,31 @@ import structlog
 
 from cdc.config import Settings
 from cdc.embedding import declare
+from cdc.embedding.declare import Request
 from cdc.embedding.gather import Embedder
 from cdc.embedding.prepare import prepare
-from cdc.errors import ConfigurationError
+from cdc.errors import CdcError, ConfigurationError
 from cdc.events.accept import Door
 from cdc.events.match import Table
 from cdc.service.models import default_model
 from cdc.store import publications
 from cdc.store.connect import Connection, connect
+from cdc.store.embeddings import Declaration
 from cdc.web.status import Status
 
 log = structlog.get_logger(__name__)
 
 
 class Following:
-    """Called at start, and by the listener whenever declarations or functions changed."""
+    """Called at start, and by the listener whenever declarations or functions changed.
+
+    Raises:
+        ConfigurationError: CDC_EMBED cannot be read.
+    """
 
     def __init__(self, settings: Settings, url: str, models: Embedder, status: Status) -> None:
         self._settings = settings
+        self._requests = declare.parse(settings.embed)
         self._url = url
         self._models = models
         self._status = status
@@ -33,36 +40,46 @@ class Following:
         self._turn = asyncio.Lock()
 
     async def declare(self) -> None:
-        """Declare what CDC_EMBED asks for.
+        """Declare what CDC_EMBED asks for, and make its targets.
 
         Raises:
-            ConfigurationError: the setting cannot be read, or names a table or column that is not there.
+            ConfigurationError: a name is wrong, or an embedding cannot be served. What others declared in SQL stops
+                nobody; this is what the service itself was told to do.
         """
-        requests = declare.parse(self._settings.embed)
-        async with await connect(self._url, autocommit=True) as conn:
-            for request in requests:
-                await declare.declare(conn, request)
+        if self._requests:
+            async with await connect(self._url, autocommit=True) as conn:
+                requests = {await _declared(conn, request): request for request in self._requests}
+                for declaration in await self._prepared(conn):
+                    request, problem = requests.get(declaration.id), self._problem(declaration)
+                    if request and problem:
+                        raise ConfigurationError(
+                            f"CDC_EMBED asks for {request}, which cannot be served: {problem}",
+                            hint="Mend that, or take it out of CDC_EMBED.",
+                        )
 
     async def embedded(self, conn: Connection) -> frozenset[Table]:
         """Make the targets of all declarations; the tables that are embedded. Problems are told, and stop nothing."""
-        declarations = await prepare(
-            conn, default=lambda: default_model(self._settings), dimensions=self._models.dimensions
-        )
+        declarations = await self._prepared(conn)
         for declaration in declarations:
-            self._tell(f"embedding of {declaration.source}", declaration.problem or self._unusable(declaration.model))
+            self._tell(f"embedding of {declaration.source}", self._problem(declaration))
         return frozenset(
             (declaration.table_schema, declaration.table_name)
             for declaration in declarations
             if not declaration.problem
         )
 
-    def _unusable(self, model: str | None) -> str | None:
-        """Why the model that a declaration is pinned to cannot be used; another one is never put in its place."""
+    async def _prepared(self, conn: Connection) -> list[Declaration]:
+        return await prepare(conn, default=lambda: default_model(self._settings), dimensions=self._models.dimensions)
+
+    def _problem(self, declaration: Declaration) -> str | None:
+        """Why a declaration cannot be served: the target, or the model that it is pinned to, which is never replaced
+        by another one.
+        """
         try:
-            self._models.check(model or default_model(self._settings).name)
+            self._models.check(declaration.model or default_model(self._settings).name)
         except ConfigurationError as error:
-            return str(error)
-        return None
+            return declaration.problem or str(error)
+        return declaration.problem
 
     async def follow(self, door: Door) -> None:
         """Bring targets, matching and publication in line; nothing later in the stream is accepted before."""
@@ -92,3 +109,11 @@ class Following:
         elif not problem and what in self._told:
             log.info("follows again", what=what)
             del self._told[what]
+
+
+async def _declared(conn: Connection, request: Request) -> int:
+    """The declaration's id; a refusal says that CDC_EMBED is to blame."""
+    try:
+        return await declare.declare(conn, request)
+    except CdcError as error:
+        raise type(error)(f"CDC_EMBED asks for {request}: {error.message}", hint=error.hint) from None

@@ -20,7 +20,7 @@ from cdc.maintenance.rescuer import rescuer
 from cdc.service.children import Children
 from cdc.service.following import Following
 from cdc.service.models import embedder
-from cdc.service.preflight import connected
+from cdc.service.preflight import check_unread, connected
 from cdc.store import json, publications, workers
 from cdc.store.connect import Connection, connect, pool
 from cdc.store.failures import ConnectionTrouble
@@ -47,14 +47,14 @@ async def run(settings: Settings, url: str, *, started: Callable[[str], None] = 
     json.register()
     discovery.search_path(settings.functions)
     async with AsyncExitStack() as stack:
+        service = _Service(settings, url, embedder(settings))
+        stack.push_async_callback(service.models.close)
         conn = await connected(url, patience=settings.connect_timeout)
         async with conn:
             await migrate(url, "source")
             await migrate(url, "state")
             # Before the slot: a publication younger than its slot is not found, or its rows are silently skipped.
             await publications.ensure(conn, settings.publication)
-        service = _Service(settings, url, embedder(settings))
-        stack.push_async_callback(service.models.close)
         children = Children(
             settings.workers,
             {"DATABASE_URL": url},
@@ -159,6 +159,7 @@ class _Service:
             self._door = door = Door(state)
             await self.following.follow(door)
             async with await self.connect() as source:
+                await check_unread(source, self._watched.slot)
                 checkpoint = await attach(self._watched, state, source)
             self._listener = Listener(
                 self._watched,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -18,8 +19,18 @@ Connection = AsyncConnection[tuple[Any, ...]]
 # SQLSTATEs by which a server says that it will be there in a moment (Postgres docs, appendix A).
 _STARTING = {"57P03", "53300"}
 
+_PREFIX = re.compile(r"^(connection (failed|is bad): )+")
+_ADVICE = re.compile(r"\bIs the server running|Multiple connection attempts failed")
+"""Where libpq's sentence ends, and its own advice or the same again for another address of the host begins."""
+
+_UNUSABLE = re.compile(r"invalid (\S+ value|port number)|bad value for")
+"""What libpq and psycopg say of an option that cannot be used; they see it only when they connect."""
+
 # The role's own settings must not change what we read: client_encoding may be set with ALTER ROLE.
 _PINNED = {"application_name": "cdc", "client_encoding": "UTF8"}
+
+_WITHIN = 10
+"""Seconds for one attempt to connect, unless the URL has its own connect_timeout: firewalls may swallow packets."""
 
 
 def checked(url: str) -> str:
@@ -36,10 +47,17 @@ def checked(url: str) -> str:
             "DATABASE_URL cannot be read as a Postgres URL.",
             hint="Write it like postgresql://user:password@host:5432/database (special characters %-encoded).",
         ) from None
-    if "-pooler." in str(parts.get("host") or ""):
+    host, ports = str(parts.get("host") or ""), str(parts.get("port") or "")
+    # A password that is not encoded runs over into host, port or database, which our messages do repeat.
+    if "@" in host or "@" in str(parts.get("dbname") or "") or not re.fullmatch(r"[\d,]*", ports):
         raise ConfigurationError(
-            f"The host {parts['host']} is a connection pooler; logical replication cannot pass through it.",
-            hint=f"Use the direct host: {str(parts['host']).replace('-pooler.', '.', 1)}",
+            "DATABASE_URL cannot be read; most likely a special character in user or password is not %-encoded.",
+            hint="Write @ as %40, : as %3A, / as %2F, ? as %3F and % as %25.",
+        )
+    if "-pooler." in host:
+        raise ConfigurationError(
+            f"The host {host} is a connection pooler; logical replication cannot pass through it.",
+            hint=f"Use the direct host: {host.replace('-pooler.', '.', 1)}",
         )
     return url
 
@@ -57,10 +75,11 @@ async def connect(url: str, *, autocommit: bool = False) -> Connection:
     Raises:
         DatabaseUnreachable: nobody answered, or the server is still starting.
         DatabaseRefused: the server answered and said no.
+        ConfigurationError: an option in the URL cannot be used.
     """
     try:
-        return await AsyncConnection.connect(url, autocommit=autocommit, **_PINNED)
-    except psycopg.OperationalError as error:
+        return await AsyncConnection.connect(url, autocommit=autocommit, **_session(url))
+    except (psycopg.OperationalError, psycopg.ProgrammingError) as error:
         raise explained(error, url) from None
 
 
@@ -71,7 +90,7 @@ async def connect_patiently(url: str, *, patience: float, tell: Callable[[CdcErr
 
     Raises:
         DatabaseUnreachable: `patience` seconds went by.
-        DatabaseRefused: at once; waiting would not help.
+        DatabaseRefused, ConfigurationError: at once; waiting would not help.
     """
     deadline = asyncio.get_running_loop().time() + patience
     pause = 0.25
@@ -86,10 +105,12 @@ async def connect_patiently(url: str, *, patience: float, tell: Callable[[CdcErr
             pause = min(pause * 2, 10.0)
 
 
-def explained(error: psycopg.OperationalError, url: str) -> CdcError:
+def explained(error: psycopg.Error, url: str) -> CdcError:
     """What a failed connection means, in our words; the server's own text is kept, credentials are not."""
-    said = " ".join(str(error).split())
+    said = _ADVICE.split(_PREFIX.sub("", " ".join(str(error).split())))[0].rstrip(". ")
     where = place(url)
+    if _UNUSABLE.search(said):
+        return ConfigurationError(f"DATABASE_URL cannot be used: {said}.", hint="Correct that part of it.")
     if "password authentication failed" in said or error.sqlstate == "28P01" or "no password supplied" in said:
         return DatabaseRefused(f"{where} refused the password.", hint="Check user and password in DATABASE_URL.")
     if 'database "' in said and "does not exist" in said:
@@ -106,10 +127,15 @@ def explained(error: psycopg.OperationalError, url: str) -> CdcError:
     if "starting up" in said or "shutting down" in said or error.sqlstate in _STARTING:
         return DatabaseUnreachable(f"{where} is not taking connections right now.", hint="It is tried again.")
     return DatabaseUnreachable(
-        f"No connection to {where}: {said}", hint="Check host and port in DATABASE_URL, and that the server is up."
+        f"No connection to {where}: {said}.", hint="Check host and port in DATABASE_URL, and that the server is up."
     )
 
 
 def pool(url: str, *, size: int, name: str) -> AsyncConnectionPool[Connection]:
     """A closed pool of up to `size` connections; open it with `async with`."""
-    return AsyncConnectionPool(url, min_size=1, max_size=size, open=False, name=name, kwargs=_PINNED)
+    return AsyncConnectionPool(url, min_size=1, max_size=size, open=False, name=name, kwargs=_session(url))
+
+
+def _session(url: str) -> dict[str, Any]:
+    given = psycopg.conninfo.conninfo_to_dict(url)
+    return {**_PINNED, "connect_timeout": given.get("connect_timeout", _WITHIN)}

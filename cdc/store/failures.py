@@ -17,9 +17,9 @@ PoolTimeout = psycopg_pool.PoolTimeout
 EventRepeated = psycopg.errors.UniqueViolation
 """An event's id is stored already."""
 
-# Data exception, integrity, program limit; XX000 is how Postgres reports a datum beyond 1 GB
-# (Postgres docs, appendix A).
-_VALUE_CLASSES = ("22", "23", "54", "XX")
+# Data exception, integrity, program limit; XX000 is how Postgres reports a datum beyond 1 GB, and the others of its
+# class speak of a corrupted database (Postgres docs, appendix A).
+_VALUE_CLASSES = ("22", "23", "54", "XX000")
 
 
 def about_a_value(error: psycopg.Error) -> bool:

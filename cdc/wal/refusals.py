@@ -19,7 +19,10 @@ from cdc.errors import (
     StreamLost,
 )
 
-_RESYNC = "Drop the slot if it is still there, make a new one, and backfill: changes in between cannot be had any more."
+_RESYNC = (
+    "'cdc slot drop' gives up this position and the next 'cdc run' makes a new slot. Changes in between have no "
+    "events: backfill the tables."
+)
 _SHORT_OF = re.compile(r"wal_level|max_replication_slots|max_wal_senders|recovery")
 _PASSING = ("08", "53", "57")
 """Classes connection exception, insufficient resources, operator intervention: it may work in a moment."""

@@ -124,10 +124,9 @@ class ReplicationStream:
             payloads, heard = self._drain(limit)
             if payloads or heard:
                 return payloads
-            if self._end is None and self._unwritable is not None:
-                self._finish(self._unwritable)
-            if self._end is not None:
-                raise self._end
+            if reason := self._end or self._unwritable:
+                self._finish(reason)
+                raise reason
             await self._until_readable()
 
     def confirm(self, lsn: Lsn) -> None:
@@ -169,28 +168,30 @@ class ReplicationStream:
         room = _BATCH_BYTES
         heard = reply_requested = tried = False
         try:
-            while len(payloads) < limit and room > 0 and self._end is None:
+            while len(payloads) < limit and room > 0:
                 size, data = take(1)
-                if size > 0 and self._end is None:
+                if self._end is not None:
+                    break  # by a notice that came before this frame
+                if size > 0:
                     heard, tried = True, False
                     room -= size
                     frame = frames.parse(data)
-                    self.received = max(self.received, frame.wal_end)
+                    if frame.wal_end > self.received:
+                        self.received = frame.wal_end
                     if isinstance(frame, frames.XLogData):
                         payloads.append(frame.payload)
                     else:
                         reply_requested |= frame.reply_requested
                 elif size < 0:
                     self._finish(self._copy_ended())
+                    break
                 elif tried:
                     break
                 else:
                     self._pgconn.consume_input()
                     tried = True
-        except psycopg.Error as error:
-            self._finish(stream_ended(error))
-        except ProtocolError as error:
-            self._finish(error)
+        except (psycopg.Error, ProtocolError) as error:
+            self._finish(error if isinstance(error, CdcError) else stream_ended(error))
         if reply_requested:
             self._send_status()
         return payloads, heard
@@ -248,7 +249,7 @@ class ReplicationStream:
             # libpq may have read while it could not write, so that the socket will not report those bytes any more.
             self._readable.set()
         if unsent and not self._writing:
-            self._loop.add_writer(self._socket, self._on_writable)
+            self._loop.add_writer(self._socket, self._flush)
             self._writing = True
         elif self._writing and not unsent:
             self._loop.remove_writer(self._socket)
@@ -256,13 +257,10 @@ class ReplicationStream:
             if self._status_owed:
                 self._send_status()
 
-    def _on_writable(self) -> None:
-        self._flush()
-
     def _cannot_write(self, error: psycopg.Error) -> None:
         # What the server said last may still be in the read buffer, and says more: `receive` looks there first.
         self._unwritable = stream_ended(error)
-        self._readable.set()
+        self._let_go()
 
     async def _end_copy(self) -> None:
         self._send_status()
@@ -281,10 +279,14 @@ class ReplicationStream:
             self._pgconn.consume_input()
 
     def _finish(self, reason: CdcError) -> None:
-        """Remember why the stream ended and let go of the socket, which libpq may close at any time from now on."""
+        """Remember why the stream ended."""
         if self._end is None:
             self._end = reason
         self._timer.cancel()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Watch the socket no more: libpq may close it at any time, and its number may be given to another."""
         if self._reading:
             self._loop.remove_reader(self._socket)
         if self._writing:

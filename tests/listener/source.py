@@ -66,9 +66,11 @@ class Reader:
     async def items(self, *, commits: int = 1) -> list[Item]:
         """What comes until so many transactions have been committed."""
         items: list[Item] = []
-        async with asyncio.timeout(30):
-            while sum(isinstance(item, Committed) for item in items) < commits:
-                items += self._transactions.feed(await self.stream.receive())
+        async with asyncio.timeout(60):
+            while commits > 0:
+                fed = self._transactions.feed(await self.stream.receive())
+                commits -= sum(isinstance(item, Committed) for item in fed)
+                items += fed
         return items
 
     async def changes(self, *, commits: int = 1) -> list[Change]:

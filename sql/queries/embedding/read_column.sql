@@ -1,5 +1,6 @@
 -- How rows and their vectors in a column of the same table stand; no rows at all: the declaration was forgotten.
--- A vector of unknown text (somebody else's) has the empty hash; of a deleted row the hash alone is left.
+-- A vector of unknown text (somebody else's) has the empty hash. Where the vector is gone the hash may be left: it is
+-- read too, so that it goes, unless it is that of the present text, which then would seem to be embedded.
 -- The text travels only where it has to be embedded. `offset 0` keeps text and hash from being computed twice.
 -- Parameters: id; key_0 ... (one text[] per key column). Parts: cdc/store/parts.py. No row locks.
 with given as (
@@ -19,5 +20,5 @@ select given.cdc_place, now.cdc_hash, stored.hash, aside.hash,
   left join cdc.hashes h on (h.embedding_id, h.key) = (%(id)s, given.cdc_key)
  cross join lateral (
            select case when now.cdc_filled then coalesce(h.hash, '')
-                       when now.cdc_filled is null then h.hash end as hash) stored
+                       else nullif(h.hash, now.cdc_hash) end as hash) stored
   left join cdc.embedding_errors aside on (aside.embedding_id, aside.key) = (%(id)s, given.cdc_key)

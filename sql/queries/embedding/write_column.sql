@@ -1,8 +1,8 @@
 -- Write vectors to a column of the same table, where the newest version of the row still has the text embedded.
 -- Parameters: id; key_0 ... (one text[] per key column); hashes, vectors: arrays. Parts: cdc/store/parts.py.
 -- Returns how many were written.
--- Locks: the declaration, as the foreign key's check would; source rows; cdc.hashes. It never waits for a source row, so it cannot deadlock with the transactions
--- of the table's users: what they hold is left for the next round.
+-- Locks: the declaration, as the foreign key's check would; source rows; cdc.hashes. It never waits for a source row, so
+-- it cannot deadlock with the transactions of the table's users: what they hold is left for the next round.
 with declared as materialized (
     select from cdc.embeddings e where e.id = %(id)s for key share
 ),

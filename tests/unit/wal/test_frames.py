@@ -50,7 +50,3 @@ def test_a_status_update_reports_received_as_written_and_confirmed_as_flushed_an
     assert frames.status(0x16B3748, 0x16B3000, now) == (
         b"r" + integer(0x16B3748, 8) + integer(0x16B3000, 8) + integer(0x16B3000, 8) + integer(1_000_000, 8) + b"\0"
     )
-
-
-def test_a_status_update_may_ask_for_an_answer() -> None:
-    assert frames.status(1, 1, 0, reply_requested=True)[-1] == 1

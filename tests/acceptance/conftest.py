@@ -1,0 +1,69 @@
+"""What the tests of the running command share.
+
+own_postgres   a server that a test may stop, set up and start as it likes; not started yet
+write          writes a function file into the folder `functions`
+functions      that folder, for CDC_FUNCTIONS
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from cdc.embedded import Postgres
+from tests.servers import binaries
+
+Write = Callable[[str, str], Path]
+OwnPostgres = Callable[..., Postgres]
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    """For a server. Not tmp_path: when root runs the tests, the server's user could not get below that."""
+    directory = Path(tempfile.mkdtemp(prefix="cdc-tests-"))
+    directory.chmod(0o711)
+    yield directory
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+async def own_postgres(directory: Path) -> AsyncIterator[OwnPostgres]:
+    """Makes a server of the newest version, with settings of its own."""
+    async with AsyncExitStack() as made:
+
+        def make(settings: Mapping[str, str] = {}) -> Postgres:
+            postgres = Postgres(directory / "18", binaries=binaries("18"), settings={"fsync": "off", **settings})
+
+            async def stop() -> None:
+                await postgres.stop(immediate=True)
+
+            made.push_async_callback(stop)
+            return postgres
+
+        yield make
+
+
+@pytest.fixture
+def functions(tmp_path: Path) -> Path:
+    """A folder of function files."""
+    folder = tmp_path / "functions"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def write(functions: Path) -> Write:
+    """Writes a file into the folder of functions."""
+
+    def write(name: str, text: str) -> Path:
+        file = functions / name
+        file.write_text(dedent(text))
+        return file
+
+    return write

@@ -1,0 +1,86 @@
+"""From an inserted row to its vector, through the whole service, beside a provider on loopback.
+
+The provider speaks OpenAI's API in a process of its own and takes 100 ms a request; 1,536 dimensions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from statistics import median
+
+import httpx
+
+from tests.benchmarks import cpu
+from tests.benchmarks.figures import Figure
+from tests.benchmarks.ground import ROOT, Database, Ground
+from tests.benchmarks.service import service
+
+_LATENCY = 0.1
+
+_TABLE = "create table notes (id bigint generated always as identity primary key, body text not null)"
+_INSERT = """
+insert into notes (body)
+select (select string_agg(md5(seed || '/' || i || '/' || part), ' ') from generate_series(1, 31) part)
+  from generate_series(1, {count}) i, (select clock_timestamp()::text as seed) now
+"""
+_TARGET = "select format('%I.%I', target_schema, target_table) from cdc.embeddings"
+
+
+async def measure(ground: Ground) -> list[Figure]:
+    """5,000 rows of about 1 kB by one INSERT, then single rows while nothing else happens."""
+    count, singles = ground.size(5_000, 200), ground.size(30, 5)
+    async with ground.database() as db, _provider() as provider:
+        await db.run(_TABLE)
+        async with service(db.url, OPENAI_BASE_URL=provider, OPENAI_API_KEY="any", CDC_EMBED="notes(body)") as running:
+            target = await db.ask(_TARGET)
+            await _embedded(db, target, 1)  # connections are open from now on
+            asked = await _requests(provider)
+            with cpu.spent(service=running.pid, postgres=db.postmaster) as used:
+                seconds = await _embedded(db, target, count)
+            asked = await _requests(provider) - asked
+            single = median([await _embedded(db, target, 1) for _ in range(singles)])
+    return [
+        Figure("rows to vectors", count / seconds, "rows/s"),
+        Figure("requests", asked, f"for {count:,} rows"),
+        Figure("CPU of the service", used["service"] * 1000 / count, "ms/row", at_most=0.2),
+        Figure("CPU of Postgres", used["postgres"] * 1000 / count, "ms/row"),
+        Figure("single row to vector, p50", single * 1000, "ms"),
+        Figure("the same without the provider's 100 ms", (single - _LATENCY) * 1000, "ms", at_most=40),
+    ]
+
+
+async def _embedded(db: Database, target: str, count: int) -> float:
+    """Insert rows and wait for their vectors; seconds from the INSERT's begin, for a single row from its COMMIT."""
+    before = await db.ask(f"select count(*) from {target}")
+    began = time.perf_counter()
+    await db.run(_INSERT.format(count=count))
+    if count == 1:
+        began = time.perf_counter()
+        await asyncio.sleep(_LATENCY)  # no need to look before
+    stored = f"select count(*) = %s from {target}"
+    await db.until(stored, before + count, every=0.001 if count == 1 else 0.02)
+    return time.perf_counter() - began
+
+
+async def _requests(provider: str) -> int:
+    async with httpx.AsyncClient() as client:
+        return int((await client.get(provider.replace("/v1", "/stats"))).json()["requests"])
+
+
+@asynccontextmanager
+async def _provider() -> AsyncIterator[str]:
+    """The provider's base URL."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.openai_server", "--port=0", f"--latency={_LATENCY}", cwd=ROOT, stdout=PIPE
+    )
+    assert process.stdout is not None, "it has a pipe"
+    try:
+        yield (await process.stdout.readline()).decode().strip()
+    finally:
+        process.terminate()
+        await process.wait()

@@ -1,0 +1,28 @@
+"""That the benchmarks work; how fast anything is, only a machine of its own can say."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import orjson
+
+from tests.benchmarks.ground import ROOT
+
+
+def test_quick_figures(tmp_path: Path) -> None:
+    saved = tmp_path / "figures.json"
+    command = [sys.executable, "-m", "tests.benchmarks", "decode", "runs", "--quick", "--json", str(saved)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "three-steps" in done.stdout
+
+    report = orjson.loads(saved.read_bytes())
+    assert report["quick"]
+    assert report["postgres"].startswith("18")
+    sections = {section["name"]: section["figures"] for section in report["sections"]}
+    assert sections.keys() == {"decode", "runs"}
+    for figures in sections.values():
+        assert len(figures) >= 6
+        assert all(figure["value"] > 0 for figure in figures), figures

@@ -1,0 +1,214 @@
+"""The journal's statement: all or nothing, behind the fence, and what is recorded stays."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cdc.store import journal, runs, workers
+from cdc.store.journal import RunRecord, StepRecord
+from cdc.store.runs import Memo
+from tests.store.state import State
+
+GREET = ["greet"]
+
+
+def done(run_id: str, step: str = "a", data: object = 1) -> StepRecord:
+    return StepRecord(run_id, step, attempts=1, data=json.dumps(data), ended=True)
+
+
+def completed(run_id: str) -> RunRecord:
+    return RunRecord(run_id, "completed", 0, output='"done"')
+
+
+async def claimed(state: State, count: int) -> tuple[int, list[str]]:
+    """A worker that holds so many runs."""
+    worker = await state.worker("greet")
+    await state.queue(count)
+    return worker, [run.id for run in await runs.claim(state.connection, worker, GREET, count)]
+
+
+async def memos(state: State, run_id: str) -> dict[str, Memo]:
+    return (await runs.memos(state.connection, [run_id])).get(run_id, {})
+
+
+async def test_steps_and_runs_are_written_together(any_state: State) -> None:
+    state = any_state
+    worker, (first, second) = await claimed(state, 2)
+    records = [done(first, "a", {"x": None}), done(first, "b", []), done(second)]
+    assert await journal.write(state.connection, worker, records, [completed(first)])
+    assert await memos(state, first) == {
+        "a": Memo("run", 1, {"x": None}, None, True, None),
+        "b": Memo("run", 1, [], None, True, None),
+    }
+    assert await state.statuses() == {first: ("completed", None), second: ("running", worker)}
+    assert await state.one("select output from cdc_state.runs where ended_at is not null") == "done"
+
+
+async def test_an_empty_batch_tells_whether_the_lease_stands(state: State) -> None:
+    worker, _ = await claimed(state, 1)
+    assert await journal.write(state.connection, worker, [], [])
+    await workers.leave(state.connection, [worker])
+    assert not await journal.write(state.connection, worker, [], [])
+
+
+async def test_without_a_lease_nothing_is_written(any_state: State) -> None:
+    state = any_state
+    worker, (run_id,) = await claimed(state, 1)
+    await workers.leave(state.connection, [worker])
+    successor = await state.worker("greet")
+    await runs.claim(state.connection, successor, GREET, 1)
+    assert not await journal.write(state.connection, worker, [done(run_id)], [completed(run_id)])
+    assert await memos(state, run_id) == {}
+    assert await state.statuses() == {run_id: ("running", successor)}
+
+
+async def test_a_run_is_moved_only_by_the_worker_that_holds_it(state: State) -> None:
+    _, (run_id,) = await claimed(state, 1)
+    other, _ = await claimed(state, 0)
+    assert await journal.write(state.connection, other, [], [completed(run_id)])
+    assert (await state.statuses())[run_id][0] == "running"
+
+
+async def test_an_ended_run_is_never_moved_again(state: State) -> None:
+    worker, (run_id,) = await claimed(state, 1)
+    await journal.write(state.connection, worker, [], [completed(run_id)])
+    await journal.write(state.connection, worker, [], [RunRecord(run_id, "failed", 1, error='{"name": "x"}')])
+    await journal.write(state.connection, worker, [], [RunRecord(run_id, "queued", 0, due_in=0.0)])
+    assert await state.statuses() == {run_id: ("completed", None)}
+
+
+async def test_a_recorded_step_is_never_changed(any_state: State) -> None:
+    state = any_state
+    worker, (run_id,) = await claimed(state, 1)
+    first = done(run_id, "a", "first")
+    await journal.write(state.connection, worker, [first], [])
+    recorded = await state.rows("select * from cdc_state.steps")
+    for later in (done(run_id, "a", "second"), first._replace(data=None, error='{"name": "x"}', attempts=2)):
+        await journal.write(state.connection, worker, [later], [])
+        await journal.write(state.connection, worker, [later._replace(ended=False)], [])
+    assert await state.rows("select * from cdc_state.steps") == recorded
+
+
+async def test_an_attempt_is_followed_by_others_until_the_step_has_ended(state: State) -> None:
+    worker, (run_id,) = await claimed(state, 1)
+    for attempt in (1, 2):
+        failed = StepRecord(run_id, "a", attempts=attempt, error='{"name": "E", "message": "no"}')
+        await journal.write(state.connection, worker, [failed], [])
+        assert await memos(state, run_id) == {
+            "a": Memo("run", attempt, None, {"name": "E", "message": "no"}, False, None)
+        }
+    await journal.write(state.connection, worker, [done(run_id)._replace(attempts=3)], [])
+    assert await memos(state, run_id) == {"a": Memo("run", 3, 1, None, True, None)}
+
+
+async def test_a_sleep_keeps_its_first_end(state: State) -> None:
+    worker, (run_id,) = await claimed(state, 1)
+    until = datetime(2036, 1, 2, 3, 4, 5, tzinfo=UTC)
+    for sleep in (
+        StepRecord(run_id, "until", "sleep", wake_at=until, wake_in=1.0),
+        StepRecord(run_id, "for", "sleep", wake_in=3600.0),
+    ):
+        await journal.write(state.connection, worker, [sleep], [])
+        await journal.write(state.connection, worker, [sleep._replace(wake_at=None, wake_in=5.0)], [])
+    assert await state.one("select wake_at from cdc_state.steps where id = 'until'") == until
+    assert 3590 < ((await memos(state, run_id))["for"].due_in or 0) <= 3600
+
+
+async def test_one_bad_record_leaves_nothing_of_its_batch(state: State) -> None:
+    worker, (first, second) = await claimed(state, 2)
+    with pytest.raises(psycopg.errors.CheckViolation):
+        bad = RunRecord(second, "nowhere", 0)
+        await journal.write(state.connection, worker, [done(first)], [completed(first), bad])
+    with pytest.raises(psycopg.errors.InvalidTextRepresentation):
+        await journal.write(state.connection, worker, [done(first), StepRecord(first, "b", data="{")], [])
+    assert await memos(state, first) == {}
+    assert set((await state.statuses()).values()) == {("running", worker)}
+
+
+# What json takes and a text column, too: anything but lone surrogates; \u0000 is an escape in JSON.
+texts = st.text(st.characters(codec="utf-8"))
+step_ids = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1)
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(written=st.dictionaries(step_ids, st.lists(texts), max_size=5))
+async def test_memos_are_read_as_they_were_written(state: State, written: dict[str, list[str]]) -> None:
+    worker, (run_id,) = await claimed(state, 1)
+    await journal.write(state.connection, worker, [done(run_id, key, data) for key, data in written.items()], [])
+    assert {key: memo.data for key, memo in (await memos(state, run_id)).items()} == written
+    await workers.leave(state.connection, [worker])
+    await state.rows("delete from cdc_state.runs returning 1")
+
+
+async def test_a_batch_waits_for_a_rescue_under_way_and_is_refused(any_state: State) -> None:
+    state = any_state
+    worker, (run_id,) = await claimed(state, 1)
+    rescuer, writer = await state.connect(state.url), await state.connect(state.url)
+    async with rescuer.transaction():
+        await workers.leave(rescuer, [worker])
+        writing = asyncio.create_task(journal.write(writer, worker, [done(run_id)], [completed(run_id)]))
+        await state.waits_for_a_lock(writer)
+    assert await writing is False
+    assert await memos(state, run_id) == {}
+    assert await state.statuses() == {run_id: ("queued", None)}
+
+
+async def test_a_rescue_waits_for_a_batch_under_way_which_is_wholly_in(any_state: State) -> None:
+    state = any_state
+    worker, (first, second) = await claimed(state, 2)
+    rescuer, writer = await state.connect(state.url), await state.connect(state.url)
+    async with writer.transaction():
+        assert await journal.write(writer, worker, [done(first), done(second)], [completed(first)])
+        rescuing = asyncio.create_task(workers.leave(rescuer, [worker]))
+        await state.waits_for_a_lock(rescuer)
+    assert await rescuing == 1
+    assert await state.statuses() == {first: ("completed", None), second: ("queued", None)}
+    assert len(await memos(state, first)) == len(await memos(state, second)) == 1
+
+
+async def test_batches_claims_and_rescues_at_full_tilt_never_deadlock_and_never_lose_a_memo(state: State) -> None:
+    """Workers whose leases are ended at any moment: a batch is wholly in, and its runs go on, or it is refused."""
+    wanted = await state.queue(200)
+    refused = written = 0
+
+    async def work(number: int) -> None:
+        nonlocal refused, written
+        connection = await state.connect(state.url)
+        while set(await unended()) and number >= 0:
+            worker = await state.worker("greet")
+            while mine := await runs.claim(connection, worker, GREET, 8):
+                ordered = mine[:: 1 if number % 2 else -1]
+                steps = [done(run.id, "step", run.claims) for run in ordered]
+                if not await journal.write(connection, worker, steps, []):
+                    refused += 1
+                    break
+                if not await journal.write(connection, worker, [], [completed(run.id) for run in ordered]):
+                    refused += 1
+                    break
+                written += len(ordered)
+
+    async def rescue() -> None:
+        connection = await state.connect(state.url)
+        while set(await unended()):
+            (expired,) = await state.rows("select array(select id from cdc_state.workers order by random() limit 2)")
+            await workers.leave(connection, expired[0])
+
+    async def unended() -> list[tuple[str]]:
+        return list(await state.rows("select id::text from cdc_state.runs where status <> 'completed'"))
+
+    async with asyncio.timeout(60):
+        await asyncio.gather(*(work(number) for number in range(4)), rescue())
+    assert written >= len(wanted) > 0
+    assert refused > 0
+    ended = await state.rows(
+        "select r.id::text, count(s.id) from cdc_state.runs r join cdc_state.steps s on s.run_id = r.id"
+        " where r.status = 'completed' group by r.id"
+    )
+    assert sorted(ended) == [(run_id, 1) for run_id in wanted]
