@@ -85,11 +85,13 @@ def _load(file: Path) -> ModuleType:
 
 
 def _place(file: Path, error: BaseException) -> str:
-    """file:line, as near to the author's mistake as can be said."""
+    """file:line, as near to the author's mistake as can be said: it may be in a module beside the file."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}"
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
-    return f"{file}:{lines[-1]}" if lines else str(file)
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).is_relative_to(file.parent)
+    ]
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else str(file)
 
 
 def _functions(module: ModuleType) -> Iterator[Function]:

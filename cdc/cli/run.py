@@ -15,6 +15,9 @@ from cdc.service.database import own_postgres
 
 log = structlog.get_logger(__name__)
 
+_PUSH = 0.1
+"""Seconds that each part has to end in after the second signal."""
+
 
 def run() -> int:
     """Watch DATABASE_URL and run functions, until SIGTERM or Ctrl-C.
@@ -38,8 +41,14 @@ async def _until_signalled(settings: Settings) -> int:
     """Run until SIGTERM or SIGINT; a second one does not wait for runs in flight to end."""
     serving = asyncio.create_task(_serve(settings))
     loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        if serving.cancelling():  # each part that is waited for takes a push of its own
+            loop.call_later(_PUSH, stop)
+        serving.cancel()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, serving.cancel)
+        loop.add_signal_handler(number, stop)
     try:
         await serving
     except asyncio.CancelledError:

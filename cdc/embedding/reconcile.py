@@ -30,7 +30,19 @@ _ROUNDS = 8
 """Two do when nobody interferes: one that writes, one that finds nothing left to do."""
 
 _PAUSE = 0.05
+"""Seconds, times the number of the round, after a round in which nothing could be done."""
+
 _COME_BACK = 5.0
+"""Seconds until a run that could not finish tries again."""
+
+
+class NotYet(RetryAfter):
+    """What we are waiting for is in others' hands; so it costs no attempt, however long it takes."""
+
+    counts_as_attempt = False
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, delay=_COME_BACK)
 
 
 async def reconcile(layout: Layout, db: Database, embed: Embed, keys: Sequence[Key]) -> Counts:
@@ -39,7 +51,7 @@ async def reconcile(layout: Layout, db: Database, embed: Embed, keys: Sequence[K
     No connection is held while the texts are embedded, and no lock on a row waited for.
 
     Raises:
-        RetryAfter: rows were changed or held by others all the time.
+        NotYet: rows were changed or held by others all the time.
         NonRetriableError: the model's vectors have other dimensions than the target.
     """
     work = _Reconciliation(layout, db, embed)
@@ -52,7 +64,7 @@ async def reconcile(layout: Layout, db: Database, embed: Embed, keys: Sequence[K
         if not await work.write(wanting) and not removed:
             await asyncio.sleep(_PAUSE * round_)
         keys = [found.key for found in unsettled]
-    raise RetryAfter(f"{len(keys)} rows of {layout.declaration.source} did not hold still.", delay=_COME_BACK)
+    raise NotYet(f"{len(keys)} rows of {layout.declaration.source} were changed or held by others all the time.")
 
 
 class _Reconciliation:

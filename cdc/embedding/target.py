@@ -9,8 +9,7 @@ from itertools import chain
 from cdc.authoring.context import Counts, Database, Embed
 from cdc.authoring.event import Event
 from cdc.embedding.keys import touched
-from cdc.embedding.reconcile import reconcile
-from cdc.errors import RetryAfter
+from cdc.embedding.reconcile import NotYet, reconcile
 from cdc.store import vectors
 from cdc.store.embeddings import Layout
 from cdc.store.vectors import Key
@@ -19,7 +18,6 @@ AT_ONCE = 512
 """Rows that are read, embedded and written together."""
 
 _ORPHANS_AT_ONCE = 10_000
-_COME_BACK = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +32,7 @@ class Target:
     async def follow(self, db: Database, embed: Embed, changes: Sequence[Event], /) -> Counts:
         """See `EmbeddingTarget`. After a change without a key, such as a truncate, the whole target is swept."""
         if self.layout.declaration.prepared_at is None:
-            raise RetryAfter(f"The target {self} is still being made.", delay=_COME_BACK)
+            raise NotYet(f"The target {self} is still being made.")
         names = [column.name for column in self.layout.key]
         found = [touched(change, names) for change in changes]
         counts = await self.reconcile(db, embed, list(chain.from_iterable(found)))
@@ -44,7 +42,7 @@ class Target:
         """Make the vectors of these keys those of the rows' present texts; a key may have no row.
 
         Raises:
-            RetryAfter: rows were changed or held by others all the time.
+            NotYet: rows were changed or held by others all the time.
             NonRetriableError: the model's vectors have other dimensions than the target.
         """
         distinct = list(dict.fromkeys(keys))
@@ -57,7 +55,7 @@ class Target:
         """Remove what is stored for rows that are gone.
 
         Raises:
-            RetryAfter, NonRetriableError: as `reconcile`.
+            NotYet, NonRetriableError: as `reconcile`.
         """
         counts = Counts()
         while orphans := await self._orphans(db):

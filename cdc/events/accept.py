@@ -48,6 +48,10 @@ class Door:
         self.registry = Registry.of(*await functions.registered(self._conn), self._embedded)
         return self.registry
 
+    async def take_over(self, checkpoint: Checkpoint) -> Checkpoint:
+        """The checkpoint as it is now, for this door alone: others that held it are refused from now on."""
+        return await checkpoints.take_over(self._conn, checkpoint)
+
     async def accept(self, incoming: Sequence[Incoming], before: Checkpoint, after: Checkpoint) -> Accepted:
         """Store row events, create their runs, move the checkpoint from `before` to `after`; all or nothing.
 

@@ -26,6 +26,9 @@ PREFIX = "cdc"
 READ = 2000
 """Messages read at once, so that a huge transaction does not starve the event loop."""
 
+LINGER = 0.01
+"""Seconds to wait for more when as much was read as is read at once: there may be nothing more for a long time."""
+
 MOST = 10_000
 """Events in one accept."""
 
@@ -56,17 +59,14 @@ class Listener:
         on_listening: Callable[[], None] = lambda: None,
     ) -> None:
         self._watched = watched
-        self._checkpoint = checkpoint
         self._door = door
         self._follow = follow
         self._on_runs = on_runs
         self._on_listening = on_listening
         self._translator = Translator(checkpoint.source_id, watched.name)
-        self._transactions = Transactions(checkpoint.position)
         self._events: list[Incoming] = []
         self._bytes = 0
-        self._position = checkpoint.position
-        self._end_lsn = checkpoint.end_lsn
+        self._resume_after(checkpoint)
         self._moved_at = 0.0
         self._stopping = False
         self._receiving: asyncio.Task[Any] | None = None
@@ -97,6 +97,8 @@ class Listener:
             publications=[self._watched.publication],
             start=self._checkpoint.end_lsn,
         ) as stream:
+            # Only with the slot in hand: to wait for it must not stop the listener that has it.
+            self._resume_after(await self._door.take_over(self._checkpoint))
             log.info("listening", source=self._watched.name, lsn=lsn.render(self._checkpoint.end_lsn))
             self._on_listening()
             while not self._stopping:
@@ -107,13 +109,22 @@ class Listener:
                     await self._accept()
                 if not payloads:
                     await self._pass_idle_wal()
-                stream.confirm(self._checkpoint.end_lsn)
+                stream.confirm(min(self._checkpoint.end_lsn, stream.received))
+
+    def _resume_after(self, checkpoint: Checkpoint) -> None:
+        self._checkpoint = checkpoint
+        self._transactions = Transactions(checkpoint.position)
+        self._position = checkpoint.position
+        self._end_lsn = checkpoint.end_lsn
 
     async def _receive(self, stream: ReplicationStream) -> list[bytes]:
-        """What is at hand; nothing when `stop` is called meanwhile."""
+        """What is at hand, or comes; nothing when events wait to be accepted, or when `stop` is called meanwhile."""
         self._receiving = asyncio.current_task()
         try:
-            return await stream.receive(READ)
+            async with asyncio.timeout(LINGER if self._events else None):
+                return await stream.receive(READ)
+        except TimeoutError:
+            return []
         except asyncio.CancelledError:
             if self._receiving is None or not self._stopping:
                 raise
@@ -132,7 +143,7 @@ class Listener:
                 if self._is_full:
                     await self._accept()
             elif isinstance(item, Committed):
-                self._end_lsn = item.end_lsn
+                self._end_lsn = max(self._end_lsn, item.end_lsn)
             else:
                 await self._obey(item)
 

@@ -39,26 +39,34 @@ class Watched:
 
 
 async def attach(watched: Watched, state: Connection, source_conn: Connection) -> Checkpoint:
-    """The checkpoint to stream from, under a new epoch. Makes the slot when this source was never listened to.
+    """The checkpoint to stream from. Makes the slot when this source was never listened to.
+
+    Another service may be listening meanwhile: it is left alone, and the checkpoint moves on.
 
     Raises:
         CheckpointMismatch: slot, checkpoint and server do not belong together.
         ServerNotReady: the slot's name is taken by something else.
     """
-    identity = await replication.identify(watched.url)
-    slot = await server.slot(source_conn, watched.slot)
-    if slot is not None:
-        _check_slot(watched, slot, identity)
-    known = await checkpoints.current(state, watched.name)
+    slot, known, identity = await _look(watched, state, source_conn)
     if known is None:
         await _open(watched, state, identity, slot)
-        known = await checkpoints.current(state, watched.name)
+        slot, known, identity = await _look(watched, state, source_conn)
         assert known is not None, "it was opened just now"
-        slot = await server.slot(source_conn, watched.slot)
-        identity = await replication.identify(watched.url)
     source, checkpoint = known
     _check(watched, source, checkpoint, identity, slot)
-    return await checkpoints.take_over(state, checkpoint)
+    return checkpoint
+
+
+async def _look(
+    watched: Watched, state: Connection, source_conn: Connection
+) -> tuple[Slot | None, tuple[Source, Checkpoint] | None, Identity]:
+    """Slot, checkpoint and server, read in the order of `_check_order`: it holds while another listener moves them."""
+    slot = await server.slot(source_conn, watched.slot)
+    known = await checkpoints.current(state, watched.name)
+    identity = await replication.identify(watched.url)
+    if slot is not None:
+        _check_slot(watched, slot, identity)
+    return slot, known, identity
 
 
 async def _open(watched: Watched, state: Connection, identity: Identity, slot: Slot | None) -> None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from io import TextIOWrapper
 from typing import Any
 
 import orjson
@@ -22,26 +23,37 @@ from cdc import discovery
 from cdc.config import Settings
 from cdc.embedding.declared import Declared
 from cdc.engine.worker import Worker
-from cdc.errors import CdcError, LeaseLost
+from cdc.errors import CdcError, DatabaseUnreachable, LeaseLost
 from cdc.service.models import embedder
+from cdc.service.stopping import Stopping
 from cdc.store import json
 from cdc.store.connect import connect, pool
+from cdc.store.failures import ConnectionTrouble
 
 log = structlog.get_logger(__name__)
+
+_SHORTEST_PAUSE = 0.25
+_LONGEST_PAUSE = 5.0
 
 _LAST_WORDS = 2.0
 """Seconds from the end of the work to the end of the process, whatever user code still does in threads."""
 
 
 class Reports:
-    """The line to the parent. Taking it away from stdout keeps user code's prints out of it."""
+    """The line to the parent. Taking it away from stdout keeps user code's prints out of it; they are logs now, and
+    come when they are made. `ready` says that a worker of this process was ready once.
+    """
 
     def __init__(self) -> None:
+        self.ready = False
         self._file = os.fdopen(os.dup(1), "wb", buffering=0)
         os.dup2(2, 1)
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(line_buffering=True)
 
     def send(self, **report: Any) -> None:
         """One report; a parent that is gone does not hear it."""
+        self.ready |= "ready" in report
         with suppress(BrokenPipeError):
             self._file.write(orjson.dumps(report) + b"\n")
 
@@ -76,76 +88,43 @@ async def _work(settings: Settings, reports: Reports) -> None:
     async with pool(url, size=8, name="ctx.db") as db:
         embeddings = Declared(db, models.embed)
         stopping = Stopping(settings.shutdown_timeout)
+
+        def worker() -> Worker:
+            return Worker(
+                functions,
+                url=url,
+                connect=lambda: connect(url, autocommit=True),
+                db=db,
+                embeddings=embeddings,
+                capacity=settings.concurrency,
+                lease=settings.lease,
+            )
+
         try:
-            while not stopping.asked:
-                worker = Worker(
-                    functions,
-                    url=url,
-                    connect=lambda: connect(url, autocommit=True),
-                    db=db,
-                    embeddings=embeddings,
-                    capacity=settings.concurrency,
-                    lease=settings.lease,
-                )
-                await stopping.follow(worker)
-                await _life(worker, stopping, reports)
+            await _lives(worker, stopping, reports)
         finally:
             await models.close()
 
 
-async def _life(worker: Worker, stopping: Stopping, reports: Reports) -> None:
-    try:
-        await worker.run(ready=lambda worker_id: reports.send(ready=worker_id), grace=stopping.grace)
-    except LeaseLost as lost:
-        log.warning("worker starts over", reason=lost.message)
+async def _lives(new_worker: Callable[[], Worker], stopping: Stopping, reports: Reports) -> None:
+    """One worker after the other: a lease is lost when this process, the network or the server stands still.
 
-
-class Stopping:
-    """Listens for what the parent wants: wake-ups, SIGTERM, or its own end."""
-
-    def __init__(self, grace: float) -> None:
-        self._grace = grace
-        self._worker: Worker | None = None
-        self._reading = False
-        self.asked = False
-        self.orphaned = False
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, self._stop)
-
-    @property
-    def grace(self) -> float:
-        """Seconds for runs in flight; none when the parent is gone."""
-        return 0.0 if self.orphaned else self._grace
-
-    async def follow(self, worker: Worker) -> None:
-        """Tell this worker from now on."""
-        self._worker = worker
-        if not self._reading:
-            self._reading = True
-            await asyncio.get_running_loop().connect_read_pipe(lambda: _Orders(self), sys.stdin)
-
-    def wake(self) -> None:
-        """The parent says that runs are due."""
-        if self._worker:
-            self._worker.wake()
-
-    def orphan(self) -> None:
-        """The parent is gone."""
-        self.orphaned = True
-        self._stop()
-
-    def _stop(self) -> None:
-        self.asked = True
-        if self._worker:
-            self._worker.stop()
-
-
-class _Orders(asyncio.Protocol):
-    def __init__(self, stopping: Stopping) -> None:
-        self._stopping = stopping
-
-    def data_received(self, data: bytes) -> None:
-        self._stopping.wake()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._stopping.orphan()
+    Raises:
+        CdcError: the first one could not begin; or none can, and waiting would not help.
+    """
+    pause = _SHORTEST_PAUSE
+    while not stopping.asked.is_set():
+        worker = new_worker()
+        await stopping.follow(worker)
+        try:
+            await worker.run(ready=lambda worker_id: reports.send(ready=worker_id), grace=stopping.grace)
+        except LeaseLost as lost:
+            reason, pause = lost.message, _SHORTEST_PAUSE
+        except (DatabaseUnreachable, *ConnectionTrouble) as error:
+            if not reports.ready:
+                raise
+            reason, pause = str(error).strip(), min(pause * 2, _LONGEST_PAUSE)
+        else:
+            return
+        log.warning("worker starts over", reason=reason, seconds=pause)
+        await stopping.within(pause)

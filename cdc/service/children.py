@@ -134,6 +134,10 @@ class Child:
             log.warning("worker process killed: it did not stop in time", pid=process.pid)
             process.kill()
             await process.wait()
+        except asyncio.CancelledError:  # a second signal
+            with suppress(ProcessLookupError):
+                process.kill()
+            raise
 
     async def _hear(self) -> None:
         """The first report: ready, or why not."""

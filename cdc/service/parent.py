@@ -20,7 +20,7 @@ from cdc.maintenance.rescuer import rescuer
 from cdc.service.children import Children
 from cdc.service.following import Following
 from cdc.service.models import embedder
-from cdc.service.preflight import check_unread, connected
+from cdc.service.preflight import connected
 from cdc.store import json, publications, workers
 from cdc.store.connect import Connection, connect, pool
 from cdc.store.failures import ConnectionTrouble
@@ -159,7 +159,6 @@ class _Service:
             self._door = door = Door(state)
             await self.following.follow(door)
             async with await self.connect() as source:
-                await check_unread(source, self._watched.slot)
                 checkpoint = await attach(self._watched, state, source)
             self._listener = Listener(
                 self._watched,

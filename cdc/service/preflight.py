@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from cdc.errors import CdcError, DatabaseRefused, ServerNotReady, SlotInUse
+from cdc.errors import CdcError, DatabaseRefused, ServerNotReady
 from cdc.store import server
 from cdc.store.connect import Connection, checked, connect_patiently, place
 
@@ -34,20 +34,6 @@ async def connected(url: str, *, patience: float) -> Connection:
         await conn.close()
         raise
     return conn
-
-
-async def check_unread(conn: Connection, slot: str) -> None:
-    """Whether nobody reads the slot: to take over the checkpoint of a listener that is at work would end it.
-
-    Raises:
-        SlotInUse: somebody does.
-    """
-    found = await server.slot(conn, slot)
-    if found is not None and found.active_pid is not None:
-        raise SlotInUse(
-            f"The replication slot {slot!r} is read by another connection (server process {found.active_pid}).",
-            hint="It is tried again; stop the other service, or choose another name with CDC_SLOT.",
-        )
 
 
 def _tell(error: CdcError, pause: float) -> None:

@@ -42,12 +42,8 @@ async def current(conn: Connection, name: str) -> tuple[Source, Checkpoint] | No
     row = await (await conn.execute(text("checkpoints/current"), {"name": name})).fetchone()
     if row is None:
         return None
-    source_id, system_identifier, timeline, slot, epoch, commit_lsn, ordinal, end_lsn = row
-    position = Position(lsn.parse(commit_lsn), ordinal)
-    return (
-        Source(source_id, system_identifier, timeline, slot),
-        Checkpoint(source_id, epoch, position, lsn.parse(end_lsn)),
-    )
+    source_id, system_identifier, timeline, slot, *place = row
+    return Source(source_id, system_identifier, timeline, slot), _checkpoint(source_id, *place)
 
 
 async def open_source(
@@ -72,10 +68,10 @@ async def retire_source(conn: Connection, name: str) -> bool:
 
 
 async def take_over(conn: Connection, checkpoint: Checkpoint) -> Checkpoint:
-    """The checkpoint under a new epoch: whoever held it before is refused from now on."""
+    """The checkpoint as it is now, under a new epoch: whoever held it before is refused from now on."""
     row = await (await conn.execute(text("checkpoints/take_over"), {"source_id": checkpoint.source_id})).fetchone()
     assert row is not None, "checkpoints are never deleted"
-    return replace(checkpoint, epoch=row[0])
+    return _checkpoint(*row)
 
 
 async def advance(conn: Connection, before: Checkpoint, after: Checkpoint) -> int | None:
@@ -99,3 +95,7 @@ async def advance(conn: Connection, before: Checkpoint, after: Checkpoint) -> in
         )
     ).fetchone()
     return None if row is None else int(row[0])
+
+
+def _checkpoint(source_id: int, epoch: int, commit_lsn: str, ordinal: int, end_lsn: str) -> Checkpoint:
+    return Checkpoint(source_id, epoch, Position(lsn.parse(commit_lsn), ordinal), lsn.parse(end_lsn))

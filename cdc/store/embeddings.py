@@ -133,9 +133,9 @@ async def set_problem(conn: Connection, declaration: Declaration, problem: str) 
 
 
 def said(error: Error) -> str:
-    """The server's own sentence."""
+    """The server's own sentence; those of cdc.embed begin with its name."""
     sentence = (error.diag.message_primary or str(error)).rstrip(".")
-    return f"{sentence[:1].upper()}{sentence[1:]}."
+    return f"{sentence}." if sentence.startswith("cdc.") else f"{sentence[:1].upper()}{sentence[1:]}."
 
 
 async def one(conn: Connection, statement: QueryNoTemplate, parameters: dict[str, Any]) -> tuple[Any, ...]:

@@ -3,6 +3,7 @@
 own_postgres   a server that a test may stop, set up and start as it likes; not started yet
 write          writes a function file into the folder `functions`
 functions      that folder, for CDC_FUNCTIONS
+patient        database_url with a table of users, and the function PATIENT that follows it
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from textwrap import dedent
 import pytest
 
 from cdc.embedded import Postgres
-from tests.servers import binaries
+from tests.acceptance.authored import PATIENT
+from tests.acceptance.state import USERS
+from tests.servers import Connect, Connection, binaries
 
 Write = Callable[[str, str], Path]
 OwnPostgres = Callable[..., Postgres]
@@ -67,3 +70,12 @@ def write(functions: Path) -> Write:
         return file
 
     return write
+
+
+@pytest.fixture
+async def patient(connect: Connect, database_url: str, write: Write) -> Connection:
+    """A connection to database_url, which has a table of users, followed by the function `patient`."""
+    write("patient.py", PATIENT)
+    conn = await connect(database_url)
+    await conn.execute(USERS)
+    return conn

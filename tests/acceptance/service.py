@@ -23,6 +23,10 @@ import httpx
 
 from tests.waiting import eventually
 
+Setting = str | Path
+Settings = dict[str, Setting]
+"""Environment variables."""
+
 _START_WITHIN = 30.0
 STOP_WITHIN = 20.0
 """Seconds; more than any stop takes, less than a person waits."""
@@ -110,7 +114,7 @@ class Service:
 
 
 @asynccontextmanager
-async def started(**settings: str | Path) -> AsyncIterator[Service]:
+async def started(**settings: Setting) -> AsyncIterator[Service]:
     """A service that was started just now; what of it still runs at the end of the block is killed."""
     with tempfile.TemporaryDirectory(prefix="cdc-service-") as folder:
         log = Path(folder) / "log"
@@ -130,7 +134,7 @@ async def started(**settings: str | Path) -> AsyncIterator[Service]:
 
 
 @asynccontextmanager
-async def running(**settings: str | Path) -> AsyncIterator[Service]:
+async def running(**settings: Setting) -> AsyncIterator[Service]:
     """A service that listens; it is ended in order unless the block has done that."""
     async with started(**settings) as service:
         await service.logs("api")
@@ -139,7 +143,7 @@ async def running(**settings: str | Path) -> AsyncIterator[Service]:
             await service.stop()
 
 
-async def cdc(*arguments: str, **settings: str | Path) -> Done:
+async def cdc(*arguments: str, **settings: Setting) -> Done:
     """Run one command to its end."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -163,7 +167,7 @@ async def cdc(*arguments: str, **settings: str | Path) -> Done:
     return Done(process.returncode, out.decode(), err.decode())
 
 
-async def refused(*arguments: str, code: int, says: str, hint: str, **settings: str | Path) -> Done:
+async def refused(*arguments: str, code: int, says: str, hint: str, **settings: Setting) -> Done:
     """Run one command that must say one sentence and what to do next, and exit with this code.
 
     `says` and `hint` are parts of the two lines; the password of DATABASE_URL must be in neither stream.
@@ -178,7 +182,7 @@ async def refused(*arguments: str, code: int, says: str, hint: str, **settings: 
     return done
 
 
-def environment(settings: Mapping[str, str | Path]) -> dict[str, str]:
+def environment(settings: Mapping[str, Setting]) -> dict[str, str]:
     """Nothing of ours but where programs and home are: settings of this machine must not leak into a test.
 
     Slots are shared by all databases of a server, so each test has one that is named like its database.

@@ -91,15 +91,15 @@ async def test_declaring_is_idempotent(any_migrated_url: str, connect: Connect) 
     ("request_", "sentence", "hint"),
     [
         (Request("nothing", ("a",)), 'Relation "nothing" does not exist.', "schema.table"),
-        (Request("docs", ("titel",)), "Cdc.embed: table docs has no column titel.", "spelling"),
-        (Request("docs", ("title",), "title"), "Cdc.embed: title cannot be source and target at once.", "another"),
-        (Request("docs", ("title",), "public.docs"), "Cdc.embed: docs cannot be source and target at once.", "column"),
-        (Request("docs", ("title",), "nowhere.vec"), "Cdc.embed: there is no schema nowhere.", "Create it"),
-        (Request("docs", ("title",), "a.b.c"), "Cdc.embed: a.b.c is not the name of a table.", "schema.table"),
+        (Request("docs", ("titel",)), "cdc.embed: table docs has no column titel.", "spelling"),
+        (Request("docs", ("title",), "title"), "cdc.embed: title cannot be source and target at once.", "another"),
+        (Request("docs", ("title",), "public.docs"), "cdc.embed: docs cannot be source and target at once.", "column"),
+        (Request("docs", ("title",), "nowhere.vec"), "cdc.embed: there is no schema nowhere.", "Create it"),
+        (Request("docs", ("title",), "a.b.c"), "cdc.embed: a.b.c is not the name of a table.", "schema.table"),
         (Request("docs", ("title",), "docs_" + "x" * 60), "is longer than Postgres keeps.", "shorter"),
-        (Request("taken", ("title",)), "Cdc.embed: taken is not a table.", "ordinary"),
-        (Request("fast", ("title",)), "Cdc.embed: changes of fast are not in the WAL.", "unlogged"),
-        (Request("keyless", ("title",)), "Cdc.embed: table keyless has no primary key.", "Add one"),
+        (Request("taken", ("title",)), "cdc.embed: taken is not a table.", "ordinary"),
+        (Request("fast", ("title",)), "cdc.embed: changes of fast are not in the WAL.", "unlogged"),
+        (Request("keyless", ("title",)), "cdc.embed: table keyless has no primary key.", "Add one"),
     ],
 )
 async def test_what_cannot_be_declared(conn: Connection, request_: Request, sentence: str, hint: str) -> None:
@@ -273,7 +273,8 @@ async def test_an_existing_table_of_another_shape(conn: Connection, definition: 
         ("alter table docs drop constraint docs_pkey", "Table docs has no primary key."),
         ("alter table docs replica identity nothing", "Deleted rows of docs are published without their primary key."),
         (
-            "alter table docs alter title set not null, add unique (title), replica identity using index docs_title_key",
+            "alter table docs alter title set not null, add unique (title); "
+            "alter table docs replica identity using index docs_title_key",
             "Deleted rows of docs are published without their primary key.",
         ),
         ("alter table docs replica identity full", None),

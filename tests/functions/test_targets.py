@@ -11,7 +11,7 @@ import pytest
 from cdc.authoring.context import Counts
 from cdc.authoring.event import Event
 from cdc.embedding import reconcile
-from cdc.errors import RetryAfter
+from cdc.embedding.reconcile import NotYet
 from cdc.store import vectors
 from tests.functions.embedding import Embedder, Followed, change
 from tests.servers import Connect, Connection
@@ -80,12 +80,32 @@ async def test_a_late_answer_does_not_overwrite_a_newer_vector(docs: Followed) -
     async def newer() -> None:
         await docs.execute("update docs set title = 'new'")
         await docs.reconcile(1)
+        written.extend(await docs.versions())
 
+    written: list[str] = []
     await docs.execute("insert into docs values (1, 'old', null)")
     docs.embedder.meanwhile = newer
     await docs.reconcile(1)
     assert docs.embedder.asked == ["old", "new"]
+    assert await docs.versions() == written, "not even for a moment"
     await docs.check()
+
+
+@pytest.mark.parametrize("stored", [False, True])
+async def test_of_two_with_the_same_answer_one_writes(table: Followed, stored: bool) -> None:
+    async def other() -> None:
+        await table.reconcile(1)
+        written.extend(await table.versions())
+
+    written: list[str] = []
+    await table.execute("insert into docs values (1, 'old', null)")
+    if stored:
+        await table.reconcile(1)
+        await table.execute("update docs set title = 'new'")
+    table.embedder.meanwhile = other
+    await table.reconcile(1)
+    assert await table.versions() == written
+    await table.check()
 
 
 async def test_a_late_answer_to_a_text_that_was_there_before(docs: Followed) -> None:
@@ -149,7 +169,7 @@ async def test_a_row_that_never_holds_still_is_left_for_later(docs: Followed, mo
     monkeypatch.setattr(reconcile, "_PAUSE", 0.0)
     await docs.execute("insert into docs values (1, 'a', null)")
     docs.embedder.meanwhile = change_it
-    with pytest.raises(RetryAfter, match="did not hold still"):
+    with pytest.raises(NotYet, match="changed or held by others"):
         await docs.reconcile(1)
     docs.embedder.meanwhile = None
     await docs.reconcile(1)
@@ -165,7 +185,7 @@ async def test_rows_that_others_hold_are_not_waited_for(
     await column.execute("insert into docs values (1, 'a', null), (2, 'b', null)")
     async with application.transaction():
         await application.execute("update docs set title = 'c' where id = 2")
-        with pytest.raises(RetryAfter):
+        with pytest.raises(NotYet):
             await column.reconcile(1, 2)
         assert (await column.vectors()).keys() == {1}
         await application.execute("update docs set title = 'd' where id = 1")
@@ -196,7 +216,7 @@ async def test_any_interleaving_ends_well(docs: Followed, seed: int) -> None:
         while True:
             try:
                 await docs.target.follow(docs.db, docs.embedder, [event])
-            except RetryAfter:
+            except NotYet:
                 await dawdle()
             else:
                 return

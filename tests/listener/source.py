@@ -44,6 +44,11 @@ class Source:
     async def has_confirmed(self, lsn: Lsn) -> bool:
         return await self.confirmed() == lsn
 
+    async def has_sent_everything(self) -> bool:
+        """The server has sent all that it has written, or has given up."""
+        query = "select bool_and(state = 'startup' or sent_lsn >= pg_current_wal_lsn()) from pg_stat_replication"
+        return await self.ask(query) is not False
+
     async def is_read(self) -> bool:
         return bool(await self.ask("select active from pg_replication_slots where slot_name = 's'"))
 

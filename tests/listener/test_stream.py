@@ -272,6 +272,7 @@ async def test_a_confirmation_leaves_at_once(any_database_url: str, connect: Con
         stream.confirm(committed.end_lsn)
         stream.confirm(committed.commit_lsn)  # an older one takes nothing back
         await eventually(lambda: source.has_confirmed(committed.end_lsn))
+    assert await source.has_confirmed(committed.end_lsn)
 
 
 async def test_what_was_never_received_cannot_be_confirmed(any_database_url: str, connect: Connect) -> None:

@@ -177,6 +177,8 @@ async def test_a_publication_younger_than_its_slot_is_refused_and_nothing_is_ski
     source = await publish(any_database_url, connect, "create table t (id int primary key)")
     await source.run("insert into t values (1)", "create publication late for table t", "insert into t values (2)")
     async with await source.open(publications=["late"]) as stream:
+        # All of it is at hand at once, so that what follows the server's complaint could be taken by mistake.
+        await eventually(source.has_sent_everything)
         taken: list[bytes] = []
         with pytest.raises(ServerNotReady, match="late"):
             await receive_until_lost(stream, into=taken)

@@ -1,0 +1,53 @@
+"""What a service has stored, read over a connection of the test's own."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from tests.servers import Connection
+from tests.waiting import eventually
+
+USERS = "create table users (id bigint generated always as identity primary key, name text)"
+
+
+class Run(NamedTuple):
+    id: str
+    function: str
+    status: str
+    output: Any
+
+
+async def runs(conn: Connection) -> list[Run]:
+    """All runs, oldest first."""
+    cursor = await conn.execute("select id::text, function_id, status, output from cdc_state.runs order by id")
+    return [Run(*row) for row in await cursor.fetchall()]
+
+
+async def completed(conn: Connection, count: int = 1, *, within: float = 20.0) -> list[Run]:
+    """The runs, once there are as many and all are completed."""
+
+    async def are() -> list[Run]:
+        found = await runs(conn)
+        return found if [run.status for run in found] == ["completed"] * count else []
+
+    return await eventually(are, within=within, what=f"{count} runs are completed")
+
+
+async def status_is(conn: Connection, status: str) -> None:
+    """Wait until the only run has this status."""
+
+    async def is_so() -> bool:
+        return [run.status for run in await runs(conn)] == [status]
+
+    await eventually(is_so, what=f"the run is {status}")
+
+
+async def workers(conn: Connection) -> list[int]:
+    """The process ids of the workers that hold a lease."""
+    return [pid for (pid,) in await (await conn.execute("select pid from cdc_state.workers order by id")).fetchall()]
+
+
+async def published(conn: Connection) -> list[str]:
+    """The tables of the publication."""
+    cursor = await conn.execute("select tablename::text from pg_publication_tables where pubname = 'cdc' order by 1")
+    return [table for (table,) in await cursor.fetchall()]

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from cdc.config import Settings, load, variable
+from cdc.errors import ConfigurationError
+
+Environment = pytest.MonkeyPatch
+
+SET: dict[str, tuple[str, Any]] = {
+    "database_url": ("postgresql://h/d", SecretStr("postgresql://h/d")),
+    "functions": ("/a:/b", "/a:/b"),
+    "embed": ("notes(body)", "notes(body)"),
+    "embed_model": ("local/minilm", "local/minilm"),
+    "openai_api_key": ("sk-1", SecretStr("sk-1")),
+    "openai_base_url": ("http://127.0.0.1:1", "http://127.0.0.1:1"),
+    "workers": ("0", 0),
+    "concurrency": ("7", 7),
+    "threads": ("7", 7),
+    "lease": ("2.5", 2.5),
+    "port": ("0", 0),
+    "slot": ("mine_2", "mine_2"),
+    "publication": ("Mine", "Mine"),
+    "connect_timeout": ("0", 0.0),
+    "shutdown_timeout": ("0", 0.0),
+    "data_dir": ("/var/lib/x", Path("/var/lib/x")),
+    "log_level": ("debug", "debug"),
+    "log_format": ("json", "json"),
+}
+
+
+@pytest.mark.parametrize("field", Settings.model_fields)
+def test_every_setting_is_set_by_its_variable_and_an_empty_one_counts_as_none(
+    monkeypatch: Environment, field: str
+) -> None:
+    text, value = SET[field]
+    monkeypatch.setenv(variable(field), text)
+    assert load() == Settings().model_copy(update={field: value})
+    monkeypatch.setenv(variable(field), "")
+    assert load() == Settings.model_construct()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CDC_WORKERS", "65"),
+        ("CDC_CONCURRENCY", "0"),
+        ("CDC_THREADS", "many"),
+        ("CDC_LEASE", "0.5"),
+        ("CDC_PORT", "65536"),
+        ("CDC_SLOT", "My-Slot"),
+        ("CDC_PUBLICATION", "p" * 64),
+        ("CDC_CONNECT_TIMEOUT", "-1"),
+        ("CDC_SHUTDOWN_TIMEOUT", "forever"),
+        ("CDC_LOG_LEVEL", "DEBUG!"),
+        ("CDC_LOG_FORMAT", "xml"),
+    ],
+)
+def test_a_value_that_is_not_usable_is_refused_by_name_and_not_repeated(
+    monkeypatch: Environment, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError) as refusal:
+        load()
+    assert refusal.value.message.startswith(f"{name} is not usable: ")
+    assert refusal.value.message.endswith(".")
+    assert value not in refusal.value.message
+    assert refusal.value.hint
+
+
+def test_secrets_do_not_show(monkeypatch: Environment) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://u:open-sesame@h/d")
+    monkeypatch.setenv("OPENAI_API_KEY", "open-sesame")
+    assert "open-sesame" not in f"{load()!r} {load()}"
+
+
+def test_every_setting_says_in_a_sentence_what_it_is() -> None:
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+        assert field.description.endswith("."), name
+
+
+@pytest.mark.parametrize(("name", "value"), [("OPENAI_API_KEY", "sk-1"), ("OPENAI_BASE_URL", "http://127.0.0.1:1")])
+def test_a_key_or_a_url_makes_the_provider_available(monkeypatch: Environment, name: str, value: str) -> None:
+    assert not load().openai_available
+    monkeypatch.setenv(name, value)
+    assert load().openai_available

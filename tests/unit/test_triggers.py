@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cdc.authoring.triggers import (
+    VERBS,
+    EmbeddedTables,
+    EventTrigger,
+    Trigger,
+    embedded_tables,
+    event_name,
+    from_json,
+    parse_triggers,
+    table_of,
+    to_json,
+)
+
+names = st.text(st.characters(exclude_characters=".", exclude_categories=["Cs", "Z", "Cc"]), min_size=1)
+
+
+@given(names, names, st.sampled_from(VERBS))
+def test_the_name_of_a_row_event_names_its_table(schema: str, table: str, verb: str) -> None:
+    assert table_of(event_name(schema, table, verb)) == (schema, table)
+
+
+def test_the_schema_public_is_left_out() -> None:
+    assert event_name("public", "users", "inserted") == "db/users.inserted"
+    assert event_name("crm", "users", "inserted") == "db/crm.users.inserted"
+    assert table_of("db/public.users.inserted") == table_of("db/users.inserted")
+
+
+@pytest.mark.parametrize(
+    "event", ["app/signed.up", "db/users", "db/users.vanished", "db/a.b.c.inserted", "db/.inserted"]
+)
+def test_other_names_speak_of_no_table(event: str) -> None:
+    assert table_of(event) is None
+
+
+@pytest.mark.parametrize("event", ["db/users", "db/users.vanished", "db/a.b.c.inserted", "db/.inserted", "db/"])
+def test_a_row_event_that_can_never_come_is_refused_with_how_to_write_it(event: str) -> None:
+    with pytest.raises(ValueError, match=r"write db/<table>\.<verb>.*inserted, updated, deleted, truncated"):
+        EventTrigger(event)
+
+
+@pytest.mark.parametrize("event", ["", " ", " app/paid", "app/paid\n"])
+def test_a_name_that_nobody_can_see_is_refused(event: str) -> None:
+    with pytest.raises(ValueError, match="empty or padded"):
+        EventTrigger(event)
+
+
+@pytest.mark.parametrize(
+    ("on", "triggers"),
+    [
+        ("app/paid", (EventTrigger("app/paid"),)),
+        (EventTrigger("app/paid"), (EventTrigger("app/paid"),)),
+        (embedded_tables(), (EmbeddedTables(),)),
+        (["db/a.inserted", embedded_tables()], (EventTrigger("db/a.inserted"), EmbeddedTables())),
+    ],
+)
+def test_one_trigger_or_several_may_be_given(
+    on: str | Trigger | list[str | Trigger], triggers: tuple[Trigger, ...]
+) -> None:
+    assert parse_triggers(on) == triggers
+
+
+def test_no_trigger_is_too_few() -> None:
+    with pytest.raises(ValueError, match="at least one trigger"):
+        parse_triggers([])
+
+
+@pytest.mark.parametrize("trigger", [EventTrigger("db/users.inserted"), EmbeddedTables()])
+def test_a_trigger_survives_the_registry(trigger: Trigger) -> None:
+    assert from_json(to_json(trigger)) == trigger
