@@ -2,6 +2,9 @@
 
 `CDC_FAULT=accept.committed:3` kills the process with SIGKILL the third time it passes that point. Without the
 variable a point costs one comparison. The names are the keys of `POINTS`; each has a crash test.
+
+The processes that come after would die there, too. With `CDC_FAULT_ONCE=<path>` only the first one does: it leaves
+a file there.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ POINTS = {
 }
 
 _armed, _, _count = os.environ.get("CDC_FAULT", "").partition(":")
+_once = os.environ.get("CDC_FAULT_ONCE", "")
 _left = int(_count or 1)
 
 
@@ -28,5 +32,15 @@ def point(name: str) -> None:
     if not _armed or name != _armed:
         return
     _left -= 1
-    if _left <= 0:
+    if _left <= 0 and _is_first():
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _is_first() -> bool:
+    if not _once:
+        return True
+    try:
+        os.close(os.open(_once, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return False
+    return True

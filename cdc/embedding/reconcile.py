@@ -37,7 +37,7 @@ _COME_BACK = 5.0
 
 
 class NotYet(RetryAfter):
-    """What we are waiting for is in others' hands; so it costs no attempt, however long it takes."""
+    """What we wait for is in others' hands; it costs no attempt, however long it takes."""
 
     counts_as_attempt = False
 
@@ -51,20 +51,24 @@ async def reconcile(layout: Layout, db: Database, embed: Embed, keys: Sequence[K
     No connection is held while the texts are embedded, and no lock on a row waited for.
 
     Raises:
-        NotYet: rows were changed or held by others all the time.
+        NotYet: others hold rows.
+        RetryAfter: rows are changed faster than they are embedded.
         NonRetriableError: the model's vectors have other dimensions than the target.
     """
-    work = _Reconciliation(layout, db, embed)
+    work, asked = _Reconciliation(layout, db, embed), 0
     for round_ in range(_ROUNDS):
         unsettled, removed = await work.look(keys)
         if not unsettled:
             return work.counts
         wanting = [found for found in unsettled if found.wanted is not None]
-        await work.answer(wanting)
+        asked = await work.answer(wanting)
         if not await work.write(wanting) and not removed:
             await asyncio.sleep(_PAUSE * round_)
         keys = [found.key for found in unsettled]
-    raise NotYet(f"{len(keys)} rows of {layout.declaration.source} were changed or held by others all the time.")
+    rows = f"{len(keys)} rows of {layout.declaration.source}"
+    if asked:
+        raise RetryAfter(f"{rows} are changed faster than they are embedded.", delay=_COME_BACK)
+    raise NotYet(f"{rows} are held by other transactions.")
 
 
 class _Reconciliation:
@@ -94,14 +98,15 @@ class _Reconciliation:
             self._outcomes.setdefault(found.key, "unchanged" if found.settled else "cleared")
         return unsettled, removed
 
-    async def answer(self, wanting: Sequence[Reading]) -> None:
-        """Embed the texts that were not embedded in an earlier round, each once."""
+    async def answer(self, wanting: Sequence[Reading]) -> int:
+        """Embed the texts that were not embedded in an earlier round, each once; returns how many there were."""
         texts = {found.hash: found.text for found in wanting if found.text and found.hash not in self._answers}
         if texts:
             model = self._layout.declaration.model
             assert model is not None, "a prepared declaration has its model pinned"
             answers = await self._embed(model, [text for text in texts.values() if text])
             self._answers.update(zip(texts, map(self._checked, answers), strict=True))
+        return len(texts)
 
     async def write(self, wanting: Sequence[Reading]) -> int:
         """Store what was answered; returns how many rows got a vector or were put aside."""

@@ -42,7 +42,8 @@ class Target:
         """Make the vectors of these keys those of the rows' present texts; a key may have no row.
 
         Raises:
-            NotYet: rows were changed or held by others all the time.
+            NotYet: others hold rows.
+            RetryAfter: rows are changed faster than they are embedded.
             NonRetriableError: the model's vectors have other dimensions than the target.
         """
         distinct = list(dict.fromkeys(keys))
@@ -55,7 +56,7 @@ class Target:
         """Remove what is stored for rows that are gone.
 
         Raises:
-            NotYet, NonRetriableError: as `reconcile`.
+            NotYet, RetryAfter, NonRetriableError: as `reconcile`.
         """
         counts = Counts()
         while orphans := await self._orphans(db):

@@ -21,7 +21,10 @@ from cdc.wal.transactions import Change, Committed, Item, Message, Transactions
 log = structlog.get_logger(__name__)
 
 PREFIX = "cdc"
-"""Of the logical messages that cdc.embed emits."""
+"""Of the logical messages by which cdc.embed and cdc.unembed tell of themselves."""
+
+SEND = "cdc.send"
+"""Of those that are events of the user's own."""
 
 READ = 2000
 """Messages read at once, so that a huge transaction does not starve the event loop."""
@@ -136,9 +139,7 @@ class Listener:
     async def _take(self, items: list[Item]) -> None:
         for item in items:
             if isinstance(item, Change):
-                event = self._translator.event(item)
-                self._events.append(event)
-                self._bytes += len(event.data)
+                self._add(self._translator.event(item))
                 self._position = item.position
                 if self._is_full:
                     await self._accept()
@@ -151,8 +152,17 @@ class Listener:
         if message.prefix == PREFIX:
             await self._accept()
             await self._follow()
+        elif message.prefix == SEND:
+            try:
+                self._add(self._translator.sent(message))
+            except ValueError as error:
+                log.warning("message passed over", prefix=SEND, position=str(message.position), reason=str(error))
         if message.header is not None:
             self._position = message.position
+
+    def _add(self, event: Incoming) -> None:
+        self._events.append(event)
+        self._bytes += len(event.data)
 
     @property
     def _is_full(self) -> bool:

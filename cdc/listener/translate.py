@@ -10,7 +10,8 @@ from cdc import lsn
 from cdc.authoring.triggers import event_name
 from cdc.events import ids
 from cdc.store.events import Incoming
-from cdc.wal.transactions import Change, Header
+from cdc.store.json import loads
+from cdc.wal.transactions import Change, Header, Message
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -49,6 +50,18 @@ class Translator:
             )
         )
         return Incoming(ids.of_position(self._source_id, position), name, header.commit_time, data, position)
+
+    def sent(self, message: Message) -> Incoming:
+        """The event of one `cdc.send()`: its message is the name, a line break, and the data as JSON.
+
+        Raises:
+            ValueError: it is not, so somebody else emitted it under our prefix.
+        """
+        name, _, data = message.content.partition(b"\n")
+        if message.header is None or not name or not isinstance(loads(data), dict):
+            raise ValueError("not a message of cdc.send")
+        event_id = ids.of_position(self._source_id, message.position)
+        return Incoming(event_id, name.decode(), message.header.commit_time, data, message.position)
 
     def _of_kind(self, schema: str, table: str, verb: str) -> tuple[str, bytes]:
         """The event's name, and what the data of all such events says of the table."""

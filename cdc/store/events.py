@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-import orjson
+import psycopg
 
 from cdc.authoring.event import Event
+from cdc.errors import ConfigurationError
 from cdc.lsn import Position
 from cdc.store import rows
 from cdc.store.connect import Connection
@@ -94,6 +95,14 @@ async def latest(conn: Connection, limit: int) -> list[dict[str, Any]]:
     ]
 
 
-def encoded(data: dict[str, Any]) -> bytes:
-    """An event's data as JSON."""
-    return orjson.dumps(data)
+async def send(conn: Connection, name: str, data: str) -> None:
+    """Call `cdc.send()` in the watched database; `data` is a JSON object.
+
+    Raises:
+        ConfigurationError: the name or the data cannot be used.
+    """
+    try:
+        await conn.execute(text("events/send"), {"name": name, "data": data})
+    except psycopg.DataError as error:
+        message = error.diag.message_primary or str(error)
+        raise ConfigurationError(f"{message}.", hint=error.diag.message_hint or "") from None

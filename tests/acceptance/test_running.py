@@ -91,3 +91,45 @@ async def test_a_function_that_fails_is_recorded_and_the_next_one_runs(
         (told,) = service.logged("run failed")
         assert told["function"] == "picky"
         assert "Mallory" not in service.output, "what a row holds stays in the database"
+
+
+async def test_an_embedding_declared_in_a_setting_follows_the_text_of_its_row(
+    connect: Connect, database_url: str
+) -> None:
+    conn = await connect(database_url)
+    await conn.execute("create table notes (id bigint primary key, body text)")
+    async with running(
+        DATABASE_URL=database_url, CDC_EMBED="notes(body)", CDC_EMBED_MODEL="local-fast/wordllama"
+    ) as service:
+
+        async def vector() -> str | None:
+            row = await (await conn.execute("select embedding::text from notes_embeddings where id = 1")).fetchone()
+            return row[0] if row else None
+
+        await conn.execute("insert into notes values (1, 'where do pets sleep?')")
+        first = await eventually(vector, within=30)
+        await conn.execute("update notes set body = 'interest rates of last year' where id = 1")
+
+        async def changed() -> bool:
+            return await vector() not in (None, first)
+
+        await eventually(changed)
+        assert not service.logged("cannot follow")
+
+
+async def test_without_a_url_a_postgres_of_its_own_is_started_and_ended_with_the_service(
+    connect: Connect, directory: Path, functions: Path, write: Write
+) -> None:
+    write("welcome.py", WELCOME)
+    data = directory / "postgres"
+    async with running(CDC_DATA_DIR=data, CDC_FUNCTIONS=functions, CDC_SLOT="own") as service:
+        (told,) = service.logged("embedded postgres")
+        password = (data / "password").read_text().strip()
+        assert password not in service.output
+        conn = await connect(told["url"].replace("@", f":{password}@"))
+        await conn.execute(USERS)
+        await service.logs("follows again")
+        await conn.execute("insert into users (name) values ('Ada')")
+        await completed(conn)
+        await service.stop()
+    assert not (data / "data" / "postmaster.pid").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import count
 from typing import Literal, NamedTuple
 
@@ -119,10 +120,8 @@ async def live(database: Listening, listener: Listener, streaming: asyncio.Event
         await asyncio.wait({life, reading}, return_when=asyncio.FIRST_COMPLETED)
         reading.cancel()
         listener.stop()
-        try:
+        with suppress(Died):
             await life
-        except Died:
-            pass
 
 
 async def everything_is_read(database: Listening) -> None:

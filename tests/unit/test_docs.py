@@ -26,6 +26,7 @@ from cdc.embedding import errors as embedding_errors
 from cdc.embedding.models import DIMENSIONS
 from cdc.listener.translate import Translator
 from cdc.lsn import Position
+from cdc.store.migrate import available
 from cdc.store.queries import text
 from cdc.wal.relations import Relation
 from cdc.wal.transactions import Change, Header
@@ -231,8 +232,8 @@ def test_every_model_is_documented() -> None:
 
 
 def test_every_parameter_of_cdc_embed_is_documented() -> None:
-    migration = (ROOT / "sql/migrations/source/0001_embeddings.sql").read_text(encoding="utf-8")
-    signature = migration.partition("create function cdc.embed(")[2].partition(") returns")[0]
+    migrations = "".join(migration.text for migration in available("source"))
+    signature = migrations.rpartition("function cdc.embed(")[2].partition(") returns")[0]
     parameters = [line.split()[0] for line in signature.strip().splitlines()]
     full = blocks(doc("embedding.md"), "sql")[0].partition(");")[0]
     assert re.findall(r"^ +(\w+) +=>", full, re.MULTILINE) == parameters

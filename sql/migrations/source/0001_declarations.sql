@@ -213,3 +213,24 @@ begin atomic
       from forgotten;
 end;
 comment on function cdc.unembed is 'Stop keeping vectors; those that exist stay.';
+
+-- Send an event of one's own, in the caller's transaction: it exists if and only if that commits. An outbox without a
+-- table: nothing is stored here, the listener reads the message from the WAL.
+create function cdc.send(name text, data json default '{}')
+returns void
+language plpgsql
+as $$
+begin
+    if coalesce(name, '') = '' or name ~ '\s' or name like 'db/%' or name ilike 'inngest/%' then
+        raise exception 'cdc.send: % is not a name for an event of your own', coalesce(quote_literal(name), 'null')
+            using hint = 'Write it like app/order.paid; db/ and inngest/ are taken.',
+                  errcode = 'invalid_parameter_value';
+    end if;
+    if data is null or json_typeof(data) <> 'object' then
+        raise exception 'cdc.send: the data of an event is a JSON object'
+            using hint = 'Write it like ''{"id": 1}''.', errcode = 'invalid_parameter_value';
+    end if;
+    perform pg_logical_emit_message(true, 'cdc.send', name || e'\n' || data::text);
+end
+$$;
+comment on function cdc.send is 'Send an event, transactionally with whatever else this transaction does.';
