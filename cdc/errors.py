@@ -93,6 +93,13 @@ class LeaseLost(CdcError):
     transient = True
 
 
+class ProviderFailed(CdcError):
+    """An embedding provider did not answer, or refused."""
+
+    exit_code = 69
+    transient = True
+
+
 class MigrationError(CdcError):
     """The schema in the database is not one that this version can work with."""
 

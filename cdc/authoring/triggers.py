@@ -56,6 +56,11 @@ def table_of(event: str) -> tuple[str, str] | None:
     return ("public", parts[0]) if len(parts) == 2 else (parts[0], parts[1])
 
 
+def is_taken(event: str) -> bool:
+    """Whether an event of one's own cannot have this name: it is none, or says of itself that it is somebody else's."""
+    return not event or event.startswith("db/") or event.lower().startswith("inngest/")
+
+
 def parse_triggers(on: str | Trigger | Iterable[str | Trigger]) -> tuple[Trigger, ...]:
     """The triggers of one `on=` argument.
 

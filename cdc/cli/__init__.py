@@ -16,15 +16,24 @@ app = App(
     help="Point it at a Postgres URL. Insert a row. A durable function runs.",
     version_flags=["--version"],
 )
-app.command("cdc.cli.run:run")
-app.command("cdc.cli.demo:demo")
-app.command("cdc.cli.embed:embed")
-app.command("cdc.cli.embed:unembed")
-app.command("cdc.cli.search:search")
-app.command("cdc.cli.send:send")
-app.command("cdc.cli.functions:functions")
-app.command("cdc.cli.slot:slot")
-app.command("cdc.cli.health:health")
+# Loaded when they are used; their sentences stand here, too, so that `cdc --help` loads none of them.
+_COMMANDS = {
+    "cdc.cli.run:run": "Watch DATABASE_URL and run functions, until SIGTERM or Ctrl-C.\n\n"
+    "Without DATABASE_URL a Postgres of its own is started on this machine.",
+    "cdc.cli.demo:demo": "See a row become a vector, on a Postgres of its own.\n\n"
+    "Starts it and the service, inserts 320 passages, watches their vectors arrive, and searches them by meaning. "
+    "Nothing is left behind.",
+    "cdc.cli.embed:embed": "Keep a vector of some columns for every row inserted or updated from now on.\n\n"
+    "A running service picks the declaration up at once; otherwise the next 'cdc run' does.",
+    "cdc.cli.embed:unembed": "Stop keeping vectors for a table.",
+    "cdc.cli.search:search": "Find the rows nearest in meaning to some words.",
+    "cdc.cli.send:send": "Send an event of one's own.",
+    "cdc.cli.functions:functions": "List the functions that would run, and check their files.",
+    "cdc.cli.slot:slot": "Show or drop the replication slot.",
+    "cdc.cli.health:health": "Whether the service on this machine is listening.",
+}
+for place, sentence in _COMMANDS.items():
+    app.command(place, help=sentence)
 app.command("cdc.cli.run:worker", show=False)
 
 

@@ -19,8 +19,8 @@ def embed(table: str, *, columns: str, into: str | None = None) -> None:
     Args:
         table: the table, with its schema when that is not public.
         columns: names of text columns, separated by commas.
-        into: where the vectors go: a column of the same table, or another table. Without it, a table
-            <table>_embeddings is made.
+        into: where the vectors go: a column of the same table, or another table. Without it, a table is made, called
+            like this one with _embeddings added.
     """
     settings = config.load()
     made = asyncio.run(embeddings.declare(settings, database_url(settings), table, columns, into))

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cdc.authoring.context import Database, Embed
+from cdc.embedding.errors import ProviderRejected
 from cdc.embedding.target import Target
+from cdc.errors import ConfigurationError
 from cdc.store import embeddings
 
 if TYPE_CHECKING:
@@ -29,4 +31,7 @@ class Declared:
 
     async def embed(self, model: str, texts: Sequence[str], /) -> Sequence[NDArray[np.float32] | Exception]:
         """See `Embed`."""
-        return await self._embed(model, texts)
+        try:
+            return await self._embed(model, texts)
+        except ConfigurationError as error:
+            raise ProviderRejected(error.message, hint=error.hint) from None

@@ -16,7 +16,7 @@ from cdc.engine import backoff, memo, outcome
 from cdc.engine.journal import Journal, RecordRefused
 from cdc.engine.outcome import Completed, Failed, Outcome, Retry, Suspended
 from cdc.engine.steps import LiveSteps, RunSuspended
-from cdc.errors import NonRetriableError, StepError
+from cdc.errors import NonRetriableError, RetryAfter, StepError
 from cdc.store.runs import ClaimedRun, Memo
 
 log = structlog.get_logger(__name__)
@@ -90,14 +90,15 @@ class Executor:
 
 
 def _retry(run: ClaimedRun, function: Function, error: Exception) -> Outcome:
-    if run.failures >= function.retries:
+    counts = not isinstance(error, RetryAfter) or error.counts_as_attempt
+    if counts and run.failures >= function.retries:
         return _failed(run, error)
     try:
         due_in = backoff.delay_for(error, run.failures + 1)
     except ValueError as unusable:
         return _failed(run, unusable)
     log.warning("run is tried again", run=run.id, function=run.function_id, error=type(error).__name__, seconds=due_in)
-    return Retry(memo.error_of(error).json, due_in)
+    return Retry(memo.error_of(error).json, due_in, counts)
 
 
 def _failed(run: ClaimedRun, error: Exception) -> Failed:

@@ -32,10 +32,11 @@ class Suspended:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """The handler itself failed and is tried again in `due_in` seconds."""
+    """The handler itself failed and is tried again in `due_in` seconds; `counts` says whether as an attempt."""
 
     error: str
     due_in: float
+    counts: bool
 
 
 Outcome = Completed | Failed | Suspended | Retry
@@ -50,5 +51,5 @@ def record(run_id: str, failures: int, outcome: Outcome) -> RunRecord:
             return RunRecord(run_id, "failed", failures, error=error)
         case Suspended(status, due_in):
             return RunRecord(run_id, status, failures, due_in=due_in)
-        case Retry(error, due_in):
-            return RunRecord(run_id, "queued", failures + 1, error=error, due_in=due_in)
+        case Retry(error, due_in, counts):
+            return RunRecord(run_id, "queued", failures + counts, error=error, due_in=due_in)

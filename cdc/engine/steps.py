@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Literal, NoReturn
 
+import structlog
+
 from cdc import faults
 from cdc.clock import Duration, seconds
 from cdc.engine import backoff, memo
@@ -17,6 +19,8 @@ from cdc.engine.journal import Journal, RecordRefused
 from cdc.errors import Interrupt, NonRetriableError, RetryAfter, StepError
 from cdc.store.journal import StepRecord
 from cdc.store.runs import Memo
+
+log = structlog.get_logger(__name__)
 
 
 class RunSuspended(Interrupt):
@@ -125,7 +129,9 @@ class LiveSteps:
             await self._record(key, attempt, took, error=stored.json)
             raise StepError(key, stored.name, stored.message) from error
         self._unwritten.append(StepRecord(self._run_id, key, attempts=attempt, error=stored.json, took=took))
-        raise _Later(backoff.delay_for(error, attempt))
+        due_in = backoff.delay_for(error, attempt)
+        log.warning("step is tried again", run=self._run_id, step=key, error=stored.name, seconds=due_in)
+        raise _Later(due_in)
 
     async def _sleep(self, key: str, due_in: float, wake_at: datetime | None = None) -> None:
         recorded = self._memos.get(key)

@@ -21,7 +21,10 @@ from cdc.store.connect import Connection
 
 
 class Worker:
-    """Executes functions until stopped. `capacity` is the number of runs in flight, `lease` its length in seconds."""
+    """Executes functions until stopped. `capacity` is the number of runs in flight, `lease` its length in seconds.
+
+    A worker that is `held` registers its functions and claims nothing before it is woken for the first time.
+    """
 
     def __init__(
         self,
@@ -34,6 +37,7 @@ class Worker:
         capacity: int = 1000,
         lease: float = 15.0,
         drop_after_each_step: bool = False,
+        held: bool = False,
     ) -> None:
         self._functions = functions
         self._url = url
@@ -45,6 +49,9 @@ class Worker:
         self._drop_after_each_step = drop_after_each_step
         self._claims: Claims | None = None
         self._stopping = False
+        self._let_go = asyncio.Event()
+        if not held:
+            self._let_go.set()
 
     @property
     def in_flight(self) -> int:
@@ -52,13 +59,15 @@ class Worker:
         return self._claims.in_flight if self._claims else 0
 
     def wake(self) -> None:
-        """Look for due runs now."""
+        """Look for due runs now; a worker that was `held` begins to."""
+        self._let_go.set()
         if self._claims:
             self._claims.wake()
 
     def stop(self) -> None:
         """Claim nothing more; `run` returns when the runs in flight are done or released."""
         self._stopping = True
+        self._let_go.set()
         if self._claims:
             self._claims.stop()
 
@@ -82,7 +91,7 @@ class Worker:
         try:
             await journal.open()
             ready(worker_id)
-            if not await _until_stopped(claims, lost):
+            if not await self._until_stopped(claims, lost):
                 journal.abandon()
                 await claims.abandon()
                 raise LeaseLost("This worker's lease is gone; its runs belong to other workers now.")
@@ -105,24 +114,27 @@ class Worker:
         loop = asyncio.get_running_loop()
         return Heartbeat(self._url, worker_id, self._lease, lambda: _from_thread(loop, lost))
 
+    async def _until_stopped(self, claims: Claims, lost: asyncio.Event) -> bool:
+        """Claim until stopped (True) or until the lease is lost (False)."""
+        claiming = asyncio.create_task(self._claim(claims))
+        losing = asyncio.create_task(lost.wait())
+        await asyncio.wait({claiming, losing}, return_when=asyncio.FIRST_COMPLETED)
+        losing.cancel()
+        if claiming.done():
+            await claiming
+            return True
+        claiming.cancel()
+        with suppress(asyncio.CancelledError):
+            await claiming
+        return False
+
+    async def _claim(self, claims: Claims) -> None:
+        await self._let_go.wait()
+        await claims.claim_forever()
+
     async def _leave(self, worker_id: int) -> None:
         async with await self._connect() as conn:
             await workers.leave(conn, [worker_id])
-
-
-async def _until_stopped(claims: Claims, lost: asyncio.Event) -> bool:
-    """Claim until stopped (True) or until the lease is lost (False)."""
-    claiming = asyncio.create_task(claims.claim_forever())
-    losing = asyncio.create_task(lost.wait())
-    await asyncio.wait({claiming, losing}, return_when=asyncio.FIRST_COMPLETED)
-    losing.cancel()
-    if claiming.done():
-        await claiming
-        return True
-    claiming.cancel()
-    with suppress(asyncio.CancelledError):
-        await claiming
-    return False
 
 
 def _from_thread(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:

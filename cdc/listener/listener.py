@@ -111,7 +111,7 @@ class Listener:
                 if len(payloads) < READ or self._is_full:
                     await self._accept()
                 if not payloads:
-                    await self._pass_idle_wal()
+                    await self._pass_idle_wal(at_once=stream.asked)
                 stream.confirm(min(self._checkpoint.end_lsn, stream.received))
 
     def _resume_after(self, checkpoint: Checkpoint) -> None:
@@ -183,10 +183,14 @@ class Listener:
         if self._door.registry.version != version:
             await self._follow()
 
-    async def _pass_idle_wal(self) -> None:
-        """WAL that holds nothing for us is passed by moving the checkpoint, not by confirming beyond it."""
+    async def _pass_idle_wal(self, *, at_once: bool) -> None:
+        """WAL that holds nothing for us is passed by moving the checkpoint, not by confirming beyond it.
+
+        `at_once` when the server asks: it may be shutting down, which it does not finish before we confirmed all.
+        """
         ahead = self.received - self._checkpoint.end_lsn
         idle_for = asyncio.get_running_loop().time() - self._moved_at
-        if not self._transactions.in_flight and ahead > 0 and (ahead >= IDLE_BYTES or idle_for >= IDLE_SECONDS):
+        is_time = at_once or ahead >= IDLE_BYTES or idle_for >= IDLE_SECONDS
+        if not self._transactions.in_flight and ahead > 0 and is_time:
             self._end_lsn = self.received
             await self._accept()

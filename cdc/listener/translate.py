@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import orjson
 
 from cdc import lsn
-from cdc.authoring.triggers import event_name
+from cdc.authoring.triggers import event_name, is_taken
 from cdc.events import ids
 from cdc.store.events import Incoming
 from cdc.store.json import loads
@@ -58,7 +58,7 @@ class Translator:
             ValueError: it is not, so somebody else emitted it under our prefix.
         """
         name, _, data = message.content.partition(b"\n")
-        if message.header is None or not name or not isinstance(loads(data), dict):
+        if message.header is None or is_taken(name.decode()) or not isinstance(loads(data), dict):
             raise ValueError("not a message of cdc.send")
         event_id = ids.of_position(self._source_id, message.position)
         return Incoming(event_id, name.decode(), message.header.commit_time, data, message.position)

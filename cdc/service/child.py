@@ -25,8 +25,8 @@ from cdc.embedding.declared import Declared
 from cdc.engine.worker import Worker
 from cdc.errors import CdcError, DatabaseUnreachable, LeaseLost
 from cdc.service.models import embedder
+from cdc.service.process import prepare
 from cdc.service.stopping import Stopping
-from cdc.store import json
 from cdc.store.connect import connect, pool
 from cdc.store.failures import ConnectionTrouble
 
@@ -81,7 +81,7 @@ async def _work(settings: Settings, reports: Reports) -> None:
     assert settings.database_url is not None, "the parent sets it"
     url = settings.database_url.get_secret_value()
     functions = discovery.discover(discovery.search_path(settings.functions))
-    json.register()
+    prepare()
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(settings.threads, thread_name_prefix="step"))
     models = embedder(settings)
@@ -98,6 +98,7 @@ async def _work(settings: Settings, reports: Reports) -> None:
                 embeddings=embeddings,
                 capacity=settings.concurrency,
                 lease=settings.lease,
+                held=not stopping.woken,
             )
 
         try:

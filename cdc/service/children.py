@@ -31,6 +31,7 @@ class Children:
         self._on_death = on_death
         self._children = [Child(self._environment) for _ in range(count)]
         self._keepers: list[asyncio.Task[None]] = []
+        self._woken = False
 
     async def start(self) -> None:
         """Start all and wait until they are ready.
@@ -43,7 +44,8 @@ class Children:
         self._keepers = [asyncio.create_task(self._keep(child)) for child in self._children]
 
     def wake(self) -> None:
-        """Runs are due."""
+        """Runs are due. Before the first call the workers hold still: whose runs these are is not known yet."""
+        self._woken = True
         for child in self._children:
             child.wake()
 
@@ -65,6 +67,8 @@ class Children:
             await asyncio.sleep(pause)
             try:
                 await child.start()
+                if self._woken:
+                    child.wake()
             except (CdcError, OSError) as error:
                 log.warning("worker process cannot start", reason=str(error))
 

@@ -9,7 +9,7 @@ from cdc.embedding import declare as declaring
 from cdc.embedding.prepare import prepare
 from cdc.embedding.search import Hit
 from cdc.embedding.search import search as find
-from cdc.errors import ConfigurationError
+from cdc.errors import ConfigurationError, NonRetriableError, ProviderFailed, RetryAfter
 from cdc.service.models import default_model, embedder
 from cdc.store import embeddings as store
 from cdc.store import publications
@@ -44,10 +44,18 @@ async def forget(settings: Settings, url: str, table: str, into: str | None) -> 
 
 
 async def search(settings: Settings, url: str, table: str, words: str, limit: int, into: str | None) -> list[Hit]:
-    """Rows by meaning, nearest first."""
+    """Rows by meaning, nearest first.
+
+    Raises:
+        ProviderFailed: the words could not be embedded.
+        ConfigurationError: there is no such embedding, or nothing to embed the words with.
+    """
     schema, _, name = table.rpartition(".")
     async with await connect(checked(url), autocommit=True) as conn, aclosing(_Closing(settings)) as models:
-        return await find(conn, models.embedder.embed, (schema or "public", name), words, limit, into)
+        try:
+            return await find(conn, models.embedder.embed, (schema or "public", name), words, limit, into)
+        except (RetryAfter, NonRetriableError) as error:
+            raise ProviderFailed(f"The words could not be embedded: {error}") from None
 
 
 class _Closing:

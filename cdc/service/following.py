@@ -36,7 +36,7 @@ class Following:
         self._url = url
         self._models = models
         self._status = status
-        self._told: dict[str, str] = {}
+        self._told: dict[str, dict[str, str]] = {"embedding": {}, "table": {}}
         self._turn = asyncio.Lock()
 
     async def declare(self) -> None:
@@ -60,8 +60,8 @@ class Following:
     async def embedded(self, conn: Connection) -> frozenset[Table]:
         """Make the targets of all declarations; the tables that are embedded. Problems are told, and stop nothing."""
         declarations = await self._prepared(conn)
-        for declaration in declarations:
-            self._tell(f"embedding of {declaration.source}", self._problem(declaration))
+        problems = {declaration.source: self._problem(declaration) for declaration in declarations}
+        self._tell("embedding", {source: problem for source, problem in problems.items() if problem})
         return frozenset(
             (declaration.table_schema, declaration.table_name)
             for declaration in declarations
@@ -88,27 +88,33 @@ class Following:
             await self._publish(conn, registry.tables)
 
     async def retry(self, door: Door) -> None:
-        """Try again what could not be published: the table may have been made, or granted, meanwhile."""
-        if self._status.unpublished:
+        """Try again what could not be followed, and find what fell out of the publication: a table made anew, say."""
+        if self._told["embedding"]:
+            await self.follow(door)
+        else:
             async with self._turn, await connect(self._url, autocommit=True) as conn:
                 await self._publish(conn, door.registry.tables)
 
+    @property
+    def troubled(self) -> bool:
+        """Whether something cannot be followed at present."""
+        return any(self._told.values())
+
     async def _publish(self, conn: Connection, wanted: frozenset[Table]) -> None:
         unpublished = await publications.publish(conn, self._settings.publication, wanted)
-        missing = {".".join(table): "it does not exist yet" for table in unpublished.absent}
+        absent = {".".join(table): "it does not exist yet" for table in unpublished.absent}
         refused = {".".join(table): reason for table, reason in unpublished.refused.items()}
-        self._status.unpublished = missing | refused
-        for table in {*self._told, *self._status.unpublished}:
-            self._tell(table, self._status.unpublished.get(table))
+        self._status.unpublished = absent | refused
+        self._tell("table", self._status.unpublished)
 
-    def _tell(self, what: str, problem: str | None) -> None:
+    def _tell(self, kind: str, problems: dict[str, str]) -> None:
         """Each problem once, and its end."""
-        if problem and self._told.get(what) != problem:
-            log.error("cannot follow", what=what, reason=problem)
-            self._told[what] = problem
-        elif not problem and what in self._told:
-            log.info("follows again", what=what)
-            del self._told[what]
+        told, self._told[kind] = self._told[kind], problems
+        for what, problem in problems.items():
+            if told.get(what) != problem:
+                log.error("cannot follow", **{kind: what}, reason=problem)
+        for what in told.keys() - problems.keys():
+            log.info("follows again", **{kind: what})
 
 
 async def _declared(conn: Connection, request: Request) -> int:

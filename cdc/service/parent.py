@@ -21,7 +21,8 @@ from cdc.service.children import Children
 from cdc.service.following import Following
 from cdc.service.models import embedder
 from cdc.service.preflight import connected
-from cdc.store import json, publications, workers
+from cdc.service.process import prepare
+from cdc.store import publications, workers
 from cdc.store.connect import Connection, connect, pool
 from cdc.store.failures import ConnectionTrouble
 from cdc.store.migrate import migrate
@@ -35,7 +36,8 @@ SOURCE = "default"
 """Name of the one source that this version watches."""
 
 _LONGEST_PAUSE = 10.0
-_PUBLISH_EVERY = 2.0
+_FOLLOW_EVERY = 2.0
+_SELDOM = 8
 
 
 async def run(settings: Settings, url: str, *, started: Callable[[str], None] = lambda address: None) -> None:
@@ -44,7 +46,7 @@ async def run(settings: Settings, url: str, *, started: Callable[[str], None] = 
     Raises:
         CdcError: it cannot start, or cannot go on.
     """
-    json.register()
+    prepare()
     discovery.search_path(settings.functions)
     async with AsyncExitStack() as stack:
         service = _Service(settings, url, embedder(settings))
@@ -88,6 +90,7 @@ class _Service:
         self._watched = Watched(url, SOURCE, settings.slot, settings.publication)
         self._door: Door | None = None
         self._listener: Listener | None = None
+        self._retries = 0
         self.children: Children | None = None
         self.models = models
         self.status = Status(SOURCE, settings.slot, settings.publication)
@@ -116,7 +119,7 @@ class _Service:
         """The maintenance loops."""
         return [
             rescuer(self.connect, lease=self._settings.lease, on_runs=self.wake),
-            Loop("publisher", _PUBLISH_EVERY, self._retry_publishing),
+            Loop("follower", _FOLLOW_EVERY, self._retry_following),
             Loop("status", 1.0, self._look),
         ]
 
@@ -160,6 +163,7 @@ class _Service:
             await self.following.follow(door)
             async with await self.connect() as source:
                 checkpoint = await attach(self._watched, state, source)
+            self.wake()
             self._listener = Listener(
                 self._watched,
                 checkpoint,
@@ -177,8 +181,11 @@ class _Service:
         self.status.listening = True
         started()
 
-    async def _retry_publishing(self) -> None:
-        if self._door is not None and self.status.listening:
+    async def _retry_following(self) -> None:
+        """Soon after something went wrong, seldom otherwise."""
+        self._retries += 1
+        is_time = self.following.troubled or self._retries % _SELDOM == 0
+        if self._door is not None and self.status.listening and is_time:
             await self.following.retry(self._door)
 
     async def _look(self) -> None:

@@ -37,10 +37,14 @@ async def state(settings: Settings, url: str) -> State:
 async def drop(settings: Settings, url: str) -> None:
     """Drop the slot first, then end the incarnation: a slot that nobody knows of would fill the disk.
 
+    Both the slot of CDC_SLOT and the one that the checkpoint was made with, should the setting have changed.
+
     Raises:
         SlotInUse: a service is listening; stop it first.
     """
     await migrate(checked(url), "state")
-    await replication.drop_slot(url, settings.slot)
     async with await connect(url, autocommit=True) as conn:
+        known = await checkpoints.current(conn, SOURCE)
+        for name in {settings.slot, known[0].slot if known else settings.slot}:
+            await replication.drop_slot(url, name)
         await checkpoints.retire_source(conn, SOURCE)

@@ -19,6 +19,7 @@ class Stopping:
         self._reading = False
         self.asked = asyncio.Event()
         self.orphaned = False
+        self.woken = False
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stop)
 
@@ -35,7 +36,8 @@ class Stopping:
             await asyncio.get_running_loop().connect_read_pipe(lambda: _Orders(self), sys.stdin)
 
     def wake(self) -> None:
-        """The parent says that runs are due."""
+        """The parent says that runs are due, and with that, that this database is the one its checkpoint is of."""
+        self.woken = True
         if self._worker:
             self._worker.wake()
 

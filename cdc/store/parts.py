@@ -8,7 +8,7 @@ from typing import Literal
 
 from psycopg import sql
 
-from cdc.store.embeddings import KeyColumn, Layout
+from cdc.store.embeddings import Declaration, KeyColumn, Layout
 from cdc.store.queries import compose
 
 Verb = Literal["read", "write", "clear", "put_aside", "take_back", "orphans", "search"]
@@ -21,7 +21,7 @@ _ALIASES = ("s", "t", "given", "fresh", "standing", "held", "nearest")
 def statement(verb: Verb, layout: Layout) -> sql.Composed:
     """`sql/queries/embedding/<verb>_<kind of target>.sql` for one target."""
     name = verb if verb in _SAME_FOR_BOTH else f"{verb}_{layout.declaration.target_kind}"
-    return compose(f"embedding/{name}", **_tables(layout), **_key(layout.key), **_text(layout.declaration.columns))
+    return compose(f"embedding/{name}", **_tables(layout), **_key(layout.key), **_text(layout.declaration))
 
 
 def vector_type(layout: Layout) -> sql.Identifier:
@@ -43,12 +43,13 @@ def _tables(layout: Layout) -> dict[str, sql.Composable]:
     }
 
 
-def _text(columns: tuple[str, ...]) -> dict[str, sql.Composable]:
-    """The text of row `s`: NULL when there is none."""
-    each = [sql.SQL("s.{}::text").format(sql.Identifier(name)) for name in columns]
+def _text(declaration: Declaration) -> dict[str, sql.Composable]:
+    """The text of row `s`: NULL when there is none. The model is hashed with it: another one's vectors are not ours."""
+    each = [sql.SQL("s.{}::text").format(sql.Identifier(name)) for name in declaration.columns]
     filled = [sql.SQL("nullif({}, '')").format(column) for column in each]
     return {
         "text": sql.SQL("nullif(concat_ws(E'\\n\\n', {}), '')").format(_list(filled)),
+        "model": sql.Literal(f"{declaration.model}\n"),
         "s_columns_text": _list(each),
     }
 

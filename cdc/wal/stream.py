@@ -40,6 +40,9 @@ class ReplicationStream:
     `received` is the server's WAL end as of the last frame that `receive` has taken: when nothing is in flight, all
     that was committed before it has been received.
 
+    `asked` says that the last keepalive wanted an answer: the server has not heard of us for long, or it is shutting
+    down and waits for us to confirm everything.
+
     Status updates leave on a timer, whether `receive` is being awaited or not: a consumer that takes its time is never
     cut off by wal_sender_timeout, as long as it does not block the event loop.
     """
@@ -50,6 +53,7 @@ class ReplicationStream:
         """Takes over a connection in COPY BOTH; use `open`."""
         self._publications = publications
         self.received = start
+        self.asked = False
         self._confirmed = start
         self._connection = connection
         self._pgconn = connection.pgconn
@@ -192,6 +196,7 @@ class ReplicationStream:
                     tried = True
         except (psycopg.Error, ProtocolError) as error:
             self._finish(error if isinstance(error, CdcError) else stream_ended(error))
+        self.asked = reply_requested
         if reply_requested:
             self._send_status()
         return payloads, heard

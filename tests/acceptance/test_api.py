@@ -15,7 +15,7 @@ from tests.acceptance.service import Service, cdc, running, started
 from tests.acceptance.state import USERS, completed
 from tests.servers import Connect
 
-COMMANDS = ("run", "demo", "embed", "unembed", "search", "functions", "slot", "health")
+COMMANDS = ("run", "demo", "embed", "unembed", "search", "send", "functions", "slot", "health")
 
 
 async def test_the_api_tells_what_happened(connect: Connect, database_url: str, functions: Path, write: Write) -> None:

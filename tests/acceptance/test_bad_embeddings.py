@@ -100,7 +100,7 @@ async def test_what_was_declared_in_sql_and_cannot_be_served_is_told_and_stops_n
     async with running(DATABASE_URL=url_without_pgvector, CDC_EMBED_MODEL=LOCAL) as service:
         await conn.execute("select cdc.embed('documents', array['body'])")
         (told,) = await service.logs("cannot follow")
-        assert told["what"] == "embedding of public.documents"
+        assert told["embedding"] == "public.documents"
         assert "no pgvector" in told["reason"]
         assert (await service.get("/readyz")).status_code == 200
 

@@ -48,7 +48,7 @@ async def test_a_table_that_cannot_be_followed_yet_is_told_and_picked_up_later(
     await conn.execute(before.encode())
     async with running(DATABASE_URL=database_url, CDC_FUNCTIONS=functions) as service:
         (told,) = await service.logs("cannot follow")
-        assert told["what"] == "public.users"
+        assert told["table"] == "public.users"
         assert told["reason"].startswith(reason)
         assert (await service.get("/v1/status")).json()["unpublished"] == {"public.users": told["reason"]}
         assert await published(conn) == []

@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 async def measure(ground: Ground) -> list[Figure]:
     """CPU time of each stage, the best of five: whatever disturbs only adds to it."""
-    count = ground.size(100_000, 10_000)
+    count = ground.size(50_000, 10_000)
     payloads = _payloads(count)
     framed = [b"w" + bytes(24) + payload for payload in payloads]
 

@@ -99,13 +99,16 @@ async def test_declaring_is_idempotent(any_migrated_url: str, connect: Connect) 
         (Request("docs", ("title",), "docs_" + "x" * 60), "is longer than Postgres keeps.", "shorter"),
         (Request("taken", ("title",)), "cdc.embed: taken is not a table.", "ordinary"),
         (Request("fast", ("title",)), "cdc.embed: changes of fast are not in the WAL.", "unlogged"),
+        (Request("parted_1", ("title",)), "cdc.embed: parted_1 is a partition.", "declare parted."),
         (Request("keyless", ("title",)), "cdc.embed: table keyless has no primary key.", "Add one"),
     ],
 )
 async def test_what_cannot_be_declared(conn: Connection, request_: Request, sentence: str, hint: str) -> None:
     await conn.execute(
         "create view taken as select * from docs; create table keyless (title text);"
-        "create unlogged table fast (id int primary key, title text)"
+        "create unlogged table fast (id int primary key, title text);"
+        "create table parted (id int primary key, title text) partition by hash (id);"
+        "create table parted_1 partition of parted for values with (modulus 1, remainder 0)"
     )
     with pytest.raises(ConfigurationError) as raised:
         await declare(conn, request_)

@@ -129,3 +129,26 @@ async def test_pgvector_in_a_schema_that_is_not_searched(conn: Connection, db: D
         await docs.execute("insert into docs values (1, 'a', null)")
         assert await docs.reconcile(1) == Counts(embedded=1)
         await docs.execute("drop table docs; delete from cdc.embeddings")
+
+
+@pytest.mark.parametrize("how", ["", ", fk => true", ", target => 'vec'"])
+async def test_a_partitioned_table(conn: Connection, db: Database, how: str) -> None:
+    await conn.execute(
+        "create table docs (id bigint, part int, title text, primary key (id, part)) partition by list (part)"
+    )
+    await conn.execute("create table docs_1 partition of docs for values in (1)")
+    await conn.execute("create table docs_2 partition of docs for values in (2)")
+    await conn.execute(f"select cdc.embed('docs', array['title']{how})".encode())
+    await prepared(conn)
+    embedder = Embedder()
+    (target,) = await Declared(db, embedder).targets(("public", "docs"))
+    await conn.execute("insert into docs values (1, 1, 'a'), (2, 2, 'b')")
+    rows = [{"id": 1, "part": 1}, {"id": 2, "part": 2}]
+    inserted = [change("inserted", row) for row in rows]
+    assert await target.follow(db, embedder, inserted) == Counts(embedded=2)
+    assert await target.follow(db, embedder, inserted) == Counts(unchanged=2)
+    await conn.execute("delete from docs where id = 1; update docs set title = null")
+    await target.follow(db, embedder, [change("deleted", None, rows[0]), change("updated", rows[1])])
+    async with db.connection() as used:
+        assert await vectors.orphans(used, target.layout, 10) == []
+    assert await target.follow(db, embedder, inserted) == Counts(unchanged=2)

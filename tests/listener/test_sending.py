@@ -74,7 +74,7 @@ async def test_data_that_is_no_object_is_refused(data: str, migrated_url: str, c
 async def test_a_foreign_message_under_our_prefix_harms_nobody(migrated_url: str, connect: Connect) -> None:
     database = await open_listening(migrated_url, connect, T)
     async with database.listening():
-        for content in ("", "app/x", "app/x\n[1]", "app/x\n{", "\n{}"):
+        for content in ("", "app/x", "app/x\n[1]", "app/x\n{", "\n{}", "db/t.inserted\n{}"):
             await database.rows("select pg_logical_emit_message(true, 'cdc.send', %s)", content)
         await database.rows("select pg_logical_emit_message(false, 'cdc.send', %s)", "app/x\n{}")
         await database.run("insert into t values (1, 'a')")

@@ -92,7 +92,7 @@ class OpenAI:
         if status in _REFUSED and error.param != "model" and error.code != "model_not_found":
             size = f"{len(texts)} texts" if len(texts) > 1 else "a text"
             message = f"{self._model.name} refused {size} of {sum(map(len, texts))} characters (HTTP {status})."
-            return InputRefused(f"{message} If that is too long, declare a smaller chunk size.", detail=error.message)
+            return InputRefused(f"{message} It may be too long for this model.", detail=error.message)
         if status in (401, 403):
             hint = f"Set OPENAI_API_KEY to a key that may use {self._model.id}."
             return ProviderRejected(f"The key was refused by {self._host} (HTTP {status}).", hint=hint)

@@ -86,6 +86,11 @@ begin
             using hint = 'Temporary and unlogged tables cannot be followed: use an ordinary one.',
                   errcode = 'wrong_object_type';
     end if;
+    if exists (select from pg_class c where c.oid = source and c.relispartition) then
+        raise exception 'cdc.embed: % is a partition', source
+            using hint = format('Its changes are published under its root: declare %s.', pg_partition_root(source)),
+                  errcode = 'wrong_object_type';
+    end if;
 
     if columns is null or cardinality(columns) = 0 then
         raise exception 'cdc.embed: no columns given'

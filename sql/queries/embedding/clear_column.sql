@@ -12,7 +12,7 @@ held as materialized (
       from given
       join {source} s on ({s_key}) = ({given_key})
      where s.{column} is not null
-       and given.cdc_hash is not distinct from sha256(convert_to({text}, 'UTF8'))
+       and given.cdc_hash is not distinct from sha256(convert_to({model} || {text}, 'UTF8'))
        for no key update of s skip locked
 ),
 emptied as (

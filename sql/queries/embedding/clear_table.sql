@@ -12,7 +12,7 @@ standing as materialized (
       left join {source} s on ({s_key}) = ({given_key})
       join {target} t on ({t_key}) = ({given_key})
      where t.hash = given.cdc_seen
-       and sha256(convert_to({text}, 'UTF8')) is not distinct from given.cdc_hash
+       and sha256(convert_to({model} || {text}, 'UTF8')) is not distinct from given.cdc_hash
        for update of t skip locked
 ),
 deleted as (

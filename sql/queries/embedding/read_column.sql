@@ -13,7 +13,7 @@ select given.cdc_place, now.cdc_hash, stored.hash, aside.hash,
             then now.cdc_text end
   from given
   left join lateral (
-           select body.cdc_text, body.cdc_filled, sha256(convert_to(body.cdc_text, 'UTF8')) as cdc_hash
+           select body.cdc_text, body.cdc_filled, sha256(convert_to({model} || body.cdc_text, 'UTF8')) as cdc_hash
              from (select {text} as cdc_text, s.{column} is not null as cdc_filled
                      from {source} s where ({s_key}) = ({given_key}) offset 0) body
            offset 0) now on true

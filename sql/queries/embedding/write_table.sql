@@ -12,7 +12,7 @@ fresh as materialized (
     select given.*
       from given
       join {source} s on ({s_key}) = ({given_key})
-     where sha256(convert_to({text}, 'UTF8')) = given.cdc_hash
+     where sha256(convert_to({model} || {text}, 'UTF8')) = given.cdc_hash
      {hold_source}
 ),
 standing as materialized (

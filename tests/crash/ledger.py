@@ -1,0 +1,117 @@
+"""What a database saw of a service that was killed: kept by triggers, so that no crash of the service can hide it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+from tests.servers import Connection
+from tests.waiting import eventually
+
+WATCH = """
+    create table bodies (
+        run_id uuid not null, step text not null, began_at timestamptz not null default clock_timestamp());
+    create table completions (run_id uuid not null);
+    create table recomputed (run_id uuid not null, step text not null);
+
+    create function note_completion() returns trigger language plpgsql as $$
+    begin
+        insert into completions values (new.id);
+        return null;
+    end $$;
+    create trigger note_completion after update on cdc_state.runs
+        for each row when (new.status = 'completed') execute function note_completion();
+
+    -- Before the journal's ON CONFLICT, which would pass over a second result.
+    create function note_recomputed() returns trigger language plpgsql as $$
+    begin
+        insert into recomputed
+        select s.run_id, s.id from cdc_state.steps s
+         where (s.run_id, s.id) = (new.run_id, new.id) and s.ended_at is not null;
+        return new;
+    end $$;
+    create trigger note_recomputed before insert on cdc_state.steps
+        for each row execute function note_recomputed();
+"""
+
+THREE_STEPS = """
+    from cdc import Batch, Context, function
+
+    @function("three-steps", on="db/{table}.inserted", batch_events=Batch({batch}))
+    async def three_steps(ctx: Context) -> list[str]:
+        async def body(step: str) -> str:
+            async with ctx.db.connection() as conn:
+                await conn.execute("insert into public.bodies (run_id, step) values (%s, %s)", [ctx.run_id, step])
+            return step
+
+        return [await ctx.step.run(step, body, step) for step in ("a", "b", "c")]
+"""
+"""Its bodies leave a row outside of what the service keeps."""
+
+STEPS = ("a", "b", "c")
+
+
+def write_function(folder: Path, table: str, *, batch: int = 1) -> Path:
+    """A folder with the function THREE_STEPS, for CDC_FUNCTIONS."""
+    folder.mkdir()
+    (folder / "three_steps.py").write_text(dedent(THREE_STEPS.format(table=table, batch=batch)))
+    return folder
+
+
+@dataclass
+class Ledger:
+    """Questions to the database, and what must be true when all is done."""
+
+    connection: Connection
+
+    async def rows(self, query: str, *values: object) -> Sequence[tuple[Any, ...]]:
+        return await (await self.connection.execute(query.encode(), values or None)).fetchall()
+
+    async def one(self, query: str, *values: object) -> Any:
+        ((value,),) = await self.rows(query, *values)
+        return value
+
+    async def events(self) -> int:
+        return int(await self.one("select count(*) from cdc_state.events"))
+
+    async def everything_is_done(self, events: int, *, within: float) -> None:
+        """Returns once so many events are stored and no run is unfinished."""
+
+        async def is_done() -> bool:
+            unfinished = "select count(*) from cdc_state.runs where status <> 'completed'"
+            return await self.events() >= events and await self.one(unfinished) == 0
+
+        await eventually(is_done, within=within, what=f"{events} events are stored and all runs completed")
+
+    async def repeated_bodies(self) -> dict[tuple[str, str], int]:
+        """Steps of the function whose body began more than once, and how often."""
+        found = await self.rows("select run_id::text, step, count(*) from bodies group by 1, 2 having count(*) > 1")
+        return {(run_id, step): times for run_id, step, times in found}
+
+    async def check(self) -> None:
+        """Each event in one run of each function, each run completed once, nothing recorded computed again."""
+        assert await self.rows("select * from cdc_state.rejected_events") == []
+        taken = await self.rows("select function_id, unnest(event_ids) from cdc_state.runs")
+        assert [pair for pair, times in Counter(taken).items() if times > 1] == []
+        functions = await self.one("select count(distinct function_id) from cdc_state.runs")
+        assert functions > 0
+
+        completions = dict(await self.rows("select run_id, count(*) from completions group by 1"))
+        assert completions == dict.fromkeys((id_ for (id_,) in await self.rows("select id from cdc_state.runs")), 1)
+
+        assert await self.rows("select * from recomputed") == []
+        again = await self.rows(
+            "select b.run_id, b.step from bodies b"
+            " join cdc_state.steps s on (s.run_id, s.id) = (b.run_id, b.step) where b.began_at > s.ended_at"
+        )
+        assert again == [], "a body began after its result had been recorded"
+        assert await self.rows("select run_id, id from cdc_state.steps where ended_at is null") == []
+
+        outputs = await self.rows("select output from cdc_state.runs where function_id = 'three-steps'")
+        assert all(output == list(STEPS) for (output,) in outputs)
+        steps = await self.rows("select run_id, step from bodies group by 1, 2")
+        assert len(steps) == len(STEPS) * len(outputs)

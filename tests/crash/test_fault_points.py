@@ -1,0 +1,138 @@
+"""The real service, killed at each of its named points: nothing is lost, and only what was not recorded is repeated.
+
+What a body may do again is exactly what had not been recorded when the process died:
+
+    accept.before_commit    nothing: the events come again, no run was there yet
+    accept.committed        nothing: the events are stored, their repeat is skipped
+    worker.claimed          nothing: no body had begun
+    step.ran                that step's body: it had returned, its result was in memory only
+    journal.before_commit   the bodies of that batch: their results were on their way
+    journal.committed       nothing of that batch: its results were durable
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from signal import SIGKILL
+from typing import NamedTuple
+
+import pytest
+
+from cdc.faults import POINTS
+from tests.acceptance.service import Service, running, started
+from tests.crash.ledger import WATCH, Ledger, write_function
+from tests.servers import Connect
+from tests.waiting import eventually
+
+Settings = dict[str, str | Path]
+
+ROWS = "create table rows (id bigint generated always as identity primary key, note text)"
+
+
+class Fault(NamedTuple):
+    """Where a process dies: with one row alone, and the bodies that run again then; in the middle of work."""
+
+    point: str
+    time: int
+    repeated: tuple[str, ...]
+    later: int
+
+    @property
+    def in_parent(self) -> bool:
+        return self.point.startswith("accept.")
+
+
+FAULTS = [
+    Fault("accept.before_commit", 1, (), later=4),
+    Fault("accept.committed", 1, (), later=4),
+    Fault("worker.claimed", 1, (), later=3),
+    Fault("step.ran", 2, ("b",), later=25),
+    Fault("journal.before_commit", 2, ("b",), later=12),
+    Fault("journal.committed", 2, (), later=12),
+]
+
+each_fault = pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.point)
+
+
+def test_each_point_has_its_test() -> None:
+    assert [fault.point for fault in FAULTS] == list(POINTS)
+
+
+@pytest.fixture
+async def ledger(migrated_url: str, connect: Connect) -> Ledger:
+    connection = await connect(migrated_url)
+    await connection.execute(WATCH)
+    await connection.execute(ROWS)
+    return Ledger(connection)
+
+
+@pytest.fixture
+def settings(migrated_url: str, tmp_path: Path) -> Settings:
+    return {
+        "DATABASE_URL": migrated_url,
+        "CDC_FUNCTIONS": write_function(tmp_path / "functions", "rows"),
+        "CDC_LEASE": "1",
+    }
+
+
+async def crashed(service: Service, fault: Fault) -> None:
+    """Returns once the fault has struck: the worker is replaced by the service, which itself is not."""
+    if fault.in_parent:
+        assert await service.ended() == -SIGKILL
+    else:
+        (died,) = await service.logs("worker process died")
+        assert died["exit_code"] == -SIGKILL
+
+
+@each_fault
+async def test_only_what_was_not_recorded_runs_again(
+    ledger: Ledger, settings: Settings, tmp_path: Path, fault: Fault
+) -> None:
+    marker = tmp_path / "struck"
+    armed: Settings = {"CDC_FAULT": f"{fault.point}:{fault.time}", "CDC_FAULT_ONCE": marker}
+    async with started(**settings, **armed) as service:
+        await service.logs("api")
+        await ledger.rows("insert into rows (note) values ('alone') returning 1")
+        await crashed(service, fault)
+        if not fault.in_parent:
+            await ledger.everything_is_done(1, within=20)
+    if fault.in_parent:
+        async with running(**settings):
+            await ledger.everything_is_done(1, within=20)
+    await ledger.check()
+    assert await ledger.events() == 1
+    repeated = await ledger.repeated_bodies()
+    assert {step: times for (_, step), times in repeated.items()} == dict.fromkeys(fault.repeated, 2)
+
+
+@each_fault
+async def test_in_the_middle_of_work_nothing_is_lost(
+    ledger: Ledger, settings: Settings, tmp_path: Path, fault: Fault
+) -> None:
+    marker = tmp_path / "struck"
+    armed: Settings = {"CDC_FAULT": f"{fault.point}:{fault.later}", "CDC_FAULT_ONCE": marker}
+
+    async def insert() -> None:
+        """Five rows in a transaction; returns once they are accepted, or once the fault has struck."""
+        before = await ledger.events()
+        await ledger.rows("insert into rows (note) select 'many' from generate_series(1, 5) returning 1")
+
+        async def is_accepted() -> bool:
+            return marker.exists() or await ledger.events() > before
+
+        await eventually(is_accepted)
+
+    async with started(**settings, **armed) as service:
+        await service.logs("api")
+        for _ in range(12):
+            await insert()
+        await crashed(service, fault)
+        if not fault.in_parent:
+            await ledger.everything_is_done(60, within=20)
+    if fault.in_parent:
+        async with running(**settings):
+            await ledger.everything_is_done(60, within=20)
+    await ledger.check()
+    rows = await ledger.rows("select data -> 'new' ->> 'id' from cdc_state.events order by id")
+    assert [int(id_) for (id_,) in rows] == list(range(1, 61))
+    assert bool(await ledger.repeated_bodies()) >= bool(fault.repeated)
