@@ -7,7 +7,9 @@ import gc
 from cdc.store import json
 
 _ALLOCATIONS = 50_000
-"""Between looks for garbage: ten thousand events in hand make Python's 700 look in vain, at half the cost of decoding."""
+"""Between looks for garbage. With ten thousand events in hand and Python's 700, looking took longer than the work did:
+to translate an event cost 14 us instead of 6.
+"""
 
 
 def prepare() -> None:
