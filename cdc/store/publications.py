@@ -79,7 +79,7 @@ async def _add(conn: Connection, publication: str, table: Table) -> str | None:
     except psycopg.errors.DuplicateObject:
         return None
     except psycopg.errors.InsufficientPrivilege:
-        statement = compose("publications/add_table", **parts).as_string(conn).splitlines()[-1]
+        statement = compose("publications/add_table", **parts).as_string(conn)
         return f"this role does not own it; as its owner: {statement};"
     return None
 

@@ -15,11 +15,14 @@ SQL = _PACKAGE / "sql" if (_PACKAGE / "sql").is_dir() else _PACKAGE.parent / "sq
 
 @cache
 def text(name: str) -> LiteralString:
-    """The statement `sql/queries/<name>.sql`, such as `runs/claim`.
+    """The statement `sql/queries/<name>.sql`, such as `runs/claim`, without its header.
 
-    These files are ours and carry no user's text, which is what LiteralString vouches for.
+    The header names the statement's `{parts}`, too: filled with an identifier that has a line break, a comment would
+    end early and the rest of the name be run. These files are ours and carry no user's text, which is what
+    LiteralString vouches for.
     """
-    return (SQL / "queries" / f"{name}.sql").read_text(encoding="utf-8")
+    lines = (SQL / "queries" / f"{name}.sql").read_text(encoding="utf-8").splitlines()
+    return "\n".join(line for line in lines if not line.lstrip().startswith("--"))
 
 
 def compose(name: str, **parts: sql.Composable) -> sql.Composed:

@@ -82,7 +82,7 @@ async def create_target(conn: Connection, layout: Layout, dimensions: int, *, lo
     statements = (
         _table(layout, dimensions) if layout.declaration.target_kind == "table" else _column(layout, dimensions)
     )
-    hint = " ".join(f"{' '.join(_bare(statement, conn).split())};" for statement in statements)
+    hint = " ".join(f"{' '.join(statement.as_string(conn).split())};" for statement in statements)
     try:
         with _told(f"Grant it, or let the owner run: {hint}"):
             async with conn.transaction():
@@ -117,11 +117,6 @@ def _column(layout: Layout, dimensions: int) -> list[sql.Composed]:
             dimensions=sql.Literal(dimensions),
         )
     ]
-
-
-def _bare(statement: sql.Composed, conn: Connection) -> str:
-    """The statement without the comments above it."""
-    return "\n".join(line for line in statement.as_string(conn).splitlines() if not line.startswith("--"))
 
 
 @contextmanager

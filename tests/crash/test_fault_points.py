@@ -12,12 +12,14 @@ What a body may do again is exactly what had not been recorded when the process 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from signal import SIGKILL
 from typing import NamedTuple
 
 import pytest
 
+import cdc
 from cdc.faults import POINTS
 from tests.acceptance.service import Service, running, started
 from tests.crash.ledger import WATCH, Ledger, write_function
@@ -54,7 +56,10 @@ FAULTS = [
 each_fault = pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.point)
 
 
-def test_each_point_has_its_test() -> None:
+def test_each_point_of_the_code_has_its_test() -> None:
+    passed = re.compile(r'faults\.point\("(.*?)"\)')
+    files = Path(cdc.__file__).parent.rglob("*.py")
+    assert {name for file in files for name in passed.findall(file.read_text())} == POINTS.keys()
     assert [fault.point for fault in FAULTS] == list(POINTS)
 
 

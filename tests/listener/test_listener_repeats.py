@@ -20,7 +20,7 @@ from tests.servers import Connect
 from tests.waiting import eventually
 
 
-@function("note", on=["db/t.inserted", "db/t.updated", "db/t.deleted", "db/t.truncated"])
+@function("note", on=["db/t.inserted", "db/t.updated", "db/t.deleted", "db/t.truncated", "app/sent"])
 async def note(ctx: Context) -> None: ...
 
 
@@ -35,12 +35,14 @@ class End(NamedTuple):
     how: Literal["stopped", "dies before the commit", "dies after the commit"]
 
 
-Act = Literal["insert", "insert some", "update", "delete", "truncate", "undo", "message"]
+Act = Literal["insert", "insert some", "update", "delete", "truncate", "send", "undo", "message"]
 Transaction = tuple[list[Act], bool]
 Told = tuple[str, int | None]
 
 acts: st.SearchStrategy[list[Act]] = st.lists(
-    st.sampled_from(["insert", "insert some", "insert some", "update", "delete", "truncate", "undo", "message"]),
+    st.sampled_from(
+        ["insert", "insert some", "insert some", "update", "delete", "truncate", "send", "undo", "message"]
+    ),
     min_size=1,
     max_size=4,
 )
@@ -82,6 +84,10 @@ class Writer:
                 await run(f"insert into t select unnest(array{new}::int[])")
                 self._rows += new
                 return [("inserted", id_) for id_ in new]
+            case "send":
+                sent = self._next()
+                await run(f"""select cdc.send('app/sent', '{{"new": {{"id": {sent}}}}}')""")
+                return [("app/sent", sent)]
             case "undo":
                 await run("savepoint s", f"insert into t values ({self._next()})", "rollback to s")
             case "message":
@@ -163,9 +169,8 @@ async def test_every_change_is_one_event_wherever_listeners_end(
             await live(database, *await database.listener(), end)
 
     events = (await database.events())[before:]
-    told = [
-        (event.name.removeprefix("db/t."), (event.data["new"] or event.data["old"] or {}).get("id")) for event in events
-    ]
+    rows = [event.data["new"] or event.data["old"] or {} for event in events]
+    told = [(event.name.removeprefix("db/t."), row.get("id")) for event, row in zip(events, rows, strict=True)]
     assert told == expected
     runs = await database.rows("select event_ids[1]::text from cdc_state.runs order by event_ids")
     assert [id_ for (id_,) in runs][before:] == [event.id for event in events]

@@ -56,8 +56,13 @@ STAND_IN = """
 """For servers without pgvector: enough of it for statements to be understood."""
 
 
+def written(name: str) -> str:
+    """The file as it is, with its header."""
+    return (SQL / "queries" / f"{name}.sql").read_text(encoding="utf-8")
+
+
 def header(name: str) -> str:
-    lines = text(name).splitlines()
+    lines = written(name).splitlines()
     return "\n".join(lines[: next(place for place, line in enumerate(lines) if not line.startswith("--"))])
 
 
@@ -129,7 +134,7 @@ async def test_every_statement_prepares(connection: AsyncConnection[Any]) -> Non
 
 @pytest.mark.parametrize("name", UTILITY)
 def test_what_is_not_prepared_is_a_utility_statement(name: str) -> None:
-    body = text(name).removeprefix(header(name)).strip()
+    body = written(name).removeprefix(header(name)).strip()
     assert body.upper().startswith(UTILITY[name])
 
 
@@ -158,3 +163,11 @@ def test_every_statement_is_used() -> None:
     said = {node.value for node in nodes if isinstance(node, ast.Constant)}
     about_targets = {name for name in composed() if name.startswith("embedding/")}
     assert set(FILES) - about_targets - said == set()
+
+
+def test_a_hostile_identifier_stays_an_identifier() -> None:
+    hostile = sql.Identifier('x"\n; drop table users; --')
+    composed = compose("publications/create", publication=hostile).as_string()
+
+    assert composed.count("drop table users") == 1
+    assert 'create publication "x""\n; drop table users; --"' in composed
