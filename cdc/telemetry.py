@@ -28,8 +28,17 @@ def configure(level: str = "info", form: Format = "auto", **bound: object) -> No
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
+    logging.basicConfig(level=logging.WARNING, handlers=[_Forwarding()], force=True)
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(**bound)
+
+
+class _Forwarding(logging.Handler):
+    """What libraries say through the standard library goes the same way."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line."""
+        structlog.get_logger().log(record.levelno, record.getMessage(), logger=record.name)
 
 
 def _unchanged(

@@ -49,6 +49,7 @@ class Worker:
         self._drop_after_each_step = drop_after_each_step
         self._claims: Claims | None = None
         self._stopping = False
+        self._at_once = False
         self._let_go = asyncio.Event()
         if not held:
             self._let_go.set()
@@ -64,9 +65,10 @@ class Worker:
         if self._claims:
             self._claims.wake()
 
-    def stop(self) -> None:
-        """Claim nothing more; `run` returns when the runs in flight are done or released."""
+    def stop(self, *, at_once: bool = False) -> None:
+        """Claim nothing more; `run` returns when the runs in flight are done or released, `at_once`: released."""
         self._stopping = True
+        self._at_once = at_once
         self._let_go.set()
         if self._claims:
             self._claims.stop()
@@ -95,7 +97,7 @@ class Worker:
                 journal.abandon()
                 await claims.abandon()
                 raise LeaseLost("This worker's lease is gone; its runs belong to other workers now.")
-            await claims.drain(grace)
+            await claims.drain(0.0 if self._at_once else grace)
             await journal.close()
             await self._leave(worker_id)
         finally:

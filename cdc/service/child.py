@@ -87,7 +87,7 @@ async def _work(settings: Settings, reports: Reports) -> None:
     models = embedder(settings)
     async with pool(url, size=8, name="ctx.db") as db:
         embeddings = Declared(db, models.embed)
-        stopping = Stopping(settings.shutdown_timeout)
+        stopping = Stopping()
 
         def worker() -> Worker:
             return Worker(
@@ -102,12 +102,12 @@ async def _work(settings: Settings, reports: Reports) -> None:
             )
 
         try:
-            await _lives(worker, stopping, reports)
+            await _lives(worker, stopping, reports, settings.shutdown_timeout)
         finally:
             await models.close()
 
 
-async def _lives(new_worker: Callable[[], Worker], stopping: Stopping, reports: Reports) -> None:
+async def _lives(new_worker: Callable[[], Worker], stopping: Stopping, reports: Reports, grace: float) -> None:
     """One worker after the other: a lease is lost when this process, the network or the server stands still.
 
     Raises:
@@ -118,7 +118,7 @@ async def _lives(new_worker: Callable[[], Worker], stopping: Stopping, reports: 
         worker = new_worker()
         await stopping.follow(worker)
         try:
-            await worker.run(ready=lambda worker_id: reports.send(ready=worker_id), grace=stopping.grace)
+            await worker.run(ready=lambda worker_id: reports.send(ready=worker_id), grace=grace)
         except LeaseLost as lost:
             reason, pause = lost.message, _SHORTEST_PAUSE
         except (DatabaseUnreachable, *ConnectionTrouble) as error:

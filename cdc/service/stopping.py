@@ -13,20 +13,13 @@ from cdc.engine.worker import Worker
 class Stopping:
     """Listens for what the parent wants: wake-ups, SIGTERM, or its own end."""
 
-    def __init__(self, grace: float) -> None:
-        self._grace = grace
+    def __init__(self) -> None:
         self._worker: Worker | None = None
         self._reading = False
         self.asked = asyncio.Event()
-        self.orphaned = False
         self.woken = False
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stop)
-
-    @property
-    def grace(self) -> float:
-        """Seconds for runs in flight; none when the parent is gone."""
-        return 0.0 if self.orphaned else self._grace
 
     async def follow(self, worker: Worker) -> None:
         """Tell this worker from now on."""
@@ -42,19 +35,18 @@ class Stopping:
             self._worker.wake()
 
     def orphan(self) -> None:
-        """The parent is gone."""
-        self.orphaned = True
-        self._stop()
+        """The parent is gone: nobody knows of this process any more."""
+        self._stop(at_once=True)
 
     async def within(self, seconds: float) -> None:
         """Wait, but no longer than until the stop."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self.asked.wait(), seconds)
 
-    def _stop(self) -> None:
+    def _stop(self, *, at_once: bool = False) -> None:
         self.asked.set()
         if self._worker:
-            self._worker.stop()
+            self._worker.stop(at_once=at_once)
 
 
 class _Orders(asyncio.Protocol):

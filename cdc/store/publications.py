@@ -81,6 +81,8 @@ async def _add(conn: Connection, publication: str, table: Table) -> str | None:
     except psycopg.errors.InsufficientPrivilege:
         statement = compose("publications/add_table", **parts).as_string(conn)
         return f"this role does not own it; as its owner: {statement};"
+    except (psycopg.errors.InvalidParameterValue, psycopg.errors.UndefinedTable) as error:
+        return ": ".join(filter(None, (error.diag.message_primary, error.diag.message_detail)))
     return None
 
 

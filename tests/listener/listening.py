@@ -43,6 +43,7 @@ class Listening:
     watched: Watched
     woken: int = 0
     followed: list[frozenset[tuple[str, str]]] = field(default_factory=list)
+    doors: list[Connection] = field(default_factory=list)
 
     async def run(self, *statements: str) -> None:
         for statement in statements:
@@ -72,7 +73,8 @@ class Listening:
 
     async def listener(self, checkpoint: Checkpoint | None = None) -> tuple[Listener, asyncio.Event]:
         """A listener with a door of its own that is not running yet, and what is set once it streams."""
-        door = Door(await self.connect(self.url))
+        self.doors.append(await self.connect(self.url))
+        door = Door(self.doors[-1])
         streaming = asyncio.Event()
 
         async def follow() -> None:
@@ -92,6 +94,11 @@ class Listening:
             on_listening=streaming.set,
         )
         return listener, streaming
+
+    async def close_doors(self) -> None:
+        """Close the connections of all listeners there were."""
+        while self.doors:
+            await self.doors.pop().close()
 
     def _wake(self) -> None:
         self.woken += 1

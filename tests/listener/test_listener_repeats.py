@@ -128,6 +128,7 @@ async def live(database: Listening, listener: Listener, streaming: asyncio.Event
         listener.stop()
         with suppress(Died):
             await life
+        await database.close_doors()
 
 
 async def everything_is_read(database: Listening) -> None:
