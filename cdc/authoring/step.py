@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
+from cdc.authoring.event import Event
 from cdc.clock import Duration
 
 P = ParamSpec("P")
@@ -29,6 +30,14 @@ class Step(Protocol):
 
         Raises:
             StepError: the body failed on its last attempt.
+        """
+        ...
+
+    async def send_event(self, id: str, events: Event | Sequence[Event], /) -> list[str]:
+        """Send one event or several, in the same commit as this step's record: exactly once. Returns their ids.
+
+        Raises:
+            NonRetriableError: a name is taken (`db/`, `inngest/`) or empty, or the data is not JSON.
         """
         ...
 

@@ -14,8 +14,10 @@ import structlog
 
 from cdc import faults
 from cdc.errors import DatabaseUnreachable, LeaseLost
+from cdc.events.outbox import Outbox
 from cdc.store import journal as store
 from cdc.store.connect import Connection
+from cdc.store.events import Incoming
 from cdc.store.failures import StatementFailed, about_a_value
 from cdc.store.journal import RunRecord, StepRecord
 
@@ -35,13 +37,23 @@ class RecordRefused(Exception):
 class _Entry:
     steps: Sequence[StepRecord]
     run: RunRecord | None
+    events: Sequence[Incoming]
     durable: asyncio.Future[None]
 
 
 class Journal:
     """Writes records for one worker. Open it once, close it after the last run."""
 
-    def __init__(self, worker_id: int, connect: Callable[[], Awaitable[Connection]], *, connections: int = 2) -> None:
+    def __init__(
+        self,
+        worker_id: int,
+        connect: Callable[[], Awaitable[Connection]],
+        *,
+        on_runs: Callable[[], None] = lambda: None,
+        connections: int = 2,
+    ) -> None:
+        self._outbox = Outbox()
+        self._on_runs = on_runs
         self._worker_id = worker_id
         self._connect = connect
         self._connections = connections
@@ -72,8 +84,10 @@ class Journal:
             committer.cancel()
         self._committers = []
 
-    async def write(self, steps: Sequence[StepRecord] = (), run: RunRecord | None = None) -> None:
-        """Record steps and move a run, in one commit with whatever else is at hand; returns when it is durable.
+    async def write(
+        self, steps: Sequence[StepRecord] = (), run: RunRecord | None = None, events: Sequence[Incoming] = ()
+    ) -> None:
+        """Record steps, move a run and send events, all in one commit, with what else is at hand; durable on return.
 
         Raises:
             RecordRefused: the database cannot store it.
@@ -82,7 +96,7 @@ class Journal:
         if self._closing:
             raise _lost()
         durable = asyncio.get_running_loop().create_future()
-        self._pending.append(_Entry(steps, run, durable))
+        self._pending.append(_Entry(steps, run, events, durable))
         self._ready.set()
         await durable
 
@@ -144,14 +158,29 @@ class Journal:
     async def _write(self, conn: Connection, batch: list[_Entry]) -> None:
         steps = [step for entry in batch for step in entry.steps]
         runs = [entry.run for entry in batch if entry.run is not None]
+        events = [event for entry in batch for event in entry.events]
         faults.point("journal.before_commit")
-        alive = await store.write(conn, self._worker_id, steps, runs)
+        if events:
+            alive = await self._write_and_send(conn, steps, runs, events)
+        else:
+            alive = await store.write(conn, self._worker_id, steps, runs)
         faults.point("journal.committed")
         for entry in batch:
             if not alive:
                 _refuse(entry, _lost())
             elif not entry.durable.done():
                 entry.durable.set_result(None)
+
+    async def _write_and_send(
+        self, conn: Connection, steps: list[StepRecord], runs: list[RunRecord], events: list[Incoming]
+    ) -> bool:
+        """The same with events in the same transaction; the runs that they start are there when it commits."""
+        async with conn.transaction():
+            alive = await store.write(conn, self._worker_id, steps, runs)
+            started = await self._outbox.add(conn, events) if alive else 0
+        if started:
+            self._on_runs()
+        return alive
 
 
 def _refuse(entry: _Entry, error: Exception) -> None:

@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Literal, NoReturn
+from uuid import UUID
 
 import structlog
 
 from cdc import faults
+from cdc.authoring.event import Event
+from cdc.authoring.triggers import is_taken
 from cdc.clock import Duration, seconds
 from cdc.engine import backoff, memo
 from cdc.engine.journal import Journal, RecordRefused
 from cdc.errors import Interrupt, NonRetriableError, RetryAfter, StepError
+from cdc.events import ids
+from cdc.store.events import Incoming
 from cdc.store.journal import StepRecord
 from cdc.store.runs import Memo
 
@@ -76,6 +81,23 @@ class LiveSteps:
                 return await self._attempt(key, recorded.attempts if recorded else 0, fn, args, kwargs)
         except _Later as later:
             await self._wait("queued", later.due_in)
+
+    async def send_event(self, id: str, events: Event | Sequence[Event], /) -> list[str]:
+        """See `cdc.Step.send_event`."""
+        key = self._key(id)
+        recorded = self._memos.get(key)
+        if recorded is not None and recorded.ended:
+            return list(recorded.data)
+        incoming = _incoming(self._run_id, key, [events] if isinstance(events, Event) else events)
+        sent = [str(UUID(bytes=event.id)) for event in incoming]
+        try:
+            with self._working():
+                await self._record(key, 1, 0.0, data=memo.dump("the ids of its events", sent), events=incoming)
+                if self._drop_after_each_step:
+                    raise _Later(0.0)
+        except _Later as later:
+            await self._wait("queued", later.due_in)
+        return sent
 
     async def sleep(self, id: str, duration: Duration, /) -> None:
         """See `cdc.Step.sleep`."""
@@ -174,13 +196,34 @@ class LiveSteps:
     # --- records ------------------------------------------------------------------------------------------------
 
     async def _record(
-        self, key: str, attempts: int, took: float, *, data: str | None = None, error: str | None = None
+        self,
+        key: str,
+        attempts: int,
+        took: float,
+        *,
+        data: str | None = None,
+        error: str | None = None,
+        events: Sequence[Incoming] = (),
     ) -> None:
         record = StepRecord(self._run_id, key, attempts=attempts, data=data, error=error, took=took, ended=True)
         try:
-            await self._journal.write([record])
+            await self._journal.write([record], events=events)
         except RecordRefused as refused:
             raise NonRetriableError(f"the result of step {key!r} cannot be stored: {refused}") from None
+
+
+def _incoming(run_id: str, key: str, events: Sequence[Event]) -> list[Incoming]:
+    """Events on their way in; their ids are the same whenever this step is taken again."""
+    for event in events:
+        if is_taken(event.name):
+            raise NonRetriableError(f"step {key!r}: {event.name!r} is not a name for an event of your own")
+    now = time.time_ns() // 1000
+    return [
+        Incoming(
+            ids.of_step(run_id, key, index), event.name, now, memo.dump("the event's data", event.data).encode(), None
+        )
+        for index, event in enumerate(events)
+    ]
 
 
 def _replayed(key: str, recorded: Memo, fn: Callable[..., Any]) -> Any:

@@ -82,7 +82,7 @@ class Worker:
             LeaseLost: somebody ended this worker's lease; its runs were given away and all its writes are refused.
         """
         worker_id = await self._register()
-        journal = Journal(worker_id, self._connect)
+        journal = Journal(worker_id, self._connect, on_runs=self.wake)
         executor = Executor(self._functions, journal, self._db, self._embeddings, self._drop_after_each_step)
         self._claims = claims = Claims(worker_id, executor, self._connect, capacity=self._capacity)
         if self._stopping:

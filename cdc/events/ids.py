@@ -6,6 +6,8 @@ version 8 (RFC 9562, section 5.8). The same change always has the same id, and i
 
 from __future__ import annotations
 
+from uuid import UUID, uuid5
+
 from cdc.lsn import Position
 
 MAX_SOURCE = (1 << 26) - 1
@@ -18,6 +20,14 @@ def of_position(source_id: int, position: Position) -> bytes:
     low = ((lsn & 0xF) << 58) | (ordinal << 26) | source_id
     high = ((lsn >> 16) << 16) | 0x8000 | ((lsn >> 4) & 0xFFF)
     return ((high << 64) | (0b10 << 62) | low).to_bytes(16, "big")
+
+
+def of_step(run_id: str, step_id: str, index: int) -> bytes:
+    """The 16 bytes of the id of an event that a step sends: the same whenever the step is taken again.
+
+    A UUID of version 5 (RFC 9562, section 5.5): a hash of run, step and the event's place within it.
+    """
+    return uuid5(UUID(run_id), f"{index}:{step_id}").bytes
 
 
 def to_position(id: bytes) -> tuple[int, Position]:

@@ -83,7 +83,7 @@ async def reject(conn: Connection, source_id: int | None, event: Incoming, reaso
 async def load(conn: Connection, ids: Iterable[str]) -> dict[str, Event]:
     """Events by id."""
     found = await (await conn.execute(text("events/by_ids"), {"ids": list(ids)})).fetchall()
-    return {id_: Event(id_, name, data, ts) for id_, name, ts, data in found}
+    return {id_: Event(name, data, id_, ts) for id_, name, ts, data in found}
 
 
 async def latest(conn: Connection, limit: int) -> list[dict[str, Any]]:

@@ -17,6 +17,13 @@ async def registered(conn: Connection) -> tuple[int, list[dict[str, Any]]]:
     return rows[0][0], [definition for _, id_, definition in rows if id_ is not None]
 
 
+async def version(conn: Connection) -> int:
+    """The registry's version."""
+    row = await (await conn.execute(text("functions/version"))).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 async def register(conn: Connection, definitions: Sequence[dict[str, Any]]) -> bool:
     """Bring the registry in line with these functions and the live workers; True when that changed it.
 

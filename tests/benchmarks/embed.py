@@ -45,7 +45,8 @@ async def measure(ground: Ground) -> list[Figure]:
                 seconds = await _embedded(db, target, count)
             asked = await _requests(provider) - asked
             single = median([await _embedded(db, target, 1) for _ in range(singles)])
-        alone = median([await _answered(provider, n) for n in range(singles)])
+        async with httpx.AsyncClient() as client:
+            alone = median([await _answered(client, provider, n) for n in range(singles)])
     return [
         Figure("rows to vectors", count / seconds, "rows/s"),
         Figure("requests", asked, f"for {count:,} rows"),
@@ -70,13 +71,12 @@ async def _embedded(db: Database, target: str, count: int) -> float:
     return time.perf_counter() - began
 
 
-async def _answered(provider: str, n: int) -> float:
+async def _answered(client: httpx.AsyncClient, provider: str, n: int) -> float:
     """Seconds of one bare request for one text."""
     body = orjson.dumps({"model": "any", "input": [f"{n} " * 300], "encoding_format": "base64"})
-    async with httpx.AsyncClient() as client:
-        began = time.perf_counter()
-        await client.post(f"{provider}/embeddings", content=body)
-        return time.perf_counter() - began
+    began = time.perf_counter()
+    await client.post(f"{provider}/embeddings", content=body)
+    return time.perf_counter() - began
 
 
 async def _requests(provider: str) -> int:

@@ -66,7 +66,7 @@ async def prepared(conn: Connection) -> list[Declaration]:
 
 def change(verb: str, new: dict[str, Any] | None, old: dict[str, Any] | None = None) -> Event:
     data: dict[str, Any] = {"new": new, "old": old, "unchanged": [], "schema": "public", "table": "docs"}
-    return Event("id", f"db/docs.{verb}", data, 0)
+    return Event(f"db/docs.{verb}", data)
 
 
 @dataclass

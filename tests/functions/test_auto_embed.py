@@ -53,7 +53,7 @@ async def test_every_target_of_every_table(conn: Connection, db: Database) -> No
         """
     )
     await prepared(conn)
-    note = Event("id", "db/notes.inserted", {"new": {"id": 1}, "old": None, "schema": "public", "table": "notes"}, 0)
+    note = Event("db/notes.inserted", {"new": {"id": 1}, "old": None, "schema": "public", "table": "notes"})
     ctx, steps = context(db, Embedder(), change("inserted", {"id": 1}), note, change("inserted", {"id": 2}))
     assert await auto_embed.handler(ctx) == {
         "public.docs_embeddings": Counts(embedded=2),

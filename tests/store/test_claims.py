@@ -56,6 +56,8 @@ async def test_those_due_longest_are_claimed_first_and_those_not_due_not_at_all(
     state = any_state
     worker = await state.worker("greet")
     queued = await state.queue(6)
+    # The index would give them in order by itself.
+    await state.connection.execute("set enable_indexscan = off; set enable_bitmapscan = off")
     for seconds, run_id in zip((30, 10, 50, 20, -3600, 40), queued, strict=True):
         await due_since(state, seconds, [run_id])
     in_turn = [{run.id for run in await runs.claim(state.connection, worker, GREET, limit)} for limit in (1, 2, 2, 2)]
