@@ -218,11 +218,10 @@ def _incoming(run_id: str, key: str, events: Sequence[Event]) -> list[Incoming]:
         if is_taken(event.name):
             raise NonRetriableError(f"step {key!r}: {event.name!r} is not a name for an event of your own")
     now = time.time_ns() // 1000
+    documents = [memo.dump(f"the data of {event.name}", event.data).encode() for event in events]
     return [
-        Incoming(
-            ids.of_step(run_id, key, index), event.name, now, memo.dump("the event's data", event.data).encode(), None
-        )
-        for index, event in enumerate(events)
+        Incoming(ids.of_step(run_id, key, index), event.name, now, document, None)
+        for index, (event, document) in enumerate(zip(events, documents, strict=True))
     ]
 
 
