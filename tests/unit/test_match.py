@@ -56,6 +56,19 @@ def test_an_event_starts_every_function_of_its_name_and_no_other() -> None:
     assert told(functions, "db/crm.users.inserted", "db/users.updated", "greet") == []
 
 
+def test_a_pattern_starts_its_function_once_for_each_event() -> None:
+    functions = registry(
+        definition("all", "app/*", "app/user.*", "app/user.created"),
+        definition("users", "app/user.*"),
+        definition("rows", "db/*", "db/users.*"),
+    )
+    assert told(functions, "app/user.created") == [("all", [0]), ("users", [0])]
+    assert told(functions, "app/order.paid") == [("all", [0])]
+    assert told(functions, "db/users.deleted", "db/orders.inserted") == [("rows", [0]), ("rows", [1])]
+    assert told(functions, "app", "apple/x", "other/app/user.created") == []
+    assert functions.tables == {("public", "users")}
+
+
 def test_runs_come_in_the_order_of_their_events() -> None:
     functions = registry(definition("one", "a"), definition("two", "b"))
     assert told(functions, "b", "a", "b") == [("two", [0]), ("one", [1]), ("two", [2])]

@@ -13,6 +13,7 @@ from cdc.authoring.triggers import (
     event_name,
     from_json,
     parse_triggers,
+    patterns_of,
     table_of,
     to_json,
 )
@@ -42,6 +43,25 @@ def test_other_names_speak_of_no_table(event: str) -> None:
 def test_a_row_event_that_can_never_come_is_refused_with_how_to_write_it(event: str) -> None:
     with pytest.raises(ValueError, match=r"write db/<table>\.<verb>.*inserted, updated, deleted, truncated"):
         EventTrigger(event)
+
+
+@pytest.mark.parametrize("event", ["db/*", "db/users.*", "db/crm.users.*", "app/*", "app/user.*"])
+def test_a_pattern_ends_in_a_star_after_a_slash_or_a_dot(event: str) -> None:
+    assert EventTrigger(event).event == event
+
+
+@pytest.mark.parametrize("event", ["*", "app*", "app/u*", "app/*.paid", "app/*/*", "db/us*.inserted"])
+def test_a_star_elsewhere_is_refused(event: str) -> None:
+    with pytest.raises(ValueError, match="is not a pattern"):
+        EventTrigger(event)
+
+
+@given(st.lists(names, min_size=1, max_size=5), st.data())
+def test_an_event_matches_just_the_patterns_that_it_begins_with(parts: list[str], data: st.DataObject) -> None:
+    event = parts[0] + "".join(data.draw(st.sampled_from("/.")) + part for part in parts[1:])
+    found = list(patterns_of(event))
+    assert all(event.startswith(pattern[:-1]) and len(event) >= len(pattern) for pattern in found)
+    assert len(found) == sum(letter in "/." for letter in event[:-1])
 
 
 @pytest.mark.parametrize("event", ["", " ", " app/paid", "app/paid\n"])
