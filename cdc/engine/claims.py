@@ -125,7 +125,9 @@ class Claims:
             self._broken = error
             self.stop()
         finally:
-            del self._flight[run_id]
+            # A run that was due again at once may have been claimed anew before its journal's answer came here.
+            if self._flight.get(run_id) is asyncio.current_task():
+                del self._flight[run_id]
             if self._capacity - len(self._flight) >= self._enough_room:
                 self._room.set()
 

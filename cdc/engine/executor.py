@@ -82,10 +82,10 @@ class Executor:
 
     async def _recorded(self, run: ClaimedRun, ended: Outcome, steps: LiveSteps) -> Outcome:
         try:
-            await self.journal.write(steps.unwritten, outcome.record(run.id, run.failures, ended))
+            await self.journal.write(steps.unwritten, outcome.record(run, ended))
         except RecordRefused as refused:
             ended = _failed(run, refused)
-            await self.journal.write((), outcome.record(run.id, run.failures, ended))
+            await self.journal.write((), outcome.record(run, ended))
         return ended
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cdc.store.journal import RunRecord
+from cdc.store.runs import ClaimedRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +43,14 @@ class Retry:
 Outcome = Completed | Failed | Suspended | Retry
 
 
-def record(run_id: str, failures: int, outcome: Outcome) -> RunRecord:
-    """What becomes of the run; `failures` counts those of the handler before this outcome."""
+def record(run: ClaimedRun, outcome: Outcome) -> RunRecord:
+    """What becomes of the run; its `failures` are those of the handler before this outcome."""
     match outcome:
         case Completed(output):
-            return RunRecord(run_id, "completed", failures, output=output)
+            return RunRecord(run.id, run.claims, "completed", run.failures, output=output)
         case Failed(error):
-            return RunRecord(run_id, "failed", failures, error=error)
+            return RunRecord(run.id, run.claims, "failed", run.failures, error=error)
         case Suspended(status, due_in):
-            return RunRecord(run_id, status, failures, due_in=due_in)
+            return RunRecord(run.id, run.claims, status, run.failures, due_in=due_in)
         case Retry(error, due_in, counts):
-            return RunRecord(run_id, "queued", failures + counts, error=error, due_in=due_in)
+            return RunRecord(run.id, run.claims, "queued", run.failures + counts, error=error, due_in=due_in)

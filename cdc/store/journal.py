@@ -30,9 +30,13 @@ class StepRecord(NamedTuple):
 
 
 class RunRecord(NamedTuple):
-    """What becomes of a run. `output` and `error` are JSON; `due_in` is seconds until it may be claimed again."""
+    """What becomes of a run. `output` and `error` are JSON; `due_in` is seconds until it may be claimed again.
+
+    `claims` tells which claim this is the outcome of: that of an earlier one moves nothing.
+    """
 
     id: str
+    claims: int
     status: str
     failures: int
     output: str | None = None
@@ -55,6 +59,7 @@ _STEP = {
 }
 _RUN = {
     "run_ids": plain,
+    "run_claims": plain,
     "statuses": plain,
     "failures": plain,
     "outputs": quoted,

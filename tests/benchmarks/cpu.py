@@ -14,6 +14,14 @@ _PARENT, _FIRST, _LAST = 1, 11, 15
 
 def seconds(root: int) -> float:
     """What a process and all below it have used, ended children included."""
+    used = _tree(root)
+    # A process that ends while we look may be missed twice: by itself, and in what its parent says of ended children.
+    while used.keys() != (again := _tree(root)).keys():
+        used = again
+    return sum(again.values())
+
+
+def _tree(root: int) -> dict[int, float]:
     below: dict[int, list[int]] = {}
     used: dict[int, float] = {}
     for folder in Path("/proc").glob("[0-9]*"):
@@ -21,12 +29,12 @@ def seconds(root: int) -> float:
             fields = (folder / "stat").read_text().rpartition(")")[2].split()
             below.setdefault(int(fields[_PARENT]), []).append(int(folder.name))
             used[int(folder.name)] = sum(map(int, fields[_FIRST:_LAST])) * _TICK
-    total, waiting = 0.0, [root]
+    found, waiting = {}, [root]
     while waiting:
         process = waiting.pop()
-        total += used.get(process, 0.0)
+        found[process] = used.get(process, 0.0)
         waiting += below.get(process, [])
-    return total
+    return found
 
 
 @contextmanager

@@ -100,10 +100,10 @@ async def test_only_what_was_not_recorded_runs_again(
         await ledger.rows("insert into rows (note) values ('alone') returning 1")
         await crashed(service, fault)
         if not fault.in_parent:
-            await ledger.everything_is_done(1, within=20)
+            await ledger.everything_is_done(1, within=40)
     if fault.in_parent:
         async with running(**settings):
-            await ledger.everything_is_done(1, within=20)
+            await ledger.everything_is_done(1, within=40)
     await ledger.check()
     assert await ledger.events() == 1
     repeated = await ledger.repeated_bodies()
@@ -133,10 +133,10 @@ async def test_in_the_middle_of_work_nothing_is_lost(
             await insert()
         await crashed(service, fault)
         if not fault.in_parent:
-            await ledger.everything_is_done(60, within=20)
+            await ledger.everything_is_done(60, within=40)
     if fault.in_parent:
         async with running(**settings):
-            await ledger.everything_is_done(60, within=20)
+            await ledger.everything_is_done(60, within=40)
     await ledger.check()
     rows = await ledger.rows("select data -> 'new' ->> 'id' from cdc_state.events order by id")
     assert [int(id_) for (id_,) in rows] == list(range(1, 61))

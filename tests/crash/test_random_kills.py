@@ -7,6 +7,7 @@ nothing that was recorded is computed again.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import random
 from collections import Counter
@@ -30,7 +31,7 @@ ROWS = 10_000
 DIMENSIONS = 64
 
 AHEAD = 1500
-"""Rows that the writer may be ahead of the stored events, so that it is still writing at the last kill."""
+"""Changes that the writer may be ahead of the next kill, so that it is still writing at the last one."""
 
 Kill = Literal["service", "parent", "worker"]
 """All processes at once; the parent alone, whose worker then has to end by itself; the worker alone."""
@@ -60,8 +61,8 @@ class Writer:
     """An application: transactions of 1 to 50 new rows and a few changed ones, some of them rolled back."""
 
     connection: Connection
-    ledger: Ledger
     random: random.Random
+    limit: float = 0
     versions: dict[int, int] = field(default_factory=dict)
     updates: Counter[tuple[int, int]] = field(default_factory=Counter)
 
@@ -73,7 +74,7 @@ class Writer:
     async def write(self) -> None:
         new = 1
         while (left := ROWS - len(self.versions)) > 0:
-            await eventually(self._is_not_far_ahead, within=60)
+            await eventually(lambda: self.changes < self.limit, within=60, what="the writer may go on")
             inserted = range(new, new + min(left, self.random.randint(1, 50)))
             new = inserted.stop
             changed = [id_ for id_ in {self.random.randrange(new) for _ in range(8)} if id_ in self.versions]
@@ -86,20 +87,18 @@ class Writer:
                 self.versions.update({id_: self.versions[id_] + 1 for id_ in changed})
                 self.updates.update((id_, self.versions[id_]) for id_ in changed)
 
-    async def _is_not_far_ahead(self) -> bool:
-        return self.changes - await self.ledger.events() < AHEAD
-
 
 def workers(service: Service) -> list[int]:
     """The process ids of its workers."""
-    with suppress(FileNotFoundError):
-        return [int(pid) for pid in Path(f"/proc/{service.pid}/task/{service.pid}/children").read_text().split()]
-    return []
+    return [int(pid) for pid in Path(f"/proc/{service.pid}/task/{service.pid}/children").read_text().split()]
 
 
 async def kill(service: Service, how: Kill) -> None:
-    """SIGKILL, without a word before."""
-    pids = await eventually(lambda: workers(service), within=30) if how == "worker" else workers(service)
+    """SIGKILL, without a word before; the service may still be starting."""
+    if how == "worker":  # only a service that is up replaces it: a worker that cannot start stops the start
+        await service.logs("api")
+        await eventually(lambda: workers(service), within=30)
+    pids = workers(service)
     for pid in {"service": [service.pid, *pids], "parent": [service.pid], "worker": pids}[how]:
         with suppress(ProcessLookupError):
             os.kill(pid, SIGKILL)
@@ -117,7 +116,7 @@ async def test_rows_written_while_the_service_is_killed_again_and_again_are_embe
     ledger = Ledger(await connect(migrated_url))
     await ledger.connection.execute(WATCH)
     await ledger.connection.execute(DOCUMENTS)
-    writer = Writer(await connect(migrated_url), ledger, chance)
+    writer = Writer(await connect(migrated_url), chance)
 
     async with OpenAIServer(latency=0.02, dimensions=DIMENSIONS) as provider, AsyncExitStack() as services:
         settings: dict[str, str | Path] = {
@@ -135,14 +134,15 @@ async def test_rows_written_while_the_service_is_killed_again_and_again_are_embe
         ):
 
             async def is_time(events: int = events) -> bool:
-                return writing.done() or await ledger.events() >= events
+                return await ledger.events() >= events
 
+            writer.limit = events + AHEAD
             await eventually(is_time, within=60, what=f"{events} events are stored")
             print(f"kills the {how} after {await ledger.events()} events")
-            assert not writing.done()
             await kill(service, how)
             if how != "worker":
                 service = await services.enter_async_context(started(**settings))
+        writer.limit = math.inf
         await writing
         await ledger.everything_is_done(writer.changes, within=60)
         await service.stop()

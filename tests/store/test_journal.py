@@ -24,8 +24,8 @@ def done(run_id: str, step: str = "a", data: object = 1) -> StepRecord:
     return StepRecord(run_id, step, attempts=1, data=json.dumps(data), ended=True)
 
 
-def completed(run_id: str) -> RunRecord:
-    return RunRecord(run_id, "completed", 0, output='"done"')
+def completed(run_id: str, claims: int = 1) -> RunRecord:
+    return RunRecord(run_id, claims, "completed", 0, output='"done"')
 
 
 async def claimed(state: State, count: int) -> tuple[int, list[str]]:
@@ -77,11 +77,23 @@ async def test_a_run_is_moved_only_by_the_worker_that_holds_it(state: State) -> 
     assert (await state.statuses())[run_id][0] == "running"
 
 
+async def test_a_repeated_batch_does_not_take_a_run_away_from_a_later_claim(any_state: State) -> None:
+    state = any_state
+    worker, (run_id,) = await claimed(state, 1)
+    batch = [RunRecord(run_id, 1, "queued", 1, due_in=0.0)]
+    await journal.write(state.connection, worker, [], batch)
+    assert [run.claims for run in await runs.claim(state.connection, worker, GREET, 1)] == [2]
+    assert await journal.write(state.connection, worker, [], batch)
+    assert await state.statuses() == {run_id: ("running", worker)}
+    await journal.write(state.connection, worker, [], [completed(run_id, 2)])
+    assert await state.statuses() == {run_id: ("completed", None)}
+
+
 async def test_an_ended_run_is_never_moved_again(state: State) -> None:
     worker, (run_id,) = await claimed(state, 1)
     await journal.write(state.connection, worker, [], [completed(run_id)])
-    await journal.write(state.connection, worker, [], [RunRecord(run_id, "failed", 1, error='{"name": "x"}')])
-    await journal.write(state.connection, worker, [], [RunRecord(run_id, "queued", 0, due_in=0.0)])
+    await journal.write(state.connection, worker, [], [RunRecord(run_id, 1, "failed", 1, error='{"name": "x"}')])
+    await journal.write(state.connection, worker, [], [RunRecord(run_id, 1, "queued", 0, due_in=0.0)])
     assert await state.statuses() == {run_id: ("completed", None)}
 
 
@@ -124,7 +136,7 @@ async def test_a_sleep_keeps_its_first_end(state: State) -> None:
 
 async def test_one_bad_record_leaves_nothing_of_its_batch(state: State) -> None:
     worker, (first, second) = await claimed(state, 2)
-    bad = RunRecord(second, "nowhere", 0)
+    bad = RunRecord(second, 1, "nowhere", 0)
     with pytest.raises(psycopg.errors.CheckViolation):
         await journal.write(state.connection, worker, [done(first)], [completed(first), bad])
     with pytest.raises(psycopg.errors.InvalidTextRepresentation):
@@ -189,7 +201,7 @@ async def test_batches_claims_and_rescues_at_full_tilt_neither_deadlock_nor_lose
             while mine and await journal.write(connection, worker, [], []):
                 mine = (await runs.claim(connection, worker, GREET, 8))[::order]
                 await journal.write(connection, worker, [done(run.id) for run in mine], [])
-                await journal.write(connection, worker, [], [completed(run.id) for run in mine])
+                await journal.write(connection, worker, [], [completed(run.id, run.claims) for run in mine])
 
     async def rescue() -> None:
         connection = await state.connect(state.url)

@@ -7,7 +7,7 @@ import uuid_utils
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdc.events.ids import MAX_ORDINAL, MAX_SOURCE, of_position, to_position
+from cdc.events.ids import MAX_ORDINAL, MAX_SOURCE, of_position, of_step, to_position
 from cdc.lsn import Position
 
 positions = st.builds(Position, st.integers(0, 2**64 - 1), st.integers(0, MAX_ORDINAL))
@@ -44,6 +44,19 @@ def test_different_changes_have_different_ids(source: int, other: int, one: Posi
 def test_ids_are_uuids_of_version_8(source: int, position: Position) -> None:
     uuid = UUID(bytes=of_position(source, position))
     assert (uuid.version, uuid.variant) == (8, "specified in RFC 4122")
+
+
+sendings = st.tuples(st.uuids().map(str), st.text(), st.integers(0, 1 << 32))
+
+
+@given(sendings, sendings)
+def test_an_event_that_a_step_sends_has_the_same_id_again_and_no_other_has_it(
+    one: tuple[str, str, int], other: tuple[str, str, int]
+) -> None:
+    assert of_step(*one) == of_step(*one)
+    assert (of_step(*one) == of_step(*other)) == (one == other)
+    with pytest.raises(ValueError, match="not the id of a row change"):
+        to_position(of_step(*one))
 
 
 @pytest.mark.parametrize(

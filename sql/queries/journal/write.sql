@@ -1,8 +1,9 @@
 -- Record steps and move runs, all or nothing, if the worker still has its lease (one row comes back then, else none).
--- A recorded step is never changed. A run is moved only by the worker that holds it.
+-- A recorded step is never changed. A run is moved only by the worker that holds it, and by the claim it holds it with:
+-- a batch that is repeated because its answer was lost must not take the run away from a claim made since.
 -- Arrays and not one JSON document: reading a document resolves its escapes, and \u0000 in a memo would fail there.
 -- Parameters: worker_id, and arrays, one item a step or run: step_run_ids, step_ids, kinds, attempts, data, errors,
--- wake_ats, wake_ins, tooks, endeds; run_ids, statuses, failures, outputs, run_errors, due_ins (times in seconds).
+-- wake_ats, wake_ins, tooks, endeds; run_ids, run_claims, statuses, failures, outputs, run_errors, due_ins (in seconds).
 -- Lock order: the worker's row (key share), then step and run rows.
 with alive as materialized (
     select id from cdc_state.workers where id = %(worker_id)s for key share
@@ -26,9 +27,10 @@ with alive as materialized (
        set status = n.status, worker_id = null, output = n.output, error = n.error, failures = n.failures,
            due_at = coalesce(now() + make_interval(secs => n.due_in), r.due_at),
            ended_at = case when n.status in ('completed', 'failed', 'cancelled') then now() end
-      from unnest(%(run_ids)s::uuid[], %(statuses)s::text[], %(failures)s::integer[], %(outputs)s::json[],
-                  %(run_errors)s::json[], %(due_ins)s::float8[])
-           as n (id, status, failures, output, error, due_in)
-     where r.id = n.id and r.status = 'running' and r.worker_id = %(worker_id)s and exists (select from alive)
+      from unnest(%(run_ids)s::uuid[], %(run_claims)s::integer[], %(statuses)s::text[], %(failures)s::integer[],
+                  %(outputs)s::json[], %(run_errors)s::json[], %(due_ins)s::float8[])
+           as n (id, claims, status, failures, output, error, due_in)
+     where r.id = n.id and r.status = 'running' and r.worker_id = %(worker_id)s and r.claims = n.claims
+       and exists (select from alive)
 )
 select id from alive
