@@ -82,6 +82,29 @@ class Engine:
     @asynccontextmanager
     async def working(self, *functions: Function, lease: float = 15.0, grace: float = 5.0) -> AsyncIterator[Worker]:
         """A worker with these functions; it is stopped in order at the end of the block."""
+        async with self._living(functions, lease, grace) as (worker, life):
+            try:
+                yield worker
+            finally:
+                worker.stop()
+                await life
+
+    @asynccontextmanager
+    async def doomed(self, *functions: Function, lease: float = 15.0) -> AsyncIterator[asyncio.Task[None]]:
+        """A worker whose task is handed out, and cancelled at the end: it leaves everything as it lies."""
+        async with self._living(functions, lease, grace=10.0) as (_, life):
+            try:
+                yield life
+            finally:
+                life.cancel()
+                with suppress(asyncio.CancelledError, Exception):
+                    await life
+
+    @asynccontextmanager
+    async def _living(
+        self, functions: Sequence[Function], lease: float, grace: float
+    ) -> AsyncIterator[tuple[Worker, asyncio.Task[None]]]:
+        """A worker that is ready, or has failed to be, and its life."""
         ready = asyncio.Event()
         async with pool(self.url, size=2, name="test") as db:
             worker = Worker(
@@ -99,35 +122,9 @@ class Engine:
             await asyncio.wait({life, waiting}, return_when=asyncio.FIRST_COMPLETED)
             waiting.cancel()
             try:
-                yield worker
+                yield worker, life
             finally:
                 self.workers.remove(worker)
-                worker.stop()
-                await life
-
-    @asynccontextmanager
-    async def doomed(self, *functions: Function, lease: float = 15.0) -> AsyncIterator[asyncio.Task[None]]:
-        """A worker whose task is handed out, and cancelled at the end: it leaves everything as it lies."""
-        ready = asyncio.Event()
-        async with pool(self.url, size=2, name="test") as db:
-            worker = Worker(
-                {function.id: function for function in functions},
-                url=self.url,
-                connect=lambda: connect(self.url, autocommit=True),
-                db=db,
-                embeddings=NoEmbeddings(),
-                lease=lease,
-            )
-            self.workers.append(worker)
-            life = asyncio.create_task(worker.run(ready=lambda worker_id: ready.set()))
-            await ready.wait()
-            try:
-                yield life
-            finally:
-                self.workers.remove(worker)
-                life.cancel()
-                with suppress(asyncio.CancelledError, Exception):
-                    await life
 
     async def hurry(self) -> None:
         """Set the clock forward: whatever waits for a time is due now."""

@@ -13,6 +13,7 @@ from cdc import Batch, Context, function
 from cdc.errors import LeaseLost
 from cdc.store import workers
 from tests.engine.harness import Engine
+from tests.waiting import eventually
 
 
 async def nothing() -> None:
@@ -35,7 +36,7 @@ async def test_a_sleeping_run_holds_no_memory_and_goes_on_when_due(engine: Engin
     async with engine.working(welcome) as worker:
         await engine.send("db/users.inserted", {"email": "a@b"})
         await engine.run_is("sleeping")
-        assert worker.in_flight == 0
+        await eventually(lambda: worker.in_flight == 0)
         assert ran == {"welcome": 1}
         cursor = await engine.conn.execute("select due_at - now() from cdc_state.runs")
         (due,) = await cursor.fetchone() or (timedelta(),)
