@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -31,8 +33,11 @@ class Json(Response):
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
-        """The body."""
-        return orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+        """The body; what orjson refuses and JSON allows (lone surrogates, integers beyond 64 bits) goes the slow way."""
+        try:
+            return orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+        except orjson.JSONEncodeError:
+            return f"{json.dumps(content, default=_text, indent=2)}\n".encode()
 
 
 def app(status: Status, connection: Callable[[], AbstractAsyncContextManager[Connection]]) -> Starlette:
@@ -76,6 +81,10 @@ def app(status: Status, connection: Callable[[], AbstractAsyncContextManager[Con
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])],
         exception_handlers={HTTPException: _refused, **dict.fromkeys((*ConnectionTrouble, PoolTimeout), _unavailable)},
     )
+
+
+def _text(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def _limit(request: Request) -> int:
