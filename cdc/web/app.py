@@ -33,7 +33,7 @@ class Json(Response):
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
-        """The body; what orjson refuses and JSON allows (lone surrogates, integers beyond 64 bits) goes the slow way."""
+        """The body; what orjson refuses and JSON allows (lone surrogates, large integers) goes the slow way."""
         try:
             return orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
         except orjson.JSONEncodeError:
