@@ -25,4 +25,6 @@ def test_quick_figures(tmp_path: Path) -> None:
     assert sections.keys() == {"decode", "runs"}
     for figures in sections.values():
         assert len(figures) >= 6
-        assert all(figure["value"] > 0 for figure in figures), figures
+        # The system counts CPU in ticks of 10 ms, and a quick load may fall between two of them.
+        assert all(figure["value"] > 0 or "CPU" in figure["name"] for figure in figures), figures
+        assert all(figure["value"] >= 0 for figure in figures), figures
