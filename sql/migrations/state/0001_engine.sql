@@ -28,7 +28,7 @@ create table cdc_state.checkpoints (
 
 create table cdc_state.events (
     id          uuid primary key,              -- of a row change: made from its position (cdc/events/ids.py)
-    source_id   integer references cdc_state.sources,
+    source_id   integer,                       -- of cdc_state.sources; no foreign key: a check for every event
     name        text not null,
     ts          timestamptz not null,
     data        json not null,
