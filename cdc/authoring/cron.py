@@ -53,8 +53,20 @@ class Cron:
                 if tick.astimezone(UTC) > moment:
                     return tick.astimezone(UTC)
         except CronSimError as error:
-            raise ValueError(f"{self.schedule!r} is no schedule: {str(error).lower()}") from None
-        raise ValueError(f"{self.schedule!r} never comes: no day of the next 50 years is one of its days")
+            reason = str(error).lower()
+            if not _is_readable(self.schedule):
+                raise ValueError(f"{self.schedule!r} is no schedule: {reason}") from None
+        raise ValueError(f"{self.schedule!r} never comes: no month has such a day")
+
+
+def _is_readable(schedule: str) -> bool:
+    """Whether the fields are good each by itself."""
+    minute, hour, day, _, weekday = schedule.split(" ")
+    try:
+        CronSim(f"{minute} {hour} {day} * {weekday}", datetime(2000, 1, 1, tzinfo=UTC))
+    except CronSimError:
+        return False
+    return True
 
 
 @lru_cache(maxsize=256)

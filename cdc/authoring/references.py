@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import cel
 
+from cdc.authoring.values import Path
+
 ROOTS = ("event", "async")
 FIELDS = ("id", "name", "data", "ts", "user", "v")
 # Names that are values in CEL without being variables of ours.
@@ -17,8 +19,6 @@ MACROS = frozenset({"all", "exists", "exists_one", "existsOne", "filter", "map"}
 COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">=", "in"})
 LOOSER = frozenset({"||", "?", ":"})
 CLOSING = {"(": ")", "[": "]", "{": "}"}
-
-Path = tuple[str | int, ...]
 
 TOKEN = re.compile(
     r"""
@@ -53,6 +53,14 @@ class Reference(NamedTuple):
     present: bool
 
 
+class Necessary(NamedTuple):
+    """A part `async.<path> == <other>` without which an expression does not hold, and whether it is all there is."""
+
+    path: Path
+    other: str
+    alone: bool
+
+
 class Source:
     """The tokens of one expression that the CEL library has parsed, so that brackets and quotes are known to match."""
 
@@ -83,20 +91,27 @@ class Source:
                     raise ValueError(f"{name!r} cannot name an element in {token.text}(...), it is an event")
                 yield name, place + 1, self._closes[place + 1]
 
-    def is_bound(self, place: int) -> bool:
+    @property
+    def bound(self) -> set[str]:
+        """The names of the variables of macros."""
+        return {name for name, _, _ in self._scopes}
+
+    def _is_bound(self, place: int) -> bool:
         """Whether the name at this place is a macro's variable there."""
         return any(name == self._text(place) and start < place < end for name, start, end in self._scopes)
 
     def references(self) -> Iterator[Reference]:
-        """What is read of the events and of the variables of macros.
+        """What is read of the events and of the variables of macros, and each use of `size`, in order.
 
         Raises:
             ValueError: a variable, or a field of an event, does not exist.
         """
         for place, token in enumerate(self.tokens):
+            if token.text == "size" and self._text(place + 1) == "(":
+                yield Reference("size", (), token.start, token.end, present=False)
             if token.kind != "name" or self._text(place - 1) == "." or self._text(place + 1) == "(":
                 continue
-            bound = self.is_bound(place)
+            bound = self._is_bound(place)
             if not bound and token.text not in ROOTS:
                 if token.text in WORDS | TYPES:
                     continue
@@ -126,13 +141,13 @@ class Source:
     def _token(self, place: int) -> Token:
         return self.tokens[place] if place < len(self.tokens) else Token("end", "", 0, 0)
 
-    def equality(self) -> tuple[Path, str, bool] | None:
-        """The first top-level part `async.<path> == <text without async>`: path, text, whether it is all there is."""
-        conjuncts = list(self._conjuncts(0, len(self.tokens)))
-        for start, end in conjuncts:
+    def equality(self) -> Necessary | None:
+        """The first top-level `&&`-part that says what `async` has somewhere."""
+        parts = list(self._conjuncts(0, len(self.tokens)))
+        for start, end in parts:
             found = self._equality(start, end)
             if found is not None:
-                return *found, len(conjuncts) == 1
+                return Necessary(*found, alone=len(parts) == 1)
         return None
 
     def _conjuncts(self, start: int, end: int) -> Iterator[tuple[int, int]]:
@@ -153,7 +168,7 @@ class Source:
             if self._text(begin) != "async" or "async" in self._roots(*other):
                 continue
             path, after = self._chain(begin)
-            if path and after == stop:
+            if after == stop and path and all(key != "" and "." not in str(key) for key in path):
                 return path, self.text[self.tokens[other[0]].start : self.tokens[other[1] - 1].end]
         return None
 
