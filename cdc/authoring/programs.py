@@ -151,5 +151,6 @@ def _parsed(text: str) -> cel.Program:
         raise ValueError(f"{text!r} is not CEL: {what}") from None
 
 
-def _size(value: Any) -> int:
-    return len(value)
+def _size(value: Any) -> int | None:
+    """The size of a value, null where it has none: the library logs each exception of a function given to it."""
+    return len(value) if isinstance(value, str | bytes | list | dict) else None
