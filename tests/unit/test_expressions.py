@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import cel
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -392,3 +393,25 @@ def test_two_events_match_when_their_values_have_one_text(one: Any, other: Any) 
 def test_names_of_elements_and_spaces_change_nothing(text: str, event: dict[str, Any], awaited: dict[str, Any]) -> None:
     other = text.replace("exists(i, i.a", "exists(_0, _0.a").replace("(", "( ").replace("[0]", "[ 0 ]")
     assert canonical(value(other, event, awaited)) == canonical(value(text, event, awaited))
+
+
+@settings(deadline=None)
+@given(st.one_of(expressions, operands()), events, events)
+def test_where_cel_has_a_value_without_filling_gaps_it_is_that_value(
+    text: str, event: dict[str, Any], awaited: dict[str, Any]
+) -> None:
+    event, awaited = (_small(each) for each in (event, awaited))
+    try:
+        native = cel.evaluate(text, {"event": event, "async": awaited})
+    except (LookupError, RuntimeError, TypeError, ValueError):
+        return
+    assert canonical(value(text, event, awaited)) == canonical(native)
+
+
+def _small(value: Any) -> Any:
+    """Without the numbers that CEL rounds."""
+    if isinstance(value, dict):
+        return {name: _small(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_small(each) for each in value]
+    return 7 if isinstance(value, int | float) and value > 2**52 else value
