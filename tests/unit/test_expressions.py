@@ -368,13 +368,45 @@ def test_no_more_is_needed_than_is_read() -> None:
     }
 
 
-@settings(deadline=None)
-@given(expressions, events, events)
-def test_what_holds_has_its_equality(text: str, event: dict[str, Any], awaited: dict[str, Any]) -> None:
+# Mostly what a wait says: `async` has the value that `event` has, and perhaps something else as well.
+awaited_paths = st.sampled_from(["async.data.a", "(async.data.b)", 'async.data["in"]', "async.data.a[0]"])
+others = st.sampled_from(["event.data.a", "event.data.b", "1", "1.0", "'1'", "true", "(event.data.a)", "-event.data.b"])
+equalities = st.tuples(awaited_paths, others, st.booleans()).map(
+    lambda each: f"{each[0]} == {each[1]}" if each[2] else f"{each[1]} == {each[0]}"
+)
+extras = st.sampled_from(["true", "true", "has(event.data.a)", "async.data.a != async.data.b"]) | comparisons()
+waits = st.one_of(
+    equalities,
+    st.tuples(equalities, extras).map(" && ".join),
+    st.tuples(extras, equalities).map(" && ".join),
+    st.tuples(extras, equalities, extras).map(lambda each: f"{each[0]} && ({each[1]} && ({each[2]}))"),
+    st.tuples(equalities, st.sampled_from(["||", "== true ||"]), extras).map(" ".join),
+    st.tuples(equalities, equalities, equalities).map(lambda each: f"{each[0]} ? {each[1]} : {each[2]}"),
+)
+few = st.sampled_from([1, 1, 1, 1.0, True, "1", None, 2**70, 2**70 + 1])
+simple = st.fixed_dictionaries(
+    {"data": st.fixed_dictionaries({"a": few | st.lists(few, max_size=1), "b": few}, optional={"in": few})}
+)
+pairs = st.tuples(simple, simple) | simple.map(lambda event: (event, event))
+
+
+@settings(deadline=None, max_examples=300)
+@given(waits, pairs)
+def test_what_holds_has_its_equality(text: str, pair: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    event, awaited = pair
     expression = Expression.compile(text, of=BOTH)
     found = expression.equality(event)
     if found is not None and expression.holds(event, awaited):
         assert canonical(at(found[0], awaited)) == found[1]
+
+
+@settings(deadline=None, max_examples=300)
+@given(waits, pairs)
+def test_the_equality_only_speeds_up_what_holds(text: str, pair: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    event, awaited = (_small(each) for each in pair)
+    by_cel = Expression.compile(f"[{text}][0]", of=BOTH)
+    assert by_cel.equality(event) is None
+    assert Expression.compile(text, of=BOTH).holds(event, awaited) is by_cel.holds(event, awaited)
 
 
 @settings(deadline=None)
