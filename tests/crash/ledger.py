@@ -9,6 +9,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+from tests.acceptance.service import Settings
 from tests.servers import Connection
 from tests.waiting import eventually
 
@@ -38,14 +39,23 @@ WATCH = """
         for each row execute function note_recomputed();
 """
 
+ROWS = "create table rows (id bigint generated always as identity primary key, note text)"
+
 THREE_STEPS = """
+    import asyncio, os
     from cdc import Batch, Context, function
+    from psycopg_pool import AsyncConnectionPool
+
+    # The ledger is not to miss what a service does whose network is cut.
+    LEDGER = AsyncConnectionPool(os.environ["LEDGER_URL"], min_size=1, max_size=8, open=False)
 
     @function("three-steps", on="db/{table}.inserted", batch_events=Batch({batch}))
     async def three_steps(ctx: Context) -> list[str]:
         async def body(step: str) -> str:
-            async with ctx.db.connection() as conn:
+            await LEDGER.open()
+            async with LEDGER.connection() as conn:
                 await conn.execute("insert into public.bodies (run_id, step) values (%s, %s)", [ctx.run_id, step])
+            await asyncio.sleep({pause})
             return step
 
         return [await ctx.step.run(step, body, step) for step in ("a", "b", "c")]
@@ -55,11 +65,11 @@ THREE_STEPS = """
 STEPS = ("a", "b", "c")
 
 
-def write_function(folder: Path, table: str, *, batch: int = 1) -> Path:
-    """A folder with the function THREE_STEPS, for CDC_FUNCTIONS."""
+def write_function(folder: Path, url: str, table: str, *, batch: int = 1, pause: float = 0) -> Settings:
+    """The settings of a service on `url` with the function THREE_STEPS, whose bodies take `pause` seconds."""
     folder.mkdir()
-    (folder / "three_steps.py").write_text(dedent(THREE_STEPS.format(table=table, batch=batch)))
-    return folder
+    (folder / "three_steps.py").write_text(dedent(THREE_STEPS.format(table=table, batch=batch, pause=pause)))
+    return {"DATABASE_URL": url, "LEDGER_URL": url, "CDC_FUNCTIONS": folder}
 
 
 @dataclass

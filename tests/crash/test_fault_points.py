@@ -21,14 +21,12 @@ import pytest
 
 import cdc
 from cdc.faults import POINTS
-from tests.acceptance.service import Service, running, started
-from tests.crash.ledger import WATCH, Ledger, write_function
+from tests.acceptance.service import Service, Settings, running, started
+from tests.crash.ledger import ROWS, WATCH, Ledger, write_function
 from tests.servers import Connect
 from tests.waiting import eventually
 
-Settings = dict[str, str | Path]
 
-ROWS = "create table rows (id bigint generated always as identity primary key, note text)"
 
 
 class Fault(NamedTuple):
@@ -73,11 +71,7 @@ async def ledger(migrated_url: str, connect: Connect) -> Ledger:
 
 @pytest.fixture
 def settings(migrated_url: str, tmp_path: Path) -> Settings:
-    return {
-        "DATABASE_URL": migrated_url,
-        "CDC_FUNCTIONS": write_function(tmp_path / "functions", "rows"),
-        "CDC_LEASE": "1",
-    }
+    return {**write_function(tmp_path / "functions", migrated_url, "rows"), "CDC_LEASE": "1"}
 
 
 async def crashed(service: Service, fault: Fault) -> None:

@@ -21,7 +21,7 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from tests.acceptance.service import Service, started
+from tests.acceptance.service import Service, Settings, started
 from tests.crash.ledger import WATCH, Ledger, write_function
 from tests.openai_server import OpenAIServer, unit_vectors
 from tests.servers import Connect, Connection
@@ -119,9 +119,8 @@ async def test_rows_written_while_the_service_is_killed_again_and_again_are_embe
     writer = Writer(await connect(migrated_url), chance)
 
     async with OpenAIServer(latency=0.02, dimensions=DIMENSIONS) as provider, AsyncExitStack() as services:
-        settings: dict[str, str | Path] = {
-            "DATABASE_URL": migrated_url,
-            "CDC_FUNCTIONS": write_function(tmp_path / "functions", "documents", batch=50),
+        settings: Settings = {
+            **write_function(tmp_path / "functions", migrated_url, "documents", batch=50),
             "CDC_LEASE": "2",
             "CDC_EMBED_MODEL": f"openai/test-{DIMENSIONS}",
             "OPENAI_BASE_URL": provider.url,
