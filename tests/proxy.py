@@ -1,9 +1,12 @@
 """A network that can fail: a TCP proxy on loopback between a service and its database.
 
 cut       connections are reset, new ones refused
+reset     connections are reset, new ones as soon as they are accepted
 stall     a black hole: connections stay open, new ones are accepted, and nothing passes
 restore   what was stalled passes, as when lost packets are sent once more; new connections are accepted
 forget    new connections are accepted, those of before stay black holes, as when a firewall has forgotten them
+
+`reset` and `stall` may be for some clients only: `whose` is asked with the port of each client's end, see `ports_of`.
 """
 
 from __future__ import annotations
@@ -21,6 +24,12 @@ from urllib.parse import urlsplit, urlunsplit
 
 _CHUNK = 1 << 16
 
+Whose = Callable[[int], bool]
+
+
+def _nobody(port: int) -> bool:
+    return False
+
 
 class Proxy:
     """Stands in for the server of `url` at an address of its own."""
@@ -31,7 +40,8 @@ class Proxy:
         self._port: int = self._reserved.getsockname()[1]
         self._server: asyncio.Server | None = None
         self._connections: set[_Connection] = set()
-        self._stalls: Callable[[int], bool] = _nobody
+        self._stalls: Whose = _nobody
+        self._resets: Whose = _nobody
 
     async def __aenter__(self) -> Self:
         await self.restore()
@@ -49,11 +59,6 @@ class Proxy:
         credentials = self._parts.netloc.rpartition("@")[0]
         return urlunsplit(self._parts._replace(netloc=f"{credentials}@127.0.0.1:{self._port}"))
 
-    @property
-    def held(self) -> int:
-        """Connections on which something waits for `restore`."""
-        return sum(connection.holds for connection in self._connections)
-
     async def cut(self) -> None:
         if self._server is not None:
             self._server.close()
@@ -61,18 +66,23 @@ class Proxy:
         for connection in list(self._connections):
             connection.reset()
 
-    def stall(self, whose: Callable[[int], bool] = lambda port: True) -> None:
-        """For the connections, now and from now on, whose client's port `whose` is true of."""
+    def reset(self, whose: Whose) -> None:
+        self._resets = whose
+        for connection in list(self._connections):
+            if whose(connection.port):
+                connection.reset()
+
+    def stall(self, whose: Whose = lambda port: True) -> None:
         self._stalls = whose
         for connection in self._connections:
             if whose(connection.port):
                 connection.stall()
 
     async def forget(self) -> None:
-        self._stalls = _nobody
+        self._stalls = self._resets = _nobody
 
     async def restore(self) -> None:
-        self._stalls = _nobody
+        await self.forget()
         for connection in self._connections:
             connection.release()
         if self._server is None:
@@ -80,6 +90,9 @@ class Proxy:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = _Connection(reader, writer)
+        if self._resets(connection.port):
+            connection.reset()
+            return
         if self._stalls(connection.port):
             connection.stall()
         self._connections.add(connection)
@@ -96,7 +109,6 @@ class _Connection:
         self._open = asyncio.Event()
         self._open.set()
         self.port: int = writer.get_extra_info("peername")[1]
-        self.holds = 0
 
     def stall(self) -> None:
         self._open.clear()
@@ -121,19 +133,12 @@ class _Connection:
         with suppress(OSError):
             while True:
                 data = await reader.read(_CHUNK)
-                if not self._open.is_set():
-                    self.holds += 1
-                    await self._open.wait()
-                    self.holds -= 1
+                await self._open.wait()
                 if not data:
                     break
                 writer.write(data)
                 await writer.drain()
             writer.write_eof()
-
-
-def _nobody(port: int) -> bool:
-    return False
 
 
 def _bound(port: int) -> socket.socket:

@@ -13,6 +13,9 @@ from cdc.store.failures import StatementFailed
 
 log = structlog.get_logger(__name__)
 
+_SHORTEST = 0.5
+"""Seconds that even the last renewal has for its answer."""
+
 
 class Heartbeat:
     """Beats three times a lease. `on_lost` is called once, in the thread, when the lease is gone or ran out."""
@@ -42,12 +45,13 @@ class Heartbeat:
             began = time.monotonic()
             try:
                 conn = conn or workers.heartbeat_connection(self._url)
-                renewed = workers.renew(conn, self._worker_id, self._lease)
+                left = max(_SHORTEST, good_until - time.monotonic())
+                renewed = workers.renew(conn, self._worker_id, self._lease, within=left)
             except StatementFailed as error:
                 log.warning("heartbeat missed", reason=type(error).__name__)
                 _close(conn)
                 conn = None
-                renewed = began < good_until
+                renewed = time.monotonic() < good_until
             else:
                 good_until = began + self._lease
             if not renewed:
