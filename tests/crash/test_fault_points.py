@@ -27,8 +27,6 @@ from tests.servers import Connect
 from tests.waiting import eventually
 
 
-
-
 class Fault(NamedTuple):
     """Where a process dies: with one row alone, and the bodies that run again then; in the middle of work."""
 
