@@ -47,9 +47,11 @@ THREE_STEPS = """
     from psycopg_pool import AsyncConnectionPool
 
     # The ledger is not to miss what a service does whose network is cut.
-    LEDGER = AsyncConnectionPool(os.environ["LEDGER_URL"], min_size=1, max_size=8, open=False)
+    LEDGER = AsyncConnectionPool(
+        os.environ["LEDGER_URL"], min_size=1, max_size=8, open=False, check=AsyncConnectionPool.check_connection
+    )
 
-    @function("three-steps", on="db/{table}.inserted", batch_events=Batch({batch}))
+    @function("three-steps", on="db/{table}.inserted", batch_events=Batch({batch}), retries=10)
     async def three_steps(ctx: Context) -> list[str]:
         async def body(step: str) -> str:
             await LEDGER.open()
@@ -85,6 +87,18 @@ class Ledger:
         ((value,),) = await self.rows(query, *values)
         return value
 
+    async def insert(self, count: int) -> None:
+        """So many rows in one transaction, into the table of ROWS."""
+        await self.rows("insert into rows (note) select 'row' from generate_series(1, %s) returning 1", count)
+
+    async def work_is_under_way(self, bodies: int) -> None:
+        """Returns once so many second steps have begun."""
+
+        async def has_begun() -> bool:
+            return int(await self.one("select count(*) from bodies where step = 'b'")) >= bodies
+
+        await eventually(has_begun, within=20)
+
     async def events(self) -> int:
         return int(await self.one("select count(*) from cdc_state.events"))
 
@@ -101,6 +115,11 @@ class Ledger:
         """Steps of the function whose body began more than once, and how often."""
         found = await self.rows("select run_id::text, step, count(*) from bodies group by 1, 2 having count(*) > 1")
         return {(run_id, step): times for run_id, step, times in found}
+
+    async def each_row_is_an_event(self) -> None:
+        """All of the table ROWS, and nothing else."""
+        told = await self.rows("select (data -> 'new' ->> 'id')::bigint from cdc_state.events order by 1")
+        assert told == await self.rows("select id from rows order by 1")
 
     async def check(self) -> None:
         """Each event in one run of each function, each run completed once, nothing recorded computed again."""
@@ -125,3 +144,10 @@ class Ledger:
         assert all(output == list(STEPS) for (output,) in outputs)
         steps = await self.rows("select run_id, step from bodies group by 1, 2")
         assert len(steps) == len(STEPS) * len(outputs)
+
+
+async def open_ledger(connection: Connection) -> Ledger:
+    """For a migrated database, which gets a table of rows."""
+    await connection.execute(WATCH)
+    await connection.execute(ROWS)
+    return Ledger(connection)

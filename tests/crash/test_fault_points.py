@@ -22,8 +22,7 @@ import pytest
 import cdc
 from cdc.faults import POINTS
 from tests.acceptance.service import Service, Settings, running, started
-from tests.crash.ledger import ROWS, WATCH, Ledger, write_function
-from tests.servers import Connect
+from tests.crash.ledger import Ledger, write_function
 from tests.waiting import eventually
 
 
@@ -57,14 +56,6 @@ def test_each_point_of_the_code_has_its_test() -> None:
     files = Path(cdc.__file__).parent.rglob("*.py")
     assert {name for file in files for name in passed.findall(file.read_text())} == POINTS.keys()
     assert [fault.point for fault in FAULTS] == list(POINTS)
-
-
-@pytest.fixture
-async def ledger(migrated_url: str, connect: Connect) -> Ledger:
-    connection = await connect(migrated_url)
-    await connection.execute(WATCH)
-    await connection.execute(ROWS)
-    return Ledger(connection)
 
 
 @pytest.fixture

@@ -9,9 +9,8 @@ import pytest
 
 from tests.acceptance.service import Settings, running
 from tests.acceptance.state import workers
-from tests.crash.ledger import ROWS, WATCH, Ledger, write_function
+from tests.crash.ledger import Ledger, write_function
 from tests.proxy import Proxy, ports_of
-from tests.servers import Connect
 from tests.waiting import eventually
 
 Change = Callable[[Proxy], Awaitable[None]]
@@ -29,30 +28,12 @@ each_failure = pytest.mark.parametrize(
 
 
 @pytest.fixture
-async def ledger(migrated_url: str, connect: Connect) -> Ledger:
-    connection = await connect(migrated_url)
-    await connection.execute(WATCH)
-    await connection.execute(ROWS)
+async def settings(ledger: Ledger, migrated_url: str, tmp_path: Path) -> Settings:
     # The server is to notice, too, that its walsender speaks to nobody: else the slot stays in use for a minute.
-    await connection.execute(f"alter database {connection.info.dbname} set wal_sender_timeout = '2s'".encode())
-    return Ledger(connection)
-
-
-@pytest.fixture
-def settings(migrated_url: str, tmp_path: Path) -> Settings:
+    database = ledger.connection.info.dbname
+    await ledger.connection.execute(f"alter database {database} set wal_sender_timeout = '2s'".encode())
     patience: Settings = {"CDC_LEASE": "1", "CDC_NETWORK_TIMEOUT": "2"}
     return {**write_function(tmp_path / "functions", migrated_url, "rows", pause=0.2), **patience}
-
-
-async def insert(ledger: Ledger, count: int) -> None:
-    await ledger.rows("insert into rows (note) select 'row' from generate_series(1, %s) returning 1", count)
-
-
-async def work_is_under_way(ledger: Ledger) -> None:
-    async def has_begun() -> bool:
-        return int(await ledger.one("select count(*) from bodies where step = 'b'")) >= 20
-
-    await eventually(has_begun, within=20)
 
 
 async def leases_ran_out(ledger: Ledger) -> None:
@@ -71,18 +52,18 @@ async def test_a_service_that_was_cut_off_goes_on_where_it_was(
         Proxy(str(settings["DATABASE_URL"])) as proxy,
         running(**{**settings, "DATABASE_URL": proxy.url}) as service,
     ):
-        await insert(ledger, 100)
-        await work_is_under_way(ledger)
+        await ledger.insert(100)
+        await ledger.work_is_under_way(20)
         await fail(proxy)
-        await insert(ledger, 50)
+        await ledger.insert(50)
         await leases_ran_out(ledger)
         await mend(proxy)
-        await insert(ledger, 50)
+        await ledger.insert(50)
         await ledger.everything_is_done(200, within=40)
         assert not service.logged("worker process died")
         await service.stop()
     await ledger.check()
-    assert await ledger.events() == 200
+    await ledger.each_row_is_an_event()
 
 
 def reset_of(proxy: Proxy, pid: int) -> None:
@@ -106,10 +87,10 @@ async def test_the_runs_of_a_worker_that_is_cut_off_go_to_another_and_it_comes_b
         running(**{**settings, "DATABASE_URL": proxy.url}, CDC_WORKERS="2") as service,
     ):
         lonely, other = await workers(ledger.connection)
-        await insert(ledger, 100)
-        await work_is_under_way(ledger)
+        await ledger.insert(100)
+        await ledger.work_is_under_way(20)
         fail(proxy, lonely)
-        await insert(ledger, 50)
+        await ledger.insert(50)
         await ledger.everything_is_done(150, within=40)
         assert await workers(ledger.connection) == [other]
         await mend(proxy)
@@ -118,8 +99,9 @@ async def test_the_runs_of_a_worker_that_is_cut_off_go_to_another_and_it_comes_b
             return sorted(await workers(ledger.connection)) == sorted([lonely, other])
 
         await eventually(is_back, within=30)
-        await insert(ledger, 50)
+        await ledger.insert(50)
         await ledger.everything_is_done(200, within=40)
         assert not service.logged("worker process died")
         await service.stop()
     await ledger.check()
+    await ledger.each_row_is_an_event()

@@ -103,9 +103,7 @@ async def test_a_server_that_says_nothing_any_more_is_given_up(database_url: str
     async with Proxy(source.url) as proxy, await source.open(url=proxy.url, answers_within=1) as stream:
         proxy.stall()
         with pytest.raises(StreamLost, match="has not answered for 1 seconds"):
-            async with asyncio.timeout(10):
-                while True:
-                    await stream.receive()
+            await asyncio.wait_for(Reader(stream).changes(), 10)
 
 
 async def test_a_server_that_has_nothing_to_say_is_kept(any_database_url: str, connect: Connect) -> None:

@@ -9,16 +9,19 @@ import psycopg
 import pytest
 
 from cdc.store import workers
-from cdc.store.connect import connect, pool
+from cdc.store.connect import connect as open_connection
+from cdc.store.connect import pool
 from cdc.store.failures import ConnectionTrouble
 from tests.proxy import Proxy
 from tests.servers import Connect
 from tests.store.state import State
-from tests.waiting import eventually
 
 
 async def test_a_statement_that_is_not_answered_ends_its_connection(database_url: str) -> None:
-    async with Proxy(database_url) as proxy, await connect(proxy.url, autocommit=True, answers_within=1) as conn:
+    async with (
+        Proxy(database_url) as proxy,
+        await open_connection(proxy.url, autocommit=True, answers_within=1) as conn,
+    ):
         await conn.execute("select pg_sleep(0.5)")
         proxy.stall()
         with pytest.raises(ConnectionTrouble):
@@ -28,10 +31,14 @@ async def test_a_statement_that_is_not_answered_ends_its_connection(database_url
 
 async def test_a_statement_of_a_pool_that_is_not_answered_ends_its_connection(database_url: str) -> None:
     async with Proxy(database_url) as proxy, pool(proxy.url, size=1, name="test", answers_within=1) as connections:
-        with pytest.raises(ConnectionTrouble):
+
+        async def ask() -> None:
             async with connections.connection() as conn:
                 proxy.stall()
-                await asyncio.wait_for(conn.execute("select 1"), 5)
+                await conn.execute("select 1")
+
+        with pytest.raises(ConnectionTrouble):
+            await asyncio.wait_for(ask(), 5)
         await proxy.forget()
         async with connections.connection() as conn:
             await conn.execute("select 1")
@@ -51,29 +58,21 @@ async def test_a_renewal_that_is_not_answered_ends_its_connection(state: State, 
 async def test_the_locks_of_a_client_that_fell_silent_in_a_transaction_are_let_go(
     database_url: str, connect: Connect
 ) -> None:
-    from cdc.store.connect import connect as bounded
-
     other = await connect(database_url)
     await other.execute("create table things (id integer primary key)")
     async with Proxy(database_url) as proxy:
-        conn = await bounded(proxy.url, autocommit=True, answers_within=1)
-        async with asyncio.TaskGroup() as group:
-            locked = asyncio.Event()
+        conn = await open_connection(proxy.url, autocommit=True, answers_within=1)
+        locked = asyncio.Event()
 
-            async def lock() -> None:
-                with pytest.raises(ConnectionTrouble):
-                    async with conn.transaction():
-                        await conn.execute("lock table things")
-                        proxy.stall()
-                        locked.set()
-                        await conn.execute("select 1")
+        async def lock() -> None:
+            async with conn.transaction():
+                await conn.execute("lock table things")
+                proxy.stall()
+                locked.set()
+                await conn.execute("select 1")
 
-            group.create_task(lock())
-            await locked.wait()
-            await asyncio.wait_for(other.execute("insert into things values (1)"), 5)
-
-        async def is_gone() -> bool:
-            cursor = await other.execute("select from pg_locks where relation = 'things'::regclass")
-            return cursor.rowcount == 0
-
-        await eventually(is_gone)
+        locking = asyncio.create_task(lock())
+        await locked.wait()
+        await asyncio.wait_for(other.execute("insert into things values (1)"), 5)
+        with pytest.raises(ConnectionTrouble):
+            await asyncio.wait_for(locking, 5)
