@@ -15,8 +15,8 @@ from cdc.authoring.function import Function
 from cdc.engine import backoff, memo, outcome
 from cdc.engine.journal import Journal, RecordRefused
 from cdc.engine.outcome import Completed, Failed, Outcome, Retry, Suspended
-from cdc.engine.steps import LiveSteps, RunSuspended
-from cdc.errors import NonRetriableError, RetryAfter, StepError
+from cdc.engine.steps import LiveSteps, RunLost, RunSuspended
+from cdc.errors import LeaseLost, NonRetriableError, RetryAfter, StepError
 from cdc.store.runs import ClaimedRun, Memo
 
 log = structlog.get_logger(__name__)
@@ -75,6 +75,8 @@ class Executor:
                 raise
             _uncancel()
             return Suspended(*steps.wait)
+        except RunLost:
+            raise LeaseLost("This worker's lease is gone; the run belongs to another worker now.") from None
         except (NonRetriableError, StepError) as error:
             return _failed(run, error)
         except Exception as error:  # noqa: BLE001 - whatever an author's code raises is the run's failure

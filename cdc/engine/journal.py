@@ -50,10 +50,12 @@ class Journal:
         connect: Callable[[], Awaitable[Connection]],
         *,
         on_runs: Callable[[], None] = lambda: None,
+        leased: Callable[[], bool] = lambda: True,
         connections: int = 2,
     ) -> None:
         self._outbox = Outbox()
         self._on_runs = on_runs
+        self._leased = leased
         self._worker_id = worker_id
         self._connect = connect
         self._connections = connections
@@ -61,6 +63,11 @@ class Journal:
         self._ready = asyncio.Event()
         self._closing = False
         self._committers: list[asyncio.Task[None]] = []
+
+    @property
+    def leased(self) -> bool:
+        """Whether this worker may write, as far as it knows; a step that begins without that would be done twice."""
+        return not self._closing and self._leased()
 
     async def open(self) -> None:
         """Connect and start committing."""

@@ -19,7 +19,7 @@ from cdc.authoring.triggers import is_taken
 from cdc.clock import Duration, seconds
 from cdc.engine import backoff, memo
 from cdc.engine.journal import Journal, RecordRefused
-from cdc.errors import Interrupt, NonRetriableError, RetryAfter, StepError
+from cdc.errors import Interrupt, LeaseLost, NonRetriableError, RetryAfter, StepError
 from cdc.events import ids
 from cdc.store.events import Incoming
 from cdc.store.journal import StepRecord
@@ -30,6 +30,10 @@ log = structlog.get_logger(__name__)
 
 class RunSuspended(Interrupt):
     """A handler that is being suspended came back for another step."""
+
+
+class RunLost(Interrupt):
+    """The run belongs to another worker; this handler may do nothing more."""
 
 
 class _Later(Interrupt):
@@ -134,6 +138,8 @@ class LiveSteps:
     async def _attempt(
         self, key: str, attempts: int, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
+        if not self._journal.leased:
+            raise RunLost
         began = time.monotonic()
         try:
             document = memo.dump(f"the result of step {key!r}", await _call(fn, args, kwargs))
@@ -210,6 +216,8 @@ class LiveSteps:
             await self._journal.write([record], events=events)
         except RecordRefused as refused:
             raise NonRetriableError(f"the result of step {key!r} cannot be stored: {refused}") from None
+        except LeaseLost:
+            raise RunLost from None
 
 
 def _incoming(run_id: str, key: str, events: Sequence[Event]) -> list[Incoming]:
