@@ -14,8 +14,7 @@ from tests.servers import Connection
 from tests.waiting import eventually
 
 WATCH = """
-    create table bodies (
-        run_id uuid not null, step text not null, began_at timestamptz not null default clock_timestamp());
+    create table bodies (run_id uuid not null, step text not null, began_at timestamptz not null);
     create table completions (run_id uuid not null);
     create table recomputed (run_id uuid not null, step text not null);
 
@@ -42,7 +41,7 @@ WATCH = """
 ROWS = "create table rows (id bigint generated always as identity primary key, note text)"
 
 THREE_STEPS = """
-    import asyncio, os
+    import asyncio, os, time
     from cdc import Batch, Context, function
     from psycopg_pool import AsyncConnectionPool
 
@@ -54,9 +53,12 @@ THREE_STEPS = """
     @function("three-steps", on="db/{table}.inserted", batch_events=Batch({batch}), retries=10)
     async def three_steps(ctx: Context) -> list[str]:
         async def body(step: str) -> str:
+            began = time.time()
             await LEDGER.open()
             async with LEDGER.connection() as conn:
-                await conn.execute("insert into public.bodies (run_id, step) values (%s, %s)", [ctx.run_id, step])
+                await conn.execute(
+                    "insert into public.bodies values (%s, %s, to_timestamp(%s))", [ctx.run_id, step, began]
+                )
             await asyncio.sleep({pause})
             return step
 
