@@ -231,10 +231,10 @@ async def test_no_body_begins_in_a_worker_whose_lease_has_run_out(
 ) -> None:
     engine = live_engine
     ran: list[str] = []
+    monkeypatch.setattr(Heartbeat, "is_good", lambda self: not ran)
 
     async def first() -> None:
         ran.append("first")
-        monkeypatch.setattr(Heartbeat, "is_good", lambda self: False)
 
     async def second() -> None:
         ran.append("second")
