@@ -26,6 +26,9 @@ log = structlog.get_logger(__name__)
 MOST = 1000
 """Records in one batch."""
 
+MOST_BYTES = 16 * 1024 * 1024
+"""Of documents in one batch, or one record: Postgres takes no message of 1 GB, and would refuse it for ever."""
+
 _LONGEST_PAUSE = 5.0
 
 
@@ -120,7 +123,8 @@ class Journal:
             await conn.close()
 
     def _take(self) -> list[_Entry]:
-        batch, self._pending = self._pending[:MOST], self._pending[MOST:]
+        count = _fitting(self._pending)
+        batch, self._pending = self._pending[:count], self._pending[count:]
         if not self._pending and not self._closing:
             self._ready.clear()
         return batch
@@ -188,6 +192,18 @@ class Journal:
         if started:
             self._on_runs()
         return alive
+
+
+def _fitting(entries: Sequence[_Entry]) -> int:
+    """How many of these, from the first on, make one batch."""
+    room = MOST_BYTES
+    for count, entry in enumerate(entries[:MOST]):
+        room -= sum(len(step.data or "") + len(step.error or "") for step in entry.steps)
+        if entry.run is not None:
+            room -= len(entry.run.output or "") + len(entry.run.error or "")
+        if room < 0 and count:
+            return count
+    return min(MOST, len(entries))
 
 
 def _refuse(entry: _Entry, error: Exception) -> None:
