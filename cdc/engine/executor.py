@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from cdc import faults
 from cdc.authoring.context import Context, Database, Embeddings
 from cdc.authoring.event import Event
 from cdc.authoring.function import Function
@@ -83,6 +84,7 @@ class Executor:
             return _retry(run, function, error)
 
     async def _recorded(self, run: ClaimedRun, ended: Outcome, steps: LiveSteps) -> Outcome:
+        faults.point("run.ended")
         try:
             await self.journal.write(steps.unwritten, outcome.record(run, ended))
         except RecordRefused as refused:
