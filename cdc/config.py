@@ -66,6 +66,12 @@ class Settings(BaseSettings):
     connect_timeout: float = Field(
         default=300.0, ge=0.0, description="Seconds to wait at start for a database that is not up yet."
     )
+    network_timeout: float = Field(
+        default=60.0,
+        ge=1.0,
+        le=3600.0,
+        description="Seconds without an answer after which a connection to the database is given up and made anew.",
+    )
     shutdown_timeout: float = Field(
         default=10.0, ge=0.0, le=3600.0, description="Seconds that runs in flight have to end when the service stops."
     )

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
+from cdc import faults
 from cdc.authoring.context import Context, Embeddings
 from cdc.authoring.event import Event
 from cdc.authoring.function import Function
@@ -17,7 +18,7 @@ from cdc.engine.bodies import StepDatabase
 from cdc.engine.journal import Entry, Journal, RecordRefused
 from cdc.engine.lines import Lines
 from cdc.engine.outcome import Completed, Failed, Outcome, Retry, Suspended
-from cdc.engine.steps import LiveSteps, RunSuspended
+from cdc.engine.steps import LiveSteps, RunLost, RunSuspended
 from cdc.engine.suspension import Suspension
 from cdc.errors import EventUnfit, LeaseLost, NonRetriableError, RetryAfter, StepError
 from cdc.events.ending import FAILED, FINISHED, lifecycle
@@ -96,12 +97,13 @@ class Executor:
             return Suspended(*suspension.until)
         except (NonRetriableError, StepError, EventUnfit) as error:
             return _failed(run, error)
-        except LeaseLost:
-            raise
+        except RunLost:
+            raise LeaseLost("This worker's lease is gone; the run belongs to another worker now.") from None
         except Exception as error:  # noqa: BLE001 - whatever an author's code raises is the run's failure
             return _retry(run, function, error)
 
     async def _recorded(self, ending: _Ending, ended: Outcome, suspension: Suspension) -> Outcome:
+        faults.point("run.ended")
         ending.lines.live()
         try:
             await suspension.flushed()

@@ -23,7 +23,7 @@ from cdc.engine.bodies import StepDatabase, call
 from cdc.engine.journal import Entry, Journal, RecordRefused
 from cdc.engine.lines import Lines
 from cdc.engine.suspension import Suspension, Until
-from cdc.errors import Interrupt, NonRetriableError, RetryAfter, StepError
+from cdc.errors import Interrupt, LeaseLost, NonRetriableError, RetryAfter, StepError
 from cdc.events.outbox import Invocation
 from cdc.store.events import Incoming
 from cdc.store.journal import StepRecord
@@ -37,6 +37,10 @@ _inside: ContextVar[str | None] = ContextVar("step", default=None)
 
 class RunSuspended(Interrupt):
     """A handler that is being suspended came back for another step."""
+
+
+class RunLost(Interrupt):
+    """The run belongs to another worker; this handler may do nothing more."""
 
 
 class _Later(Interrupt):
@@ -188,10 +192,14 @@ class LiveSteps:
             await self._wait(Until("queued", later.due_in))
 
     async def _attempt(self, key: str, attempts: int, body: Callable[[str, int], Awaitable[str]]) -> str:
+        if not self.journal.leased:
+            raise RunLost
         began = time.monotonic()
         outer = _inside.set(key)
         try:
             document = await body(key, attempts + 1)
+        except LeaseLost:
+            raise RunLost from None
         except Exception as error:  # noqa: BLE001 - whatever an author's code raises is the step's failure
             return await self._failed(key, attempts + _counts(error), error, time.monotonic() - began)
         finally:
@@ -261,6 +269,8 @@ class LiveSteps:
             await self.journal.write(Entry([record], events=events, logs=self.lines.take()))
         except RecordRefused as refused:
             raise NonRetriableError(f"the result of step {record.id!r} cannot be stored: {refused}") from None
+        except LeaseLost:
+            raise RunLost from None
 
 
 def _good(attempt: int, document: str, began: float) -> dict[str, Any]:

@@ -86,14 +86,14 @@ class Worker:
             LeaseLost: somebody ended this worker's lease; its runs were given away and all its writes are refused.
         """
         worker_id = await self._register()
-        journal = Journal(worker_id, self._connect, on_runs=self.wake)
+        lost = asyncio.Event()
+        heartbeat = self._heartbeat(worker_id, lost)
+        journal = Journal(worker_id, self._connect, on_runs=self.wake, leased=heartbeat.is_good)
         database = StepDatabase(self._db, worker_id, self._has_state)
         executor = Executor(self._functions, journal, database, self._embeddings, self._drop_after_each_step)
         self._claims = claims = Claims(worker_id, executor, self._connect, capacity=self._capacity)
         if self._stopping:
             claims.stop()
-        lost = asyncio.Event()
-        heartbeat = self._heartbeat(worker_id, lost)
         heartbeat.start()
         try:
             await journal.open()

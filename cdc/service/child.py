@@ -93,7 +93,7 @@ async def _work(settings: Settings, reports: Reports) -> None:
             return Worker(
                 functions,
                 url=url,
-                connect=lambda: connect(url, autocommit=True),
+                connect=lambda: connect(url, autocommit=True, answers_within=settings.network_timeout),
                 db=db,
                 embeddings=embeddings,
                 capacity=settings.concurrency,

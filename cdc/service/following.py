@@ -22,6 +22,9 @@ from cdc.web.status import Status
 
 log = structlog.get_logger(__name__)
 
+_ANSWERS_WITHIN = 600.0
+"""Seconds; to make a target may wait for the locks of others and then rewrite a table."""
+
 
 class Following:
     """Called at start, and by the listener whenever declarations or functions changed.
@@ -83,7 +86,7 @@ class Following:
 
     async def follow(self, door: Door) -> None:
         """Bring targets, matching and publication in line; nothing later in the stream is accepted before."""
-        async with self._turn, await connect(self._url, autocommit=True) as conn:
+        async with self._turn, await self._connect() as conn:
             registry = await door.refresh(await self.embedded(conn))
             await self._publish(conn, registry.tables)
 
@@ -92,8 +95,11 @@ class Following:
         if self._told["embedding"]:
             await self.follow(door)
         else:
-            async with self._turn, await connect(self._url, autocommit=True) as conn:
+            async with self._turn, await self._connect() as conn:
                 await self._publish(conn, door.registry.tables)
+
+    async def _connect(self) -> Connection:
+        return await connect(self._url, autocommit=True, answers_within=_ANSWERS_WITHIN)
 
     @property
     def troubled(self) -> bool:

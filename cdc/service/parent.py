@@ -67,7 +67,7 @@ async def run(settings: Settings, url: str, *, started: Callable[[str], None] = 
         stack.push_async_callback(children.stop)
         await children.start()
         await service.following.declare()
-        state = pool(url, size=2, name="web")
+        state = pool(url, size=2, name="web", answers_within=settings.network_timeout)
         await stack.enter_async_context(state)
         web = Web(app(service.status, state.connection), settings.port)
         web.start()
@@ -98,7 +98,7 @@ class _Service:
 
     async def connect(self) -> Connection:
         """A connection for one of the parts."""
-        return await connect(self._url, autocommit=True)
+        return await connect(self._url, autocommit=True, answers_within=self._settings.network_timeout)
 
     def wake(self) -> None:
         """Runs are due."""
@@ -171,6 +171,7 @@ class _Service:
                 follow=lambda: self.following.follow(door),
                 on_runs=self.wake,
                 on_listening=lambda: self._listening(started),
+                answers_within=self._settings.network_timeout,
             )
             try:
                 await self._listener.run()

@@ -13,6 +13,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from cdc.errors import CdcError, ConfigurationError, DatabaseRefused, DatabaseUnreachable
+from cdc.store.bounded import TCP, Bounded
 
 Connection = AsyncConnection[tuple[Any, ...]]
 
@@ -69,8 +70,8 @@ def place(url: str) -> str:
     return f"{host}:{parts.get('port') or 5432}/{parts.get('dbname') or parts.get('user') or ''}"
 
 
-async def connect(url: str, *, autocommit: bool = False) -> Connection:
-    """One connection.
+async def connect(url: str, *, autocommit: bool = False, answers_within: float | None = None) -> Connection:
+    """One connection; a statement that is not answered within so many seconds ends it.
 
     Raises:
         DatabaseUnreachable: nobody answered, or the server is still starting.
@@ -78,9 +79,18 @@ async def connect(url: str, *, autocommit: bool = False) -> Connection:
         ConfigurationError: an option in the URL cannot be used.
     """
     try:
-        return await AsyncConnection.connect(url, autocommit=autocommit, **_session(url))
+        conn = await Bounded.connect(url, autocommit=autocommit, **_session(url))
     except (psycopg.OperationalError, psycopg.ProgrammingError) as error:
         raise explained(error, url) from None
+    try:
+        if answers_within is not None:
+            await conn.bound(answers_within)
+    except BaseException as error:
+        await conn.close()
+        if isinstance(error, psycopg.OperationalError):
+            raise explained(error, url) from None
+        raise
+    return conn
 
 
 async def connect_patiently(url: str, *, patience: float, tell: Callable[[CdcError, float], None]) -> Connection:
@@ -131,11 +141,27 @@ def explained(error: psycopg.Error, url: str) -> CdcError:
     )
 
 
-def pool(url: str, *, size: int, name: str) -> AsyncConnectionPool[Connection]:
-    """A closed pool of up to `size` connections; open it with `async with`."""
-    return AsyncConnectionPool(url, min_size=1, max_size=size, open=False, name=name, kwargs=_session(url))
+def pool(url: str, *, size: int, name: str, answers_within: float | None = None) -> AsyncConnectionPool[Connection]:
+    """A closed pool of up to `size` connections, each as of `connect`; open it with `async with`."""
+
+    async def bound(conn: Connection) -> None:
+        if answers_within is not None and isinstance(conn, Bounded):
+            await conn.bound(answers_within)
+            await conn.commit()
+
+    return AsyncConnectionPool(
+        url,
+        connection_class=Bounded,
+        configure=bound,
+        min_size=1,
+        max_size=size,
+        open=False,
+        name=name,
+        kwargs=_session(url),
+    )
 
 
 def _session(url: str) -> dict[str, Any]:
     given = psycopg.conninfo.conninfo_to_dict(url)
-    return {**_PINNED, "connect_timeout": given.get("connect_timeout", _WITHIN)}
+    defaults = {**TCP, "connect_timeout": _WITHIN}
+    return {**{name: value for name, value in defaults.items() if name not in given}, **_PINNED}

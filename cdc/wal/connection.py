@@ -20,6 +20,9 @@ _PINS = "-c DateStyle=ISO -c IntervalStyle=iso_8601 -c TimeZone=UTC -c extra_flo
 # A peer that vanished without a word is noticed within a minute; Linux alone would take hours.
 _KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000}
 
+_WITHIN = 10
+"""Seconds for one attempt to connect, unless the URL has its own connect_timeout."""
+
 
 async def connect(conninfo: str) -> Connection:
     """Open a connection on which replication commands work, and simple queries beside them.
@@ -44,6 +47,7 @@ async def connect(conninfo: str) -> Connection:
         **{name: value for name, value in _KEEPALIVES.items() if name not in given},
         "application_name": given.get("application_name") or "cdc",
         "client_encoding": "UTF8",
+        "connect_timeout": given.get("connect_timeout", _WITHIN),
         "options": f"{options} {_PINS}".strip(),
         "replication": "database",
     }

@@ -26,6 +26,7 @@ SET: dict[str, tuple[str, Any]] = {
     "slot": ("mine_2", "mine_2"),
     "publication": ("Mine", "Mine"),
     "connect_timeout": ("0", 0.0),
+    "network_timeout": ("5", 5.0),
     "shutdown_timeout": ("0", 0.0),
     "data_dir": ("/var/lib/x", Path("/var/lib/x")),
     "log_level": ("debug", "debug"),
