@@ -42,5 +42,7 @@ async def rescue(conn: Connection) -> tuple[list[int], int]:
 
 
 def heartbeat_connection(url: str) -> HeartbeatConnection:
-    """A synchronous autocommit connection for the heartbeat's thread."""
-    return psycopg.connect(url, autocommit=True, application_name="cdc heartbeat", connect_timeout=5)
+    """A synchronous autocommit connection for the heartbeat's thread; there may be a transaction pooler between."""
+    return psycopg.connect(
+        url, autocommit=True, application_name="cdc heartbeat", connect_timeout=5, prepare_threshold=None
+    )

@@ -187,7 +187,7 @@ def environment(settings: Mapping[str, Setting]) -> dict[str, str]:
 
     Slots are shared by all databases of a server, so each test has one that is named like its database.
     """
-    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
     slot = str(settings.get("DATABASE_URL", "")).rpartition("/")[2].partition("?")[0]
     ours = {"CDC_PORT": "0", "CDC_SLOT": slot if slot.isidentifier() else "unused"}
     return {**kept, **ours, **{name: str(value) for name, value in settings.items()}}
