@@ -24,6 +24,7 @@ class Worker:
     """Executes functions until stopped. `capacity` is the number of runs in flight, `lease` its length in seconds.
 
     A worker that is `held` registers its functions and claims nothing before it is woken for the first time.
+    `on_runs` is called when a run of its made others, which any worker may execute.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Worker:
         lease: float = 15.0,
         drop_after_each_step: bool = False,
         held: bool = False,
+        on_runs: Callable[[], None] = lambda: None,
     ) -> None:
         self._functions = functions
         self._url = url
@@ -47,6 +49,7 @@ class Worker:
         self._capacity = capacity
         self._lease = lease
         self._drop_after_each_step = drop_after_each_step
+        self._on_runs = on_runs
         self._claims: Claims | None = None
         self._stopping = False
         self._at_once = False
@@ -82,7 +85,7 @@ class Worker:
             LeaseLost: somebody ended this worker's lease; its runs were given away and all its writes are refused.
         """
         worker_id = await self._register()
-        journal = Journal(worker_id, self._connect, on_runs=self.wake)
+        journal = Journal(worker_id, self._connect, on_runs=self._made_runs)
         executor = Executor(self._functions, journal, self._db, self._embeddings, self._drop_after_each_step)
         self._claims = claims = Claims(worker_id, executor, self._connect, capacity=self._capacity)
         if self._stopping:
@@ -102,6 +105,10 @@ class Worker:
             await self._leave(worker_id)
         finally:
             heartbeat.stop()
+
+    def _made_runs(self) -> None:
+        self.wake()
+        self._on_runs()
 
     async def _register(self) -> int:
         """A lease first, then the functions: those that no live worker has are archived."""

@@ -74,9 +74,7 @@ def place(url: str) -> str:
     return f"{host}:{parts.get('port') or 5432}/{parts.get('dbname') or parts.get('user') or ''}"
 
 
-async def connect(
-    url: str, *, autocommit: bool = False, prepared: bool = True, setting: str = WATCHED
-) -> Connection:
+async def connect(url: str, *, autocommit: bool = False, prepared: bool = True, setting: str = WATCHED) -> Connection:
     """One connection. Statements used often are `prepared` on the server, which a transaction pooler cannot bear.
 
     Raises:
