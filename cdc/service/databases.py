@@ -46,8 +46,15 @@ class Databases:
 
     async def to_state(self) -> Connection:
         """An autocommit connection to the state database."""
-        setting = STATE if self.apart else WATCHED
-        return await connect(self.state, autocommit=True, prepared=not self.pooled, setting=setting)
+        return await connect(self.state, autocommit=True, prepared=not self.pooled, setting=self._state_setting)
+
+    async def migrate_state(self) -> None:
+        """Bring the schema of the state up to date.
+
+        Raises:
+            DatabaseUnreachable, DatabaseRefused, MigrationError: it cannot be.
+        """
+        await migrate(self.state, "state", setting=self._state_setting)
 
     async def prepare(self, settings: Settings, roles: frozenset[Role]) -> None:
         """Wait until both are there, then make in them what is missing.
@@ -68,4 +75,8 @@ class Databases:
                     await publications.ensure(watched, settings.publication)
             if self.apart:
                 await reachable(self.state, patience=patience, setting=STATE)
-            await migrate(self.state, "state")
+            await self.migrate_state()
+
+    @property
+    def _state_setting(self) -> str:
+        return STATE if self.apart else WATCHED

@@ -10,7 +10,6 @@ from cdc.service.databases import Databases
 from cdc.service.parent import SOURCE
 from cdc.store import checkpoints, server
 from cdc.store.checkpoints import Checkpoint
-from cdc.store.migrate import migrate
 from cdc.store.server import Slot
 from cdc.wal import slot as replication
 
@@ -27,7 +26,7 @@ class State:
 async def state(settings: Settings, url: str) -> State:
     """Look."""
     databases = Databases.of(settings, url)
-    await migrate(databases.state, "state")
+    await databases.migrate_state()
     async with await databases.to_watched() as source, await databases.to_state() as conn:
         known = await checkpoints.current(conn, SOURCE)
         return State(
@@ -44,7 +43,7 @@ async def drop(settings: Settings, url: str) -> None:
         SlotInUse: a service is listening; stop it first.
     """
     databases = Databases.of(settings, url)
-    await migrate(databases.state, "state")
+    await databases.migrate_state()
     async with await databases.to_state() as conn:
         known = await checkpoints.current(conn, SOURCE)
         for name in {settings.slot, known[0].slot if known else settings.slot}:

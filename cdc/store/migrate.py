@@ -9,7 +9,7 @@ from typing import Literal
 from psycopg import sql
 
 from cdc.errors import MigrationError
-from cdc.store.connect import Connection, connect
+from cdc.store.connect import WATCHED, Connection, connect
 from cdc.store.queries import SQL, compose, text
 
 Kind = Literal["source", "state"]
@@ -38,13 +38,15 @@ def available(kind: Kind) -> list[Migration]:
     return [Migration(file.stem, file.read_text(encoding="utf-8")) for file in files]
 
 
-async def migrate(url: str, kind: Kind) -> None:
+async def migrate(url: str, kind: Kind, *, setting: str = WATCHED) -> None:
     """Bring the schema of this kind up to date; does nothing, and needs no right to, when it is.
+
+    `setting` is where the URL comes from.
 
     Raises:
         MigrationError: the database was written by a newer version, or an applied file was edited.
     """
-    async with await connect(url, autocommit=True, prepared=False) as conn:
+    async with await connect(url, autocommit=True, prepared=False, setting=setting) as conn:
         while await _missing(conn, kind):
             async with conn.transaction():
                 await _apply_next(conn, kind)
