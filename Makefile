@@ -9,9 +9,11 @@ NEW_ENOUGH = -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	$$python $(NEW_ENOUGH) 2>/dev/null && echo $$python && break; done)
 POSTGRES_15_BINDIR ?= /usr/lib/postgresql/15/bin
+PGBOUNCER ?= /usr/sbin/pgbouncer
 VENV_PACKAGE = $(shell $(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])' 2>/dev/null)
 
 export POSTGRES_15_BINDIR
+export PGBOUNCER
 export DEBIAN_FRONTEND = noninteractive
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
@@ -26,7 +28,7 @@ define need
 	} || { echo "$(2) is missing. On Debian or Ubuntu: sudo apt-get install $(3). Then run make again." >&2; exit 1; }
 endef
 
-.PHONY: help demo test lint types imports bench clean postgres-15
+.PHONY: help demo test lint types imports bench clean postgres-15 pgbouncer
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -34,7 +36,7 @@ help: ## list these targets
 demo: .venv/.installed-demo ## see a row become a vector, with a Postgres of its own
 	$(BIN)/cdc demo $(ARGS)
 
-test: postgres-15 lint types imports ## install what is missing, then check everything
+test: postgres-15 pgbouncer lint types imports ## install what is missing, then check everything
 	$(BIN)/pytest -n $(WORKERS) $(ARGS)
 
 lint: .venv/.installed-dev ## style
@@ -56,6 +58,9 @@ clean: ## remove .venv and everything that was built
 
 postgres-15:
 	$(call need,test -x $(POSTGRES_15_BINDIR)/postgres,Postgres 15 in $(POSTGRES_15_BINDIR),postgresql-15)
+
+pgbouncer:
+	$(call need,test -x $(PGBOUNCER),PgBouncer in $(PGBOUNCER),pgbouncer)
 
 .venv/.installed-demo: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'

@@ -38,10 +38,8 @@ class Heartbeat:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop beating; the lease is left as it is."""
+        """Stop beating; the lease is left as it is. A beat under way is not waited for: it would block the loop."""
         self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=10)
 
     def _beat_forever(self) -> None:
         conn: workers.HeartbeatConnection | None = None

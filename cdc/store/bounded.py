@@ -37,10 +37,14 @@ class Bounded(AsyncConnection[tuple[Any, ...]]):
 
     _limit = math.inf
 
-    async def bound(self, seconds: float) -> None:
-        """Set the limit, here and for the server: it lets go of the locks of a transaction whose client is silent."""
+    async def bound(self, seconds: float, *, session: bool) -> None:
+        """Set the limit, here and for the server: it lets go of the locks of a transaction whose client is silent.
+
+        Through a transaction pooler there is no `session` that the server could keep it for.
+        """
         self._limit = seconds
-        await self.execute(text("server/bound"), {"milliseconds": str(math.ceil(seconds * 1000))})
+        if session:
+            await self.execute(text("server/bound"), {"milliseconds": str(math.ceil(seconds * 1000))})
 
     async def wait(self, gen: PQGen[T], *args: Any, **options: Any) -> T:
         """Psycopg's own, within the limit."""

@@ -23,6 +23,16 @@ class Unpublished:
     refused: dict[Table, str]
 
 
+async def take_turns(conn: Connection) -> None:
+    """Wait until no other service brings targets and publication in line; until this connection ends it is our turn."""
+    await conn.execute(text("publications/lock"))
+
+
+async def announce(conn: Connection) -> None:
+    """Have the listener bring publication and matching in line with the functions that are registered."""
+    await conn.execute(text("publications/announce"))
+
+
 async def ensure(conn: Connection, publication: str) -> None:
     """Make the publication if there is none, and tell cdc.embed its name.
 

@@ -63,5 +63,6 @@ async def _free(conn: Connection, released: list[str]) -> int:
 
 
 def heartbeat_connection(url: str) -> HeartbeatConnection:
-    """A synchronous autocommit connection for the heartbeat's thread."""
-    return psycopg.connect(url, autocommit=True, application_name="cdc heartbeat", connect_timeout=5, **TCP)
+    """A synchronous autocommit connection for the heartbeat's thread; there may be a transaction pooler between."""
+    session = {**TCP, "application_name": "cdc heartbeat", "connect_timeout": 5, "prepare_threshold": None}
+    return psycopg.connect(url, autocommit=True, **session)

@@ -17,6 +17,10 @@ Connection = AsyncConnection[tuple[Any, ...]]
 # The text forms follow the session of the walsender, whose defaults a role or a database may change.
 _PINS = "-c DateStyle=ISO -c IntervalStyle=iso_8601 -c TimeZone=UTC -c extra_float_digits=1 -c bytea_output=hex"
 
+_NOTICED_WITHIN = "20s"
+"""For the server to free the slot of a machine that vanished; a process that was killed is noticed at once. The
+server's own default, a minute, is long for a service that stands by."""
+
 # A peer that vanished without a word is noticed within a minute; Linux alone would take hours.
 _KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000}
 
@@ -42,13 +46,14 @@ async def connect(conninfo: str) -> Connection:
             "The database URL cannot be read.",
             hint="Write it as postgresql://user:password@host:5432/database, special characters percent-encoded.",
         ) from None
-    options = given.get("options") or os.environ.get("PGOPTIONS", "")
+    options = str(given.get("options") or os.environ.get("PGOPTIONS", ""))
+    timeout = "" if "wal_sender_timeout" in options else f"-c wal_sender_timeout={_NOTICED_WITHIN}"
     settings: dict[str, Any] = {
         **{name: value for name, value in _KEEPALIVES.items() if name not in given},
         "application_name": given.get("application_name") or "cdc",
         "client_encoding": "UTF8",
         "connect_timeout": given.get("connect_timeout", _WITHIN),
-        "options": f"{options} {_PINS}".strip(),
+        "options": " ".join(filter(None, (timeout, options, _PINS))),
         "replication": "database",
     }
     try:

@@ -40,14 +40,25 @@ class Json(Response):
             return f"{json.dumps(content, default=_text, indent=2)}\n".encode()
 
 
-def app(status: Status, connection: Callable[[], AbstractAsyncContextManager[Connection]]) -> Starlette:
-    """The application. A page elsewhere cannot reach it through a name of its own: the Host header is checked."""
+def app(status: Status, connection: Callable[[], AbstractAsyncContextManager[Connection]] | None) -> Starlette:
+    """The application; without a `connection` it answers only how the service is.
+
+    A page elsewhere cannot reach it through a name of its own: the Host header is checked.
+    """
 
     async def livez(request: Request) -> Response:
         return Json({"live": True})
 
     async def readyz(request: Request) -> Response:
-        return Json({"ready": status.listening}, status_code=200 if status.listening else 503)
+        answer = {"ready": status.ready, "listening": status.listening}
+        return Json(answer, status_code=200 if status.ready else 503)
+
+    health = [Route("/livez", livez), Route("/readyz", readyz)]
+    return _application([*health, *(_figures(status, connection) if connection else ())])
+
+
+def _figures(status: Status, connection: Callable[[], AbstractAsyncContextManager[Connection]]) -> list[Route]:
+    """What is read from the state database."""
 
     async def overview(request: Request) -> Response:
         async with connection() as conn:
@@ -68,16 +79,18 @@ def app(status: Status, connection: Callable[[], AbstractAsyncContextManager[Con
             raise HTTPException(404, "There is no such run.")
         return Json({"data": found})
 
+    return [
+        Route("/", overview),
+        Route("/v1/status", overview),
+        Route("/v1/events", latest_events),
+        Route("/v1/runs", latest_runs),
+        Route("/v1/runs/{id}", one_run),
+    ]
+
+
+def _application(routes: list[Route]) -> Starlette:
     return Starlette(
-        routes=[
-            Route("/livez", livez),
-            Route("/readyz", readyz),
-            Route("/", overview),
-            Route("/v1/status", overview),
-            Route("/v1/events", latest_events),
-            Route("/v1/runs", latest_runs),
-            Route("/v1/runs/{id}", one_run),
-        ],
+        routes=routes,
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])],
         exception_handlers={HTTPException: _refused, **dict.fromkeys((*ConnectionTrouble, PoolTimeout), _unavailable)},
     )

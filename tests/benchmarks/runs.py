@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from statistics import median
 
-from cdc.service.children import Child
+from cdc.service.worker_process import Child
 from tests.benchmarks import cpu
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.ground import FUNCTIONS, Database, Ground
