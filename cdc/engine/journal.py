@@ -15,7 +15,8 @@ import structlog
 
 from cdc import faults
 from cdc.errors import DatabaseUnreachable, LeaseLost
-from cdc.events import ending, fulfil
+from cdc.events import ending, fulfil, intake
+from cdc.events.ending import FINISHED
 from cdc.events.outbox import Invocation, Outbox
 from cdc.store import journal as store
 from cdc.store import waits
@@ -43,7 +44,8 @@ class RecordRefused(Exception):
 @dataclass(slots=True)
 class Entry:
     """What one run has to record, all in one commit: steps, what becomes of the run, events it sends, runs it invokes,
-    what it waits for from now on, and what it told its logger.
+    what it waits for from now on, and what it told its logger. `finished` gives the event that tells of the run's end,
+    for which only some listen.
     """
 
     steps: list[StepRecord] = field(default_factory=list)
@@ -52,6 +54,7 @@ class Entry:
     invocations: list[Invocation] = field(default_factory=list)
     waits: list[WaitRecord] = field(default_factory=list)
     logs: list[LogRecord] = field(default_factory=list)
+    finished: Callable[[], Sequence[Incoming]] | None = None
     made_at: float = field(default_factory=time.monotonic)
 
     @property
@@ -126,10 +129,6 @@ class Journal:
             committer.cancel()
         self._committers = []
 
-    def listens_to(self, name: str) -> bool:
-        """Whether some function starts on events of this name, as far as this journal knows."""
-        return self._outbox.listens_to(name)
-
     async def write(self, entry: Entry) -> None:
         """Record an entry in one commit, with what else is at hand; durable on return.
 
@@ -203,12 +202,15 @@ class Journal:
     async def _write(self, conn: Connection, batch: list[_Pending]) -> None:
         entries = [pending.entry for pending in batch]
         faults.point("journal.before_commit")
-        if all(entry.is_plain for entry in entries):
+        finished = _finished(entries) if self._outbox.listens_to(FINISHED) else []
+        if all(entry.is_plain for entry in entries) and not finished:
             written = await self._write_rows(conn, entries)
             due = written.woken
         else:
-            written, due = await self._write_all(conn, entries)
+            written, due = await self._write_all(conn, entries, finished)
         faults.point("journal.committed")
+        if written.alive and self._outbox.is_stale(written.version):
+            due |= await self._learn(conn, entries)
         for pending in batch:
             if not written.alive:
                 _refuse(pending, _lost())
@@ -222,13 +224,27 @@ class Journal:
         runs = [entry.run for entry in entries if entry.run is not None]
         return await store.write(conn, self._worker_id, steps, runs)
 
-    async def _write_all(self, conn: Connection, entries: Sequence[Entry]) -> tuple[store.Written, bool]:
+    async def _learn(self, conn: Connection, entries: Sequence[Entry]) -> bool:
+        """Take note of functions that are new; those that listen to ends of runs hear of these, too."""
+        await self._outbox.refresh(conn)
+        finished = _finished(entries) if self._outbox.listens_to(FINISHED) else []
+        if not finished:
+            return False
+        async with conn.transaction():
+            await waits.lock_names(conn, accepted=intake.names(finished))
+            return (await self._outbox.add(conn, finished)).due
+
+    async def _write_all(
+        self, conn: Connection, entries: Sequence[Entry], finished: Sequence[Incoming]
+    ) -> tuple[store.Written, bool]:
         """The same with what comes of it, in one transaction; and whether that made any run due."""
         events = [event for entry in entries for event in entry.events]
+        events.extend(finished)
         invocations = [invocation for entry in entries for invocation in entry.invocations]
-        registered = [_aged(wait, entry) for entry in entries for wait in entry.waits]
+        registered = [wait for entry in entries for wait in entry.waits]
         async with conn.transaction():
-            names = {event.name for event in (*events, *(each.event for each in invocations))}
+            accepted = [*events, *(each.event for each in invocations)]
+            names = intake.names(accepted) if accepted else set()
             if names or registered:
                 await waits.lock_names(conn, accepted=names, awaited={wait.event for wait in registered})
             written = await self._write_rows(conn, entries)
@@ -236,7 +252,8 @@ class Journal:
                 return written, False
             due = written.woken
             if registered:
-                due |= await fulfil.catch_up(conn, registered) > 0
+                asked = await _asked(conn, [(wait, entry) for entry in entries for wait in entry.waits])
+                due |= await fulfil.catch_up(conn, registered, asked) > 0
             if events or invocations:
                 due |= (await self._outbox.add(conn, events, invocations)).due
             if holding := [entry.run.id for entry in entries if entry.run is not None and entry.run.holds]:
@@ -245,9 +262,17 @@ class Journal:
         return written, due
 
 
-def _aged(wait: WaitRecord, entry: Entry) -> WaitRecord:
-    """With the seconds since the handler asked, which an event may have come in."""
-    return wait._replace(since=wait.since + time.monotonic() - entry.made_at)
+def _finished(entries: Sequence[Entry]) -> list[Incoming]:
+    return [event for entry in entries if entry.finished for event in entry.finished()]
+
+
+async def _asked(conn: Connection, waits_: Sequence[tuple[WaitRecord, Entry]]) -> list[float]:
+    """When the steps asked for these waits, by the database's clock; early by the time that it takes to ask for that,
+    but never before the run was claimed: an event that it has had already is not the next one.
+    """
+    clock = await waits.clock(conn)
+    now = time.monotonic()
+    return [max(wait.claimed_at, clock - (wait.since + now - entry.made_at)) for wait, entry in waits_]
 
 
 def _fitting(waiting: Sequence[_Pending]) -> int:

@@ -62,7 +62,7 @@ async def create(conn: Connection, wanted: Sequence[Wanted], new_id: Callable[[]
     """Create the runs that flow control allows. Those in `cancelled` are still to be cancelled by the caller."""
     if not wanted:
         return Decided()
-    flows = [(want, want.start.rules.apply(want.event.as_dict()) if want.start.rules else Flow()) for want in wanted]
+    flows = [(want, _flow(want)) for want in wanted]
     locked = await gates.lock(conn, {gate for want, flow in flows for gate in _gates(want, flow)})
     singles = {(want.start.function_id, flow.singleton) for want, flow in flows if flow.singleton is not None}
     fills = {(want.start.function_id, flow.filling.key) for want, flow in flows if flow.filling}
@@ -81,6 +81,12 @@ async def create(conn: Connection, wanted: Sequence[Wanted], new_id: Callable[[]
     if decided.waits:
         await waits.register(conn, decided.waits)
     return decided
+
+
+def _flow(want: Wanted) -> Flow:
+    """What flow control knows of the run; an invoked one has a result of its own, and so is alone with its event."""
+    flow = want.start.rules.apply(want.event.as_dict()) if want.start.rules else Flow()
+    return flow._replace(filling=None) if want.invoker else flow
 
 
 def _gates(want: Wanted, flow: Flow) -> list[str]:
