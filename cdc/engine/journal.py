@@ -202,6 +202,7 @@ class Journal:
     async def _write(self, conn: Connection, batch: list[_Pending]) -> None:
         entries = [pending.entry for pending in batch]
         faults.point("journal.before_commit")
+        known = self._outbox.version
         finished = _finished(entries) if self._outbox.listens_to(FINISHED) else []
         if all(entry.is_plain for entry in entries) and not finished:
             written = await self._write_rows(conn, entries)
@@ -209,7 +210,7 @@ class Journal:
         else:
             written, due = await self._write_all(conn, entries, finished)
         faults.point("journal.committed")
-        if written.alive and self._outbox.is_stale(written.version):
+        if written.alive and written.version != known and not finished:
             due |= await self._learn(conn, entries)
         for pending in batch:
             if not written.alive:

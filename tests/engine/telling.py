@@ -16,9 +16,7 @@ from tests.servers import Connection
 
 async def accept(conn: Connection, name: str, *data: dict[str, Any]) -> None:
     """Accept one event for each data, in the caller's transaction or one of its own."""
-    incoming = [
-        Incoming(intake.new_id(), name, time.time_ns() // 1000, document(each).encode(), None) for each in data
-    ]
+    incoming = [Incoming(intake.new_id(), name, time.time_ns() // 1000, document(each).encode(), None) for each in data]
     async with conn.transaction():
         await waits.lock_names(conn, accepted=intake.names(incoming))
         await Outbox().add(conn, incoming)
