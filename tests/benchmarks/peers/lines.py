@@ -18,8 +18,7 @@ def commands() -> Iterator[dict[str, Any]]:
 
 def answer(**values: Any) -> None:
     """Answer the last command."""
-    sys.__stdout__.write(json.dumps(values) + "\n")  # type: ignore[union-attr] - this process has a stdout
-    sys.__stdout__.flush()  # type: ignore[union-attr]
+    print(json.dumps(values), flush=True)
 
 
 class Begun:

@@ -10,7 +10,9 @@ import asyncio
 import os
 import random
 import time
+import traceback
 from datetime import timedelta
+from importlib.metadata import version
 from typing import Any
 
 import asyncpg
@@ -44,7 +46,7 @@ class Commands:
         await queries.optimize_autovacuum()
         await conn.execute(_RESULTS)
         await conn.close()
-        return {}
+        return {"version": version("pgqueuer")}
 
     async def enqueue(self, workload: str, count: int) -> dict[str, Any]:
         """Queue so many jobs, which nobody runs yet."""
@@ -70,7 +72,7 @@ class Commands:
     async def work(self) -> dict[str, Any]:
         """Run what is queued, from now on; answered when the first job begins."""
         pool = await asyncpg.create_pool(_URL, min_size=_CONNECTIONS, max_size=_CONNECTIONS)
-        manager = QueueManager(AsyncpgPoolDriver(pool))
+        manager = QueueManager(Queries(AsyncpgPoolDriver(pool)))
         _register(manager, pool)
         self._working = asyncio.create_task(manager.run(batch_size=_BATCH, dequeue_timeout=timedelta(seconds=30)))
         first = asyncio.create_task(asyncio.to_thread(begun.first.wait))
@@ -115,9 +117,12 @@ def _numbers(job: Job) -> tuple[int, int]:
 
 async def main() -> None:
     offered, asked = Commands(), commands()
-    while (command := await asyncio.to_thread(next, asked, None)) is not None:
-        answer(**await getattr(offered, command.pop("do"))(**command))
-    os._exit(0)  # jobs and listeners have nothing to lose, and no need to end in order
+    try:
+        while (command := await asyncio.to_thread(next, asked, None)) is not None:
+            answer(**await getattr(offered, command.pop("do"))(**command))
+    except Exception:
+        traceback.print_exc()
+    os._exit(1)  # threads still wait for a first job or for the next command
 
 
 if __name__ == "__main__":
