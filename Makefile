@@ -1,4 +1,5 @@
-# Everything runs in .venv (the peers of bench-peers in .venv-peers), which is made again when pyproject.toml changes. `make` alone lists what there is.
+# Everything runs in .venv, which is made again when pyproject.toml changes; what bench-peers compares with has
+# .venv-peers. `make` alone lists what there is.
 #   PYTHON=python3.12   the interpreter to build .venv with; otherwise the newest from 3.13 to 3.11
 #   ARGS="..."          more arguments, for demo, test, bench and bench-peers
 #   WORKERS=2           how many processes run the tests; each has servers of its own
@@ -16,6 +17,7 @@ export DEBIAN_FRONTEND = noninteractive
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 BIN := .venv/bin
+PEERS := tests/benchmarks/peers/requirements.txt
 
 # $(call need,<command that is true when it is there>,<what for>,<Debian package>)
 define need
@@ -25,8 +27,6 @@ define need
 			&& $(1) >/dev/null 2>&1; \
 	} || { echo "$(2) is missing. On Debian or Ubuntu: sudo apt-get install $(3). Then run make again." >&2; exit 1; }
 endef
-
-PEERS := tests/benchmarks/peers/requirements.txt
 
 .PHONY: help demo test lint types imports bench bench-peers clean postgres-15
 

@@ -7,11 +7,12 @@ from functools import partial
 
 from tests.benchmarks.command import main
 from tests.benchmarks.peers.compare import latencies, workload
-from tests.benchmarks.peers.peer import PYTHON
+from tests.benchmarks.peers.peer import PEERS, PYTHON, version
 
 if not PYTHON.exists():
     sys.exit(f"{PYTHON} is missing: `make bench-peers` makes it.")
 
+print("beside", ", ".join(f"{peer.name} {version(peer)}" for peer in PEERS), flush=True)
 main(
     "python -m tests.benchmarks.peers",
     "Measure the service beside other engines.",

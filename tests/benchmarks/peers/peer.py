@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -51,6 +52,12 @@ PEERS = (
         {"no-op": 10_000, "three-steps": 1_500},
     ),
 )
+
+
+def version(peer: Peer) -> str:
+    """Of the package that is installed for it."""
+    asked = f"from importlib.metadata import version; print(version({peer.package!r}))"
+    return subprocess.run([str(PYTHON), "-c", asked], check=True, capture_output=True, text=True).stdout.strip()
 
 
 @dataclass(frozen=True, slots=True)

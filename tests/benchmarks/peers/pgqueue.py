@@ -12,7 +12,6 @@ import random
 import time
 import traceback
 from datetime import timedelta
-from importlib.metadata import version
 from typing import Any
 
 import asyncpg
@@ -46,7 +45,7 @@ class Commands:
         await queries.optimize_autovacuum()
         await conn.execute(_RESULTS)
         await conn.close()
-        return {"version": version("pgqueuer")}
+        return {}
 
     async def enqueue(self, workload: str, count: int) -> dict[str, Any]:
         """Queue so many jobs, which nobody runs yet."""
