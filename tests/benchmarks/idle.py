@@ -17,15 +17,13 @@ from tests.benchmarks.service import service
 _SETTLED = 3.0
 """Seconds in which a service that has just begun to listen comes to rest."""
 
-_PERIOD = 10.0
-
 _TRANSACTIONS = "select xact_commit + xact_rollback from pg_stat_database where datname = %s"
 
 
 async def measure(ground: Ground) -> list[Figure]:
     """Periods of ten seconds in which no row changes and no run is due; a listener and one worker."""
     worker_cpu, server_cpu = [], []
-    periods = ground.size(6, 1)
+    periods, seconds = ground.size(6, 1), ground.size(10, 1)
     async with ground.database() as db:
         await db.run(*PUBLISHED)
         async with (
@@ -36,14 +34,14 @@ async def measure(ground: Ground) -> list[Figure]:
             before = await _transactions(elsewhere, db.conn.info.dbname)
             for _ in range(periods):
                 with cpu.spent(service=running.pid, postgres=db.postmaster) as used:
-                    await asyncio.sleep(_PERIOD)
+                    await asyncio.sleep(seconds)
                 worker_cpu.append(used["service"])
                 server_cpu.append(used["postgres"])
             asked = await _transactions(elsewhere, db.conn.info.dbname) - before
     return [
-        Figure("CPU of the service", median(worker_cpu), "s/10 s"),
-        Figure("CPU of Postgres", median(server_cpu), "s/10 s"),
-        Figure("statements", asked * 60 / (_PERIOD * periods), "a minute"),
+        Figure("CPU of the service", median(worker_cpu) * 1000 / seconds, "ms/s"),
+        Figure("CPU of Postgres", median(server_cpu) * 1000 / seconds, "ms/s"),
+        Figure("statements", asked * 60 / (seconds * periods), "a minute"),
     ]
 
 
