@@ -37,11 +37,11 @@ def test_quick_figures(tmp_path: Path) -> None:
     assert sections.keys() == {"decode", "runs", "claims", "idle"}
     for figures in sections.values():
         assert len(figures) >= 3
-        # The system counts CPU in ticks of 10 ms, and a quick load may fall between two of them; so may statements
-        # between two reports of a backend.
+        # The system counts CPU in ticks of 10 ms, and a quick load may fall between two of them; so may a
+        # second of idleness between two transactions.
         assert all(figure["value"] > 0 or _may_be_none(figure["name"]) for figure in figures), figures
         assert all(figure["value"] >= 0 for figure in figures), figures
 
 
 def _may_be_none(name: str) -> bool:
-    return "CPU" in name or name == "statements"
+    return "CPU" in name or name == "transactions"
