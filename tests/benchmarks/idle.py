@@ -19,7 +19,8 @@ _NO_AUTOVACUUM = ("alter system set autovacuum = off", "select pg_reload_conf()"
 
 _AS_BEFORE = ("alter system reset autovacuum", "select pg_reload_conf()")
 
-_TRANSACTIONS = "select xact_commit + xact_rollback from pg_stat_database where datname = %s"
+# Not xact_rollback: the walsender counts there whatever it decodes.
+_TRANSACTIONS = "select xact_commit from pg_stat_database where datname = %s"
 
 
 async def measure(ground: Ground) -> list[Figure]:
