@@ -19,7 +19,6 @@ _NO_AUTOVACUUM = ("alter system set autovacuum = off", "select pg_reload_conf()"
 
 _AS_BEFORE = ("alter system reset autovacuum", "select pg_reload_conf()")
 
-# Not xact_rollback: the walsender counts there whatever it decodes.
 _TRANSACTIONS = "select xact_commit from pg_stat_database where datname = %s"
 
 
@@ -51,7 +50,7 @@ async def measure(ground: Ground) -> list[Figure]:
 
 
 async def _transactions(elsewhere: AsyncConnection[tuple[int]], database: str) -> int:
-    """How many a database has seen, told by a connection to another."""
+    """How many a database has committed, the walsender's included, told by a connection to another."""
     row = await (await elsewhere.execute(_TRANSACTIONS.encode(), [database])).fetchone()
     assert row is not None, "the database is there"
     return row[0]
