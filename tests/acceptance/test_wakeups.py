@@ -42,14 +42,21 @@ async def service(url: str) -> AsyncIterator[Woken]:
         await woken.wakeups.close()
 
 
+async def woken(times: int, *services: Woken) -> None:
+    """Wait until each was woken so often."""
+    await eventually(lambda: all(service.times == times for service in services), what=f"{times} times")
+
+
 async def test_one_service_wakes_the_others_and_not_itself(database_url: str) -> None:
     async with service(database_url) as one, service(database_url) as other, service(database_url) as third:
         for times in (1, 2, 3):
             one.wakeups.due()
-            await eventually(lambda times=times: other.times == third.times == times)
+            await woken(times, other, third)
+            assert one.times == 0
         other.wakeups.due()
-        await eventually(lambda: one.times == 1)
-        assert (other.times, third.times) == (3, 4)
+        await woken(1, one)
+        await woken(4, third)
+        assert other.times == 3
 
 
 async def test_what_is_due_at_once_is_told_together(database_url: str) -> None:
