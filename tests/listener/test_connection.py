@@ -25,6 +25,12 @@ async def test_options_of_the_url_are_kept_but_for_those_that_change_values(any_
     assert await shown(url, "TimeZone") == "UTC"
 
 
+async def test_the_server_notices_soon_that_a_machine_vanished_unless_the_url_says_otherwise(database_url: str) -> None:
+    assert await shown(database_url, "wal_sender_timeout") == "20s"
+    patient = make_conninfo(database_url, options="-c wal_sender_timeout=3min")
+    assert await shown(patient, "wal_sender_timeout") == "3min"
+
+
 async def test_options_of_the_environment_are_kept_too(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGOPTIONS", "-c statement_timeout=12345")
     assert await shown(database_url, "statement_timeout") == "12345ms"
