@@ -1,24 +1,34 @@
 """Point it at a Postgres URL. Insert a row. A durable function runs."""
 
 from cdc.authoring.context import Context, Database, Embeddings
+from cdc.authoring.cron import Cron
 from cdc.authoring.event import Event
 from cdc.authoring.function import Function, function
-from cdc.authoring.options import Batch
+from cdc.authoring.options import Batch, Cancel, Concurrency, Debounce, RateLimit, Singleton, Throttle, Timeouts
 from cdc.authoring.step import Step
-from cdc.authoring.triggers import embedded_tables
+from cdc.authoring.triggers import EventTrigger, embedded_tables
 from cdc.errors import NonRetriableError, RetryAfter, StepError
 
 __all__ = [
     "Batch",
+    "Cancel",
+    "Concurrency",
     "Context",
+    "Cron",
     "Database",
+    "Debounce",
     "Embeddings",
     "Event",
+    "EventTrigger",
     "Function",
     "NonRetriableError",
+    "RateLimit",
     "RetryAfter",
+    "Singleton",
     "Step",
     "StepError",
+    "Throttle",
+    "Timeouts",
     "embedded_tables",
     "function",
 ]

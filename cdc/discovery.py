@@ -95,4 +95,5 @@ def _place(file: Path, error: BaseException) -> str:
 
 
 def _functions(module: ModuleType) -> Iterator[Function]:
-    return (value for value in vars(module).values() if isinstance(value, Function))
+    found = (value for value in vars(module).values() if isinstance(value, Function))
+    return (function for described in found for function in described.with_failure())

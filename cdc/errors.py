@@ -136,5 +136,9 @@ class StepError(Exception):
         self.message = message
 
 
+class EventUnfit(Exception):
+    """An event does not fit the model that the function's trigger declares; the run fails without a retry."""
+
+
 class Interrupt(BaseException):
     """Control flow of the engine, never an error: `except Exception` in a handler must not eat it."""

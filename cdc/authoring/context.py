@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from cdc.authoring.event import Event
 from cdc.authoring.step import Step
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     import structlog
     from numpy.typing import NDArray
     from psycopg import AsyncConnection
+
+T = TypeVar("T")
 
 
 class Database(Protocol):
@@ -80,11 +83,27 @@ class Embeddings(Protocol):
         ...
 
 
+class Group:
+    """Steps that run side by side."""
+
+    async def parallel(self, calls: Iterable[Callable[[], Awaitable[T]]], /) -> tuple[T, ...]:
+        """Call all and wait for their results, in order: `await ctx.group.parallel((lambda: step.run(...), ...))`.
+
+        The first error is raised, once all have ended.
+        """
+        results = await asyncio.gather(*(call() for call in calls), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return tuple(result for result in results if not isinstance(result, BaseException))
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """One run as its handler sees it.
 
-    `attempt` counts from 1 and concerns the handler itself; each step has attempts of its own.
+    `attempt` counts from 1 and concerns the handler itself; each step has attempts of its own. What `logger` is told
+    goes to the service's log and is kept with the run, each line once however often the handler is replayed.
     """
 
     run_id: str
@@ -94,6 +113,7 @@ class Context:
     db: Database
     embeddings: Embeddings
     logger: structlog.typing.FilteringBoundLogger
+    group: Group = field(default_factory=Group)
 
     @property
     def event(self) -> Event:

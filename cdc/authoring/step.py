@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Any, ParamSpec, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 
 from cdc.authoring.event import Event
 from cdc.clock import Duration
+
+if TYPE_CHECKING:
+    from psycopg import AsyncConnection
+
+    from cdc.authoring.function import Function
+
+DEFAULT_TIMEOUT = 365 * 86400.0
+"""Seconds that an invoked run may take when nothing else is said."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class Step(Protocol):
-    """Durable steps: a result, once recorded, is never computed again."""
+    """Durable steps: a result, once recorded, is never computed again.
+
+    A step cannot be taken within another step's body: that raises `NonRetriableError`.
+    """
 
     @overload
     async def run(self, id: str, fn: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
@@ -47,4 +58,61 @@ class Step(Protocol):
 
     async def sleep_until(self, id: str, when: datetime, /) -> None:
         """Go on at `when`, which must carry a time zone."""
+        ...
+
+    async def wait_for_event(
+        self, id: str, event: str, timeout: Duration, *, if_exp: str | None = None, match: str | None = None
+    ) -> Event | None:
+        """The first event of this name that is accepted from now on, or None when `timeout` is over.
+
+        `if_exp` (CEL) compares it, as `async`, with the run's own `event`; `match="data.user_id"` is short for that
+        field being equal in both. A waiting run holds no memory.
+
+        Raises:
+            NonRetriableError: the expression is not usable, or the event's name is a pattern.
+        """
+        ...
+
+    async def invoke(
+        self,
+        id: str,
+        function: Function | str,
+        data: dict[str, Any] | None = None,
+        timeout: Duration = DEFAULT_TIMEOUT,
+    ) -> Any:
+        """Run another function with this data, and return what it returns.
+
+        Raises:
+            StepError: it failed, was cancelled, is unknown, or took longer than `timeout`.
+        """
+        ...
+
+    async def wait_for_signal(self, id: str, signal: str, timeout: Duration) -> Any:
+        """The data of the next signal of this name, or None when `timeout` is over. One run at a time waits for it.
+
+        Raises:
+            NonRetriableError: another run waits for this signal already.
+        """
+        ...
+
+    async def send_signal(self, id: str, signal: str, data: dict[str, Any] | None = None) -> None:
+        """Wake the run that waits for this signal; without one nothing happens. Exactly once, like `send_event`."""
+        ...
+
+    async def transaction(self, id: str, fn: Callable[[AsyncConnection[tuple[Any, ...]]], Awaitable[T]], /) -> T:
+        """Run `fn(connection)` in a transaction of the watched database that records this step, too: exactly once.
+
+        Whatever `fn` writes over the connection is there if and only if the step is recorded. It must not commit.
+
+        Raises:
+            NonRetriableError: the service's state lives in another database, so that one commit cannot span both.
+            StepError: the body failed on its last attempt.
+        """
+        ...
+
+    def within(self, timeout: Duration, /) -> Step:
+        """The same steps, where a body of `run` or `transaction` that takes longer than `timeout` has failed.
+
+        A plain function goes on in its thread, which cannot be stopped; what it returns is dropped.
+        """
         ...

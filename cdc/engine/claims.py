@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 import structlog
 
 from cdc import faults
+from cdc.engine import places
 from cdc.engine.executor import Executor
 from cdc.engine.outcome import Retry, Suspended
+from cdc.engine.places import Claimed
 from cdc.errors import DatabaseUnreachable, LeaseLost
-from cdc.store import events, runs
+from cdc.store import events, runs, workers
 from cdc.store.connect import Connection
 from cdc.store.failures import ConnectionTrouble
 from cdc.store.runs import ClaimedRun
@@ -23,6 +26,9 @@ MOST = 500
 
 POLL = 10.0
 """Seconds after which an idle worker looks for due runs unasked: the safety net under the wake-ups."""
+
+_LOOK = 0.25
+"""Seconds between two looks for cancelled runs."""
 
 _SHORTEST = 0.02
 """Seconds; a run that is due but locked by another worker must not be asked for in a tight loop."""
@@ -37,12 +43,15 @@ class Claims:
         self._worker_id = worker_id
         self._executor = executor
         self._functions = list(executor.functions)
+        self._gated = places.gated(executor.functions.values())
+        self._suspect: str | None = None
         self._connect = connect
         self._capacity = capacity
         self._flight: dict[str, asyncio.Task[None]] = {}
         self._awake = asyncio.Event()
         self._room = asyncio.Event()
         self._due_at = 0.0
+        self._look_at = 0.0
         self._stopping = False
         self._broken: Exception | None = None
 
@@ -52,8 +61,9 @@ class Claims:
         return len(self._flight)
 
     def wake(self) -> None:
-        """Look for due runs now."""
+        """Look for due runs now, and for cancelled ones."""
         self._awake.set()
+        self._room.set()
 
     def stop(self) -> None:
         """Claim nothing more; `claim_forever` returns soon."""
@@ -71,7 +81,7 @@ class Claims:
         while not self._stopping:
             try:
                 async with await self._connect() as conn:
-                    await runs.release_unknown(conn, self._worker_id, self._flight)
+                    await workers.release_unknown(conn, self._worker_id, self._flight)
                     pause = 0.05
                     await self._claim_over(conn)
             except (*ConnectionTrouble, DatabaseUnreachable) as error:
@@ -97,22 +107,54 @@ class Claims:
 
     async def _claim_over(self, conn: Connection) -> None:
         while not self._stopping:
-            await self._until_room()
+            await self._until_room(conn)
             self._awake.clear()
-            limit = min(MOST, self._capacity - len(self._flight))
-            claimed = await runs.claim(conn, self._worker_id, self._functions, limit)
+            claimed, more = await self._claim(conn, min(MOST, self._capacity - len(self._flight)))
             if claimed:
                 faults.point("worker.claimed")
                 await self._start(conn, claimed)
-            if len(claimed) < limit:
+            if not more:
+                await self._drop_cancelled(conn)
                 await self._until_due(conn)
+
+    async def _claim(self, conn: Connection, limit: int) -> Claimed:
+        """Runs without gates first, then those with, then one that is suspected of having killed its worker."""
+        claimed = await runs.claim(conn, self._worker_id, self._functions, limit)
+        more = len(claimed) == limit
+        if self._gated and not more:
+            placed = await places.claim(conn, self._worker_id, self._gated, limit - len(claimed))
+            claimed.extend(placed.runs)
+            more = placed.more
+        if self._suspect not in self._flight and not more:
+            # Alone, so that no other run is found guilty with it; see docs/operations.md on quarantine.
+            suspects = await runs.claim(conn, self._worker_id, self._functions, 1, suspect=True)
+            claimed.extend(suspects)
+            self._suspect = suspects[0].id if suspects else None
+        return Claimed(claimed, more)
 
     async def _start(self, conn: Connection, claimed: Sequence[ClaimedRun]) -> None:
         loaded = await events.load(conn, {event_id for run in claimed for event_id in run.event_ids})
-        memos = await runs.memos(conn, [run.id for run in claimed if run.claims > 1])
+        replayed = [run.id for run in claimed if run.claims > 1]
+        if replayed:
+            await runs.expire_waits(conn, replayed)
+        memos = await runs.memos(conn, replayed)
         for run in claimed:
-            execution = self._executor.execute(run, [loaded[id_] for id_ in run.event_ids], memos.get(run.id, {}))
+            seen = [loaded[id_] for id_ in run.event_ids if id_ in loaded]
+            execution = self._executor.execute(run, seen, memos.get(run.id, {}))
             self._flight[run.id] = asyncio.create_task(self._follow(run.id, execution))
+
+    async def _drop_cancelled(self, conn: Connection) -> None:
+        """Stop executing what was cancelled; asked at most every `_LOOK` seconds, and only while runs are in flight."""
+        now = asyncio.get_running_loop().time()
+        if not self._flight:
+            return
+        if now < self._look_at:
+            self._due_at = min(self._due_at, self._look_at)
+            return
+        self._look_at = now + _LOOK
+        for run_id in await runs.cancelled(conn, self._worker_id):
+            if task := self._flight.pop(run_id, None):
+                task.cancel()
 
     async def _follow(self, run_id: str, execution: Awaitable[object]) -> None:
         try:
@@ -136,10 +178,12 @@ class Claims:
         """Free places worth a claim: claiming one by one would cost a statement for each run."""
         return max(1, min(MOST, self._capacity) // 4)
 
-    async def _until_room(self) -> None:
+    async def _until_room(self, conn: Connection) -> None:
         while not self._stopping and self._capacity - len(self._flight) < self._enough_room:
             self._room.clear()
-            await self._room.wait()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._room.wait(), POLL)
+            await self._drop_cancelled(conn)
 
     async def _until_due(self, conn: Connection) -> None:
         """Wait for a wake-up, for the next run that is due, or for the next poll."""

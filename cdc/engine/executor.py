@@ -5,22 +5,32 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
 from cdc import faults
-from cdc.authoring.context import Context, Database, Embeddings
+from cdc.authoring.context import Context, Embeddings
 from cdc.authoring.event import Event
 from cdc.authoring.function import Function
 from cdc.engine import backoff, memo, outcome
-from cdc.engine.journal import Journal, RecordRefused
+from cdc.engine.bodies import StepDatabase
+from cdc.engine.journal import Entry, Journal, RecordRefused
+from cdc.engine.lines import Lines
 from cdc.engine.outcome import Completed, Failed, Outcome, Retry, Suspended
 from cdc.engine.steps import LiveSteps, RunLost, RunSuspended
-from cdc.errors import LeaseLost, NonRetriableError, RetryAfter, StepError
+from cdc.engine.suspension import Suspension
+from cdc.errors import EventUnfit, LeaseLost, NonRetriableError, RetryAfter, StepError
+from cdc.events.ending import FAILED, FINISHED, lifecycle
+from cdc.store.events import Incoming
+from cdc.store.json import loads
 from cdc.store.runs import ClaimedRun, Memo
 
 log = structlog.get_logger(__name__)
+
+
+QUARANTINE = 3
+"""Workers that may die under a run before it is called no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +41,7 @@ class Executor:
 
     functions: Mapping[str, Function]
     journal: Journal
-    db: Database
+    database: StepDatabase
     embeddings: Embeddings
     drop_after_each_step: bool = False
 
@@ -42,17 +52,25 @@ class Executor:
             LeaseLost: the run belongs to another worker; nothing was recorded.
         """
         function = self.functions[run.function_id]
-        steps = LiveSteps(
-            run.id,
-            function.retries,
-            memos,
-            self.journal,
-            _cancel_current_task(),
-            drop_after_each_step=self.drop_after_each_step,
-        )
-        context = self._context(run, events, steps)
-        ended = await self._call(run, function, context, steps)
-        return await self._recorded(run, ended, steps)
+        suspension = Suspension(self.journal, _cancel_current_task())
+        lines = Lines(run.id, run.function_id, sum(memo.ended for memo in memos.values()))
+        if (error := _uncallable(run, events)) is not None:
+            ended: Outcome = _failed(run, error)
+        else:
+            steps = LiveSteps(
+                run.id,
+                function.retries,
+                events[0],
+                memos,
+                self.journal,
+                suspension,
+                lines,
+                self.database,
+                drop_after_each_step=self.drop_after_each_step,
+            )
+            ended = await self._call(run, function, self._context(run, events, steps), suspension)
+        awaited = "cancel_on" in function.flow or any(memo.kind == "wait" for memo in memos.values())
+        return await self._recorded(_Ending(run, events, lines, awaited), ended, suspension)
 
     def _context(self, run: ClaimedRun, events: Sequence[Event], steps: LiveSteps) -> Context:
         return Context(
@@ -60,37 +78,84 @@ class Executor:
             attempt=run.failures + 1,
             events=events,
             step=steps,
-            db=self.db,
+            db=self.database.db,
             embeddings=self.embeddings,
-            logger=log.bind(run=run.id, function=run.function_id),
+            logger=steps.lines.logger,
         )
 
-    async def _call(self, run: ClaimedRun, function: Function, context: Context, steps: LiveSteps) -> Outcome:
+    async def _call(self, run: ClaimedRun, function: Function, context: Context, suspension: Suspension) -> Outcome:
         try:
+            function.check(context.events)
             output = await function.handler(context)
-            if steps.suspended:
-                return Suspended(*steps.wait)
+            if suspension.suspended:
+                return Suspended(*suspension.until)
             return Completed(memo.dump("what the handler returned", output))
         except (asyncio.CancelledError, RunSuspended):
-            if not steps.suspended:
+            if not suspension.suspended:
                 raise
             _uncancel()
-            return Suspended(*steps.wait)
+            return Suspended(*suspension.until)
         except RunLost:
             raise LeaseLost("This worker's lease is gone; the run belongs to another worker now.") from None
-        except (NonRetriableError, StepError) as error:
+        except (NonRetriableError, StepError, EventUnfit) as error:
             return _failed(run, error)
         except Exception as error:  # noqa: BLE001 - whatever an author's code raises is the run's failure
             return _retry(run, function, error)
 
-    async def _recorded(self, run: ClaimedRun, ended: Outcome, steps: LiveSteps) -> Outcome:
+    async def _recorded(self, ending: _Ending, ended: Outcome, suspension: Suspension) -> Outcome:
         faults.point("run.ended")
+        ending.lines.live()
         try:
-            await self.journal.write(steps.unwritten, outcome.record(run, ended))
+            await suspension.flushed()
+            entry = suspension.take_unwritten()
+            awaited = ending.awaited or bool(entry.waits)
+            entry.run = outcome.record(ending.run, ended, awaited=awaited)
+            entry.logs = [*entry.logs, *ending.lines.take()]
+            entry.events = self._told(ending, ended)
+            await self.journal.write(entry)
         except RecordRefused as refused:
-            ended = _failed(run, refused)
-            await self.journal.write((), outcome.record(run, ended))
+            ended = _failed(ending.run, _refusal(refused))
+            record = outcome.record(ending.run, ended, awaited=True)
+            await self.journal.write(Entry(run=record, events=self._told(ending, ended)))
         return ended
+
+    def _told(self, ending: _Ending, ended: Outcome) -> list[Incoming]:
+        """The event that tells of the run's end, for those who listen to it."""
+        if not isinstance(ended, Failed | Completed):
+            return []
+        name = FAILED if isinstance(ended, Failed) else FINISHED
+        if name == FINISHED and not self.journal.listens_to(FINISHED):
+            return []
+        result = {"error": loads(ended.error)} if isinstance(ended, Failed) else {"result": loads(ended.output)}
+        events = [event.as_dict() for event in ending.events]
+        told = lifecycle(name, ending.run.id, ending.run.function_id, events, result)
+        if isinstance(ended, Failed) and self.journal.listens_to(FINISHED):
+            told += lifecycle(FINISHED, ending.run.id, ending.run.function_id, events, result)
+        return told
+
+
+class _Ending(NamedTuple):
+    """A run whose execution has ended, for now or for good."""
+
+    run: ClaimedRun
+    events: Sequence[Event]
+    lines: Lines
+    awaited: bool
+
+
+def _uncallable(run: ClaimedRun, events: Sequence[Event]) -> Exception | None:
+    """Why a handler must not even be called."""
+    if run.rescues >= QUARANTINE:
+        return NonRetriableError(f"quarantined: the worker process died {run.rescues} times while it executed this run")
+    if len(events) < len(run.event_ids):
+        return NonRetriableError("the run's event is gone from cdc_state.events")
+    return None
+
+
+def _refusal(refused: RecordRefused) -> Exception:
+    if "waits_signal" in str(refused):
+        return NonRetriableError("another run waits for this signal already")
+    return refused
 
 
 def _retry(run: ClaimedRun, function: Function, error: Exception) -> Outcome:

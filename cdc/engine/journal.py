@@ -7,19 +7,23 @@ gathers. This is where the speed comes from; a commit of its own for each step i
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
 from cdc import faults
 from cdc.errors import DatabaseUnreachable, LeaseLost
-from cdc.events.outbox import Outbox
+from cdc.events import ending, fulfil
+from cdc.events.outbox import Invocation, Outbox
 from cdc.store import journal as store
+from cdc.store import waits
 from cdc.store.connect import Connection
 from cdc.store.events import Incoming
 from cdc.store.failures import StatementFailed, about_a_value
-from cdc.store.journal import RunRecord, StepRecord
+from cdc.store.journal import LogRecord, RunRecord, StepRecord
+from cdc.store.waits import WaitRecord
 
 log = structlog.get_logger(__name__)
 
@@ -37,10 +41,30 @@ class RecordRefused(Exception):
 
 
 @dataclass(slots=True)
-class _Entry:
-    steps: Sequence[StepRecord]
-    run: RunRecord | None
-    events: Sequence[Incoming]
+class Entry:
+    """What one run has to record, all in one commit: steps, what becomes of the run, events it sends, runs it invokes,
+    what it waits for from now on, and what it told its logger.
+    """
+
+    steps: list[StepRecord] = field(default_factory=list)
+    run: RunRecord | None = None
+    events: Sequence[Incoming] = ()
+    invocations: list[Invocation] = field(default_factory=list)
+    waits: list[WaitRecord] = field(default_factory=list)
+    logs: list[LogRecord] = field(default_factory=list)
+    made_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the one statement for steps and runs does it all."""
+        return not (
+            self.events or self.invocations or self.waits or self.logs or (self.run is not None and self.run.holds)
+        )
+
+
+@dataclass(slots=True)
+class _Pending:
+    entry: Entry
     durable: asyncio.Future[None]
 
 
@@ -62,7 +86,7 @@ class Journal:
         self._worker_id = worker_id
         self._connect = connect
         self._connections = connections
-        self._pending: list[_Entry] = []
+        self._pending: list[_Pending] = []
         self._ready = asyncio.Event()
         self._closing = False
         self._committers: list[asyncio.Task[None]] = []
@@ -94,10 +118,12 @@ class Journal:
             committer.cancel()
         self._committers = []
 
-    async def write(
-        self, steps: Sequence[StepRecord] = (), run: RunRecord | None = None, events: Sequence[Incoming] = ()
-    ) -> None:
-        """Record steps, move a run and send events, all in one commit, with what else is at hand; durable on return.
+    def listens_to(self, name: str) -> bool:
+        """Whether some function starts on events of this name, as far as this journal knows."""
+        return self._outbox.listens_to(name)
+
+    async def write(self, entry: Entry) -> None:
+        """Record an entry in one commit, with what else is at hand; durable on return.
 
         Raises:
             RecordRefused: the database cannot store it.
@@ -106,7 +132,7 @@ class Journal:
         if self._closing:
             raise _lost()
         durable = asyncio.get_running_loop().create_future()
-        self._pending.append(_Entry(steps, run, events, durable))
+        self._pending.append(_Pending(entry, durable))
         self._ready.set()
         await durable
 
@@ -122,14 +148,14 @@ class Journal:
         finally:
             await conn.close()
 
-    def _take(self) -> list[_Entry]:
+    def _take(self) -> list[_Pending]:
         count = _fitting(self._pending)
         batch, self._pending = self._pending[:count], self._pending[count:]
         if not self._pending and not self._closing:
             self._ready.clear()
         return batch
 
-    async def _commit(self, conn: Connection, batch: list[_Entry]) -> Connection:
+    async def _commit(self, conn: Connection, batch: list[_Pending]) -> Connection:
         """Write one batch, however long the database takes to come back; returns the connection to go on with."""
         pause = 0.05
         while True:
@@ -157,7 +183,7 @@ class Journal:
         except DatabaseUnreachable:
             return conn
 
-    async def _commit_apart(self, conn: Connection, batch: list[_Entry], error: StatementFailed) -> Connection:
+    async def _commit_apart(self, conn: Connection, batch: list[_Pending], error: StatementFailed) -> Connection:
         """Halve until the guilty record stands alone; only its run suffers."""
         if len(batch) == 1:
             _refuse(batch[0], RecordRefused(str(error).strip()))
@@ -166,47 +192,69 @@ class Journal:
         conn = await self._commit(conn, batch[:middle])
         return await self._commit(conn, batch[middle:])
 
-    async def _write(self, conn: Connection, batch: list[_Entry]) -> None:
-        steps = [step for entry in batch for step in entry.steps]
-        runs = [entry.run for entry in batch if entry.run is not None]
-        events = [event for entry in batch for event in entry.events]
+    async def _write(self, conn: Connection, batch: list[_Pending]) -> None:
+        entries = [pending.entry for pending in batch]
         faults.point("journal.before_commit")
-        if events:
-            alive = await self._write_and_send(conn, steps, runs, events)
+        if all(entry.is_plain for entry in entries):
+            written = await self._write_rows(conn, entries)
+            due = written.woken
         else:
-            alive = await store.write(conn, self._worker_id, steps, runs)
+            written, due = await self._write_all(conn, entries)
         faults.point("journal.committed")
-        for entry in batch:
-            if not alive:
-                _refuse(entry, _lost())
-            elif not entry.durable.done():
-                entry.durable.set_result(None)
-
-    async def _write_and_send(
-        self, conn: Connection, steps: list[StepRecord], runs: list[RunRecord], events: list[Incoming]
-    ) -> bool:
-        """The same with events in the same transaction; the runs that they start are there when it commits."""
-        async with conn.transaction():
-            alive = await store.write(conn, self._worker_id, steps, runs)
-            started = await self._outbox.add(conn, events) if alive else 0
-        if started:
+        for pending in batch:
+            if not written.alive:
+                _refuse(pending, _lost())
+            elif not pending.durable.done():
+                pending.durable.set_result(None)
+        if due:
             self._on_runs()
-        return alive
+
+    async def _write_rows(self, conn: Connection, entries: Sequence[Entry]) -> store.Written:
+        steps = [step for entry in entries for step in entry.steps]
+        runs = [entry.run for entry in entries if entry.run is not None]
+        return await store.write(conn, self._worker_id, steps, runs)
+
+    async def _write_all(self, conn: Connection, entries: Sequence[Entry]) -> tuple[store.Written, bool]:
+        """The same with what comes of it, in one transaction; and whether that made any run due."""
+        events = [event for entry in entries for event in entry.events]
+        invocations = [invocation for entry in entries for invocation in entry.invocations]
+        registered = [_aged(wait, entry) for entry in entries for wait in entry.waits]
+        async with conn.transaction():
+            names = {event.name for event in (*events, *(each.event for each in invocations))}
+            if names or registered:
+                await waits.lock_names(conn, accepted=names, awaited={wait.event for wait in registered})
+            written = await self._write_rows(conn, entries)
+            if not written.alive:
+                return written, False
+            due = written.woken
+            if registered:
+                due |= await fulfil.catch_up(conn, registered) > 0
+            if events or invocations:
+                due |= (await self._outbox.add(conn, events, invocations)).due
+            if holding := [entry.run.id for entry in entries if entry.run is not None and entry.run.holds]:
+                due |= await ending.settle(conn, holding)
+            await store.write_logs(conn, [line for entry in entries for line in entry.logs])
+        return written, due
 
 
-def _fitting(entries: Sequence[_Entry]) -> int:
+def _fitting(pending: Sequence[_Pending]) -> int:
     """How many of these, from the first on, make one batch."""
     room = MOST_BYTES
-    for count, entry in enumerate(entries[:MOST]):
+    for count, entry in enumerate(each.entry for each in pending[:MOST]):
         room -= sum(len(step.data or "") + len(step.error or "") for step in entry.steps)
         if entry.run is not None:
             room -= len(entry.run.output or "") + len(entry.run.error or "")
         if room < 0 and count:
             return count
-    return min(MOST, len(entries))
+    return min(MOST, len(pending))
 
 
-def _refuse(entry: _Entry, error: Exception) -> None:
+def _aged(wait: WaitRecord, entry: Entry) -> WaitRecord:
+    """With the seconds since the handler asked, which an event may have come in."""
+    return wait._replace(since=wait.since + time.monotonic() - entry.made_at)
+
+
+def _refuse(entry: _Pending, error: Exception) -> None:
     if not entry.durable.done():
         entry.durable.set_exception(error)
 

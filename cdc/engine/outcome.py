@@ -25,9 +25,9 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Suspended:
-    """All its pending awaits are steps that wait; it is due again in `due_in` seconds."""
+    """All its pending awaits are steps that wait; it is due in `due_in` seconds, or when what it waits for comes."""
 
-    status: Literal["queued", "sleeping"]
+    status: Literal["queued", "sleeping", "waiting"]
     due_in: float
 
 
@@ -43,8 +43,15 @@ class Retry:
 Outcome = Completed | Failed | Suspended | Retry
 
 
-def record(run: ClaimedRun, outcome: Outcome) -> RunRecord:
-    """What becomes of the run; its `failures` are those of the handler before this outcome."""
+def record(run: ClaimedRun, outcome: Outcome, *, awaited: bool = False) -> RunRecord:
+    """What becomes of the run; its `failures` are those of the handler before this outcome.
+
+    `awaited`: events are registered that it waits for, or that cancel it.
+    """
+    return _moved(run, outcome)._replace(holds=run.holds or awaited)
+
+
+def _moved(run: ClaimedRun, outcome: Outcome) -> RunRecord:
     match outcome:
         case Completed(output):
             return RunRecord(run.id, run.claims, "completed", run.failures, output=output)

@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal, NoReturn
+from typing import Any, NoReturn
 from uuid import UUID
 
 import structlog
 
 from cdc import faults
 from cdc.authoring.event import Event
-from cdc.authoring.triggers import is_taken
+from cdc.authoring.function import Function
+from cdc.authoring.step import DEFAULT_TIMEOUT
+from cdc.authoring.triggers import SIGNAL
 from cdc.clock import Duration, seconds
-from cdc.engine import backoff, memo
-from cdc.engine.journal import Journal, RecordRefused
+from cdc.engine import backoff, memo, sending, waiting
+from cdc.engine.bodies import StepDatabase, call
+from cdc.engine.journal import Entry, Journal, RecordRefused
+from cdc.engine.lines import Lines
+from cdc.engine.suspension import Suspension, Until
 from cdc.errors import Interrupt, LeaseLost, NonRetriableError, RetryAfter, StepError
-from cdc.events import ids
+from cdc.events.outbox import Invocation
 from cdc.store.events import Incoming
 from cdc.store.journal import StepRecord
 from cdc.store.runs import Memo
 
 log = structlog.get_logger(__name__)
+
+_inside: ContextVar[str | None] = ContextVar("step", default=None)
+"""The step whose body is running."""
 
 
 class RunSuspended(Interrupt):
@@ -44,210 +51,237 @@ class _Later(Interrupt):
         self.due_in = due_in
 
 
+@dataclass(frozen=True, slots=True)
 class LiveSteps:
-    """Implements `cdc.Step` for one run that is in memory.
+    """Implements `cdc.Step` for one run that is in memory; `event` is the run's own."""
 
-    The run is suspended when nothing of it is busy and at least one step waits; `suspend` is called then, once.
-    """
-
-    def __init__(
-        self,
-        run_id: str,
-        retries: int,
-        memos: Mapping[str, Memo],
-        journal: Journal,
-        suspend: Callable[[], object],
-        *,
-        drop_after_each_step: bool = False,
-    ) -> None:
-        self._run_id = run_id
-        self._retries = retries
-        self._memos = memos
-        self._journal = journal
-        self._suspend = suspend
-        self._drop_after_each_step = drop_after_each_step
-        self._seen: dict[str, int] = {}
-        self._busy = 0
-        self._waiting: list[tuple[Literal["queued", "sleeping"], float]] = []
-        self._unwritten: list[StepRecord] = []
-        self.suspended = False
+    run_id: str
+    retries: int
+    event: Event
+    memos: Mapping[str, Memo]
+    journal: Journal
+    suspension: Suspension
+    lines: Lines
+    database: StepDatabase
+    drop_after_each_step: bool = False
+    timeout: float | None = None
+    _seen: dict[str, int] = field(default_factory=dict)
 
     # --- what a handler calls -----------------------------------------------------------------------------------
 
     async def run(self, id: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """See `cdc.Step.run`."""
+
+        async def body(key: str, attempt: int) -> str:
+            began = time.monotonic()
+            document = memo.dump(f"the result of step {key!r}", await call(fn, args, kwargs, self.timeout))
+            faults.point("step.ran")
+            await self._record(StepRecord(self.run_id, key, **_good(attempt, document, began)))
+            return document
+
+        return await self._memoised(id, fn, body)
+
+    async def transaction(self, id: str, fn: Callable[..., Awaitable[Any]], /) -> Any:
+        """See `cdc.Step.transaction`."""
+
+        async def body(key: str, attempt: int) -> str:
+            began = time.monotonic()
+            async with self.database.transaction() as (conn, record):
+                result = await call(fn, (conn,), {}, self.timeout)
+                document = memo.dump(f"the result of step {key!r}", result)
+                await record(StepRecord(self.run_id, key, **_good(attempt, document, began)))
+            return document
+
+        return await self._memoised(id, fn, body)
+
+    def within(self, timeout: Duration, /) -> LiveSteps:
+        """See `cdc.Step.within`."""
+        return replace(self, timeout=seconds(timeout))
+
+    async def sleep(self, id: str, duration: Duration, /) -> None:
+        """See `cdc.Step.sleep`."""
         key = self._key(id)
-        recorded = self._memos.get(key)
-        if recorded is not None and recorded.ended:
-            return _replayed(key, recorded, fn)
-        try:
-            with self._working():
-                return await self._attempt(key, recorded.attempts if recorded else 0, fn, args, kwargs)
-        except _Later as later:
-            await self._wait("queued", later.due_in)
+        await self._slept(StepRecord(self.run_id, key, "sleep", wake_in=seconds(duration)), seconds(duration))
+
+    async def sleep_until(self, id: str, when: datetime, /) -> None:
+        """See `cdc.Step.sleep_until`."""
+        key = self._key(id)
+        if when.tzinfo is None:
+            raise NonRetriableError(f"step {id!r}: sleep_until needs a datetime with a time zone")
+        due_in = max(0.0, when.timestamp() - time.time())
+        await self._slept(StepRecord(self.run_id, key, "sleep", wake_at=when, wake_in=due_in), due_in)
 
     async def send_event(self, id: str, events: Event | Sequence[Event], /) -> list[str]:
         """See `cdc.Step.send_event`."""
         key = self._key(id)
-        recorded = self._memos.get(key)
-        if recorded is not None and recorded.ended:
-            return list(recorded.data)
-        incoming = _incoming(self._run_id, key, [events] if isinstance(events, Event) else events)
-        sent = [str(UUID(bytes=event.id)) for event in incoming]
-        try:
-            with self._working():
-                await self._record(key, 1, 0.0, data=memo.dump("the ids of its events", sent), events=incoming)
-                if self._drop_after_each_step:
-                    raise _Later(0.0)
-        except _Later as later:
-            await self._wait("queued", later.due_in)
-        return sent
+        chosen = [events] if isinstance(events, Event) else events
+        return await self._sent(key, sending.incoming(self.run_id, key, chosen))
 
-    async def sleep(self, id: str, duration: Duration, /) -> None:
-        """See `cdc.Step.sleep`."""
-        await self._sleep(self._key(id), seconds(duration))
+    async def send_signal(self, id: str, signal: str, data: dict[str, Any] | None = None) -> None:
+        """See `cdc.Step.send_signal`."""
+        key = self._key(id)
+        await self._sent(key, [sending.signal(self.run_id, key, signal, data or {})])
 
-    async def sleep_until(self, id: str, when: datetime, /) -> None:
-        """See `cdc.Step.sleep_until`."""
-        if when.tzinfo is None:
-            raise NonRetriableError(f"step {id!r}: sleep_until needs a datetime with a time zone")
-        await self._sleep(self._key(id), max(0.0, when.timestamp() - time.time()), when)
+    async def wait_for_event(
+        self, id: str, event: str, timeout: Duration, *, if_exp: str | None = None, match: str | None = None
+    ) -> Event | None:
+        """See `cdc.Step.wait_for_event`."""
+        key = self._key(id)
+        found = await self._awaited(key, event, timeout, waiting.checked(key, event, if_exp, match))
+        return None if found is None else Event(**found)
 
-    # --- what the executor asks ---------------------------------------------------------------------------------
+    async def wait_for_signal(self, id: str, signal: str, timeout: Duration) -> Any:
+        """See `cdc.Step.wait_for_signal`."""
+        found = await self._awaited(self._key(id), f"{SIGNAL}{signal}", timeout, None)
+        return None if found is None else found["data"]
 
-    @property
-    def wait(self) -> tuple[Literal["queued", "sleeping"], float]:
-        """What the suspended run waits for: its status, and in how many seconds it is due."""
-        return min(self._waiting, key=lambda waiting: waiting[1])
-
-    @property
-    def unwritten(self) -> list[StepRecord]:
-        """Records that go into the same commit as the suspension."""
-        return self._unwritten
+    async def invoke(
+        self,
+        id: str,
+        function: Function | str,
+        data: dict[str, Any] | None = None,
+        timeout: Duration = DEFAULT_TIMEOUT,
+    ) -> Any:
+        """See `cdc.Step.invoke`."""
+        key, due_in = self._key(id), seconds(timeout)
+        recorded = self._recorded(key)
+        if recorded is None:
+            function_id = function if isinstance(function, str) else function.id
+            event = sending.invocation(self.run_id, key, data or {})
+            self.suspension.unwritten.steps.append(StepRecord(self.run_id, key, "invoke", wake_in=due_in))
+            self.suspension.unwritten.invocations.append(Invocation(function_id, event, (self.run_id, key)))
+        elif recorded.ended:
+            return _result(key, recorded)
+        return await self._wait(Until("waiting", due_in if recorded is None else recorded.due_in or 0.0))
 
     # --- one step -----------------------------------------------------------------------------------------------
 
     def _key(self, id: str) -> str:
         """The author's id; a repeated one is numbered, in the order of the calls."""
-        if self.suspended:
+        if self.suspension.suspended:
             raise RunSuspended
+        if (outer := _inside.get()) is not None:
+            raise NonRetriableError(
+                f"step {id!r} is taken inside step {outer!r}; a step's body cannot take steps: call them one after "
+                "the other in the handler"
+            )
         count = self._seen.get(id, 0)
         self._seen[id] = count + 1
         return f"{id}:{count}" if count else id
 
-    async def _attempt(
-        self, key: str, attempts: int, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        if not self._journal.leased:
+    def _recorded(self, key: str) -> Memo | None:
+        """What is recorded of a step; from here on the handler is live when nothing, or nothing final, is."""
+        recorded = self.memos.get(key)
+        if recorded is not None and recorded.ended:
+            self.lines.replayed()
+        else:
+            self.lines.live()
+        return recorded
+
+    async def _memoised(self, id: str, fn: Callable[..., Any], body: Callable[[str, int], Awaitable[str]]) -> Any:
+        key = self._key(id)
+        recorded = self._recorded(key)
+        if recorded is not None and recorded.ended:
+            return memo.typed(_result(key, recorded), fn)
+        if recorded is not None and recorded.due_in is not None and recorded.due_in > 0:
+            await self._wait(Until("queued", recorded.due_in))
+        try:
+            with self.suspension.working():
+                return memo.load(await self._attempt(key, recorded.attempts if recorded else 0, body), fn)
+        except _Later as later:
+            await self._wait(Until("queued", later.due_in))
+
+    async def _attempt(self, key: str, attempts: int, body: Callable[[str, int], Awaitable[str]]) -> str:
+        if not self.journal.leased:
             raise RunLost
         began = time.monotonic()
+        outer = _inside.set(key)
         try:
-            document = memo.dump(f"the result of step {key!r}", await _call(fn, args, kwargs))
-            faults.point("step.ran")
+            document = await body(key, attempts + 1)
+        except LeaseLost:
+            raise RunLost from None
         except Exception as error:  # noqa: BLE001 - whatever an author's code raises is the step's failure
             return await self._failed(key, attempts + _counts(error), error, time.monotonic() - began)
-        await self._record(key, attempts + 1, time.monotonic() - began, data=document)
-        if self._drop_after_each_step:
+        finally:
+            _inside.reset(outer)
+        if self.drop_after_each_step:
             raise _Later(0.0)
-        return memo.load(document, fn)
+        return document
 
     async def _failed(self, key: str, attempt: int, error: Exception, took: float) -> NoReturn:
         stored = memo.error_of(error)
-        if isinstance(error, NonRetriableError) or attempt > self._retries:
-            await self._record(key, attempt, took, error=stored.json)
+        if isinstance(error, NonRetriableError) or attempt > self.retries:
+            record = StepRecord(self.run_id, key, attempts=attempt, error=stored.json, took=took, ended=True)
+            await self._record(record)
             raise StepError(key, stored.name, stored.message) from error
-        self._unwritten.append(StepRecord(self._run_id, key, attempts=attempt, error=stored.json, took=took))
         due_in = backoff.delay_for(error, attempt)
-        log.warning("step is tried again", run=self._run_id, step=key, error=stored.name, seconds=due_in)
+        record = StepRecord(self.run_id, key, attempts=attempt, error=stored.json, took=took, wake_in=due_in)
+        self.suspension.unwritten.steps.append(record)
+        log.warning("step is tried again", run=self.run_id, step=key, error=stored.name, seconds=due_in)
         raise _Later(due_in)
 
-    async def _sleep(self, key: str, due_in: float, wake_at: datetime | None = None) -> None:
-        recorded = self._memos.get(key)
+    async def _slept(self, record: StepRecord, due_in: float) -> None:
+        recorded = self.memos.get(record.id)
         if recorded is None:
-            self._unwritten.append(StepRecord(self._run_id, key, "sleep", wake_at=wake_at, wake_in=due_in))
-            await self._wait("sleeping", due_in)
+            self.lines.live()
+            self.suspension.unwritten.steps.append(record)
+            await self._wait(Until("sleeping", due_in))
         elif recorded.due_in is not None and recorded.due_in > 0:
-            await self._wait("sleeping", recorded.due_in)
+            await self._wait(Until("sleeping", recorded.due_in))
+        self.lines.replayed()
 
-    async def _wait(self, status: Literal["queued", "sleeping"], due_in: float) -> NoReturn:
-        """Wait in the database, not in memory: this await never ends, the run is suspended under it."""
-        self._waiting.append((status, due_in))
-        self._settle()
-        await asyncio.get_running_loop().create_future()
-        raise AssertionError("a waiting step is never resumed in memory")
-
-    @contextmanager
-    def _working(self) -> Iterator[None]:
-        self._busy += 1
+    async def _sent(self, key: str, events: Sequence[Incoming]) -> list[str]:
+        recorded = self._recorded(key)
+        if recorded is not None and recorded.ended:
+            return list(_result(key, recorded))
+        sent = [str(UUID(bytes=event.id)) for event in events]
         try:
-            yield
-        finally:
-            self._busy -= 1
-            self._settle()
+            with self.suspension.working():
+                document = memo.dump("the ids of its events", sent)
+                await self._record(StepRecord(self.run_id, key, attempts=1, data=document, ended=True), events)
+                if self.drop_after_each_step:
+                    raise _Later(0.0)
+        except _Later as later:
+            await self._wait(Until("queued", later.due_in))
+        return sent
 
-    def _settle(self) -> None:
-        """Suspend when every branch waits; a branch whose step just ended first gets its turn to go on."""
-        if not self._busy and self._waiting and not self.suspended:
-            asyncio.get_running_loop().call_soon(self._suspend_if_settled, 2)
+    async def _awaited(
+        self, key: str, event: str, timeout: Duration, expression: waiting.Expression | None
+    ) -> dict[str, Any] | None:
+        """The event that came, as a dict; None when the time was over first."""
+        recorded, due_in = self._recorded(key), seconds(timeout)
+        if recorded is None:
+            unwritten = self.suspension.unwritten
+            wait = waiting.record(self.run_id, key, event, due_in, expression, self.event)
+            unwritten.steps.append(StepRecord(self.run_id, key, "wait", wake_in=due_in))
+            unwritten.waits.append(wait._replace(since=unwritten.made_at - time.monotonic()))
+        elif recorded.ended:
+            found: dict[str, Any] | None = _result(key, recorded)
+            return found
+        return await self._wait(Until("waiting", due_in if recorded is None else recorded.due_in or 0.0))
 
-    def _suspend_if_settled(self, turns: int) -> None:
-        if self._busy or self.suspended:
-            return
-        if turns:
-            asyncio.get_running_loop().call_soon(self._suspend_if_settled, turns - 1)
-        else:
-            self.suspended = True
-            self._suspend()
+    async def _wait(self, until: Until) -> NoReturn:
+        self.suspension.unwritten.logs.extend(self.lines.take())
+        await self.suspension.wait(until)
 
-    # --- records ------------------------------------------------------------------------------------------------
-
-    async def _record(
-        self,
-        key: str,
-        attempts: int,
-        took: float,
-        *,
-        data: str | None = None,
-        error: str | None = None,
-        events: Sequence[Incoming] = (),
-    ) -> None:
-        record = StepRecord(self._run_id, key, attempts=attempts, data=data, error=error, took=took, ended=True)
+    async def _record(self, record: StepRecord, events: Sequence[Incoming] = ()) -> None:
         try:
-            await self._journal.write([record], events=events)
+            await self.journal.write(Entry([record], events=events, logs=self.lines.take()))
         except RecordRefused as refused:
-            raise NonRetriableError(f"the result of step {key!r} cannot be stored: {refused}") from None
+            raise NonRetriableError(f"the result of step {record.id!r} cannot be stored: {refused}") from None
         except LeaseLost:
             raise RunLost from None
 
 
-def _incoming(run_id: str, key: str, events: Sequence[Event]) -> list[Incoming]:
-    """Events on their way in; their ids are the same whenever this step is taken again."""
-    for event in events:
-        if is_taken(event.name):
-            raise NonRetriableError(f"step {key!r}: {event.name!r} is not a name for an event of your own")
-    now = time.time_ns() // 1000
-    documents = [memo.dump(f"the data of {event.name}", event.data).encode() for event in events]
-    return [
-        Incoming(ids.of_step(run_id, key, index), event.name, now, document, None)
-        for index, (event, document) in enumerate(zip(events, documents, strict=True))
-    ]
+def _good(attempt: int, document: str, began: float) -> dict[str, Any]:
+    return {"attempts": attempt, "data": document, "took": time.monotonic() - began, "ended": True}
 
 
-def _replayed(key: str, recorded: Memo, fn: Callable[..., Any]) -> Any:
+def _result(key: str, recorded: Memo) -> Any:
     if recorded.error is not None:
         raise StepError(key, recorded.error["name"], recorded.error["message"])
-    return memo.typed(recorded.data, fn)
+    return recorded.data
 
 
 def _counts(error: Exception) -> int:
     return int(error.counts_as_attempt) if isinstance(error, RetryAfter) else 1
-
-
-async def _call(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """A coroutine function runs here, a plain one in a thread, where it may block."""
-    if inspect.iscoroutinefunction(fn):
-        return await fn(*args, **kwargs)
-    result = await asyncio.to_thread(fn, *args, **kwargs)
-    if isinstance(result, Coroutine):
-        return await result
-    return result

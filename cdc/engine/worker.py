@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from cdc.authoring.context import Database, Embeddings
 from cdc.authoring.function import Function
+from cdc.engine.bodies import StepDatabase
 from cdc.engine.claims import Claims
 from cdc.engine.executor import Executor
 from cdc.engine.heartbeat import Heartbeat
@@ -22,6 +23,7 @@ from cdc.store.connect import Connection
 
 class Worker:
     """Executes functions until stopped. `capacity` is the number of runs in flight, `lease` its length in seconds.
+    `has_state`: the watched database `db` is also the one that the state is in.
 
     A worker that is `held` registers its functions and claims nothing before it is woken for the first time.
     """
@@ -36,6 +38,7 @@ class Worker:
         embeddings: Embeddings,
         capacity: int = 1000,
         lease: float = 15.0,
+        has_state: bool = True,
         drop_after_each_step: bool = False,
         held: bool = False,
     ) -> None:
@@ -46,6 +49,7 @@ class Worker:
         self._embeddings = embeddings
         self._capacity = capacity
         self._lease = lease
+        self._has_state = has_state
         self._drop_after_each_step = drop_after_each_step
         self._claims: Claims | None = None
         self._stopping = False
@@ -85,7 +89,8 @@ class Worker:
         lost = asyncio.Event()
         heartbeat = self._heartbeat(worker_id, lost)
         journal = Journal(worker_id, self._connect, on_runs=self.wake, leased=heartbeat.is_good)
-        executor = Executor(self._functions, journal, self._db, self._embeddings, self._drop_after_each_step)
+        database = StepDatabase(self._db, worker_id, self._has_state)
+        executor = Executor(self._functions, journal, database, self._embeddings, self._drop_after_each_step)
         self._claims = claims = Claims(worker_id, executor, self._connect, capacity=self._capacity)
         if self._stopping:
             claims.stop()

@@ -10,17 +10,18 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import structlog
-import uuid_utils
 
 from cdc import faults
 from cdc.errors import ListenerFenced
+from cdc.events import intake
+from cdc.events.intake import Taken
 from cdc.events.match import Registry, Table
-from cdc.store import checkpoints, functions
+from cdc.store import checkpoints, functions, waits
 from cdc.store import events as store
 from cdc.store.checkpoints import Checkpoint
 from cdc.store.connect import Connection
 from cdc.store.events import Incoming
-from cdc.store.failures import EventRepeated, StatementFailed, about_a_value
+from cdc.store.failures import Deadlocked, EventRepeated, StatementFailed, about_a_value
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +32,8 @@ class Accepted(NamedTuple):
     checkpoint: Checkpoint
     events: int
     runs: int
+    due: bool
+    """Whether runs may be claimed now: new ones, or others that go on."""
 
 
 class Door:
@@ -69,6 +72,8 @@ class Door:
                 raise
             log.warning("events repeated", count=len(known))
             return await self.accept([event for event in incoming if event.id not in known], before, after)
+        except Deadlocked:
+            return await self.accept(incoming, before, after)
         except StatementFailed as error:
             if not incoming or not about_a_value(error):
                 raise
@@ -83,6 +88,7 @@ class Door:
         aside: tuple[Incoming, str] | None = None,
     ) -> Accepted:
         async with self._conn.transaction():
+            await waits.lock_names(self._conn, accepted=intake.names(incoming))
             version = await checkpoints.advance(self._conn, before, after)
             if version is None:
                 raise ListenerFenced(
@@ -91,16 +97,14 @@ class Door:
                 )
             if version != self.registry.version:
                 await self.refresh()
-            runs = self.registry.runs(incoming, new_id)
+            taken = Taken(0, due=False)
             if incoming:
-                await store.insert_events(self._conn, before.source_id, incoming)
-            if runs:
-                await store.insert_runs(self._conn, runs)
+                taken = await intake.take(self._conn, self.registry, incoming, source_id=before.source_id)
             if aside:
                 await store.reject(self._conn, before.source_id, *aside)
             faults.point("accept.before_commit")
         faults.point("accept.committed")
-        return Accepted(after, len(incoming), len(runs))
+        return Accepted(after, len(incoming), taken.runs, taken.due)
 
     async def _accept_apart(
         self, incoming: Sequence[Incoming], before: Checkpoint, after: Checkpoint, error: StatementFailed
@@ -119,9 +123,6 @@ class Door:
         assert position is not None, "row events have a position"
         first = await self.accept(incoming[:middle], before, before.moved(position, before.end_lsn))
         second = await self.accept(incoming[middle:], first.checkpoint, after)
-        return Accepted(second.checkpoint, first.events + second.events, first.runs + second.runs)
-
-
-def new_id() -> bytes:
-    """A UUID of version 7: newest last."""
-    return uuid_utils.uuid7().bytes
+        return Accepted(
+            second.checkpoint, first.events + second.events, first.runs + second.runs, first.due or second.due
+        )

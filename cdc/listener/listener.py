@@ -181,7 +181,7 @@ class Listener:
         self._checkpoint = accepted.checkpoint
         self._events, self._bytes = [], 0
         self._moved_at = asyncio.get_running_loop().time()
-        if accepted.runs:
+        if accepted.due:
             self._on_runs()
         if self._door.registry.version != version:
             await self._follow()

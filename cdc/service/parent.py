@@ -109,7 +109,7 @@ class _Service:
         """A worker process is gone: its runs go to others at once, not when the lease runs out."""
         try:
             async with await self.connect() as conn:
-                released = await workers.leave(conn, [worker_id])
+                released = await workers.leave(conn, [worker_id], died=True)
         except (*ConnectionTrouble, CdcError) as error:
             log.warning("runs of the dead worker wait for its lease to run out", reason=str(error).strip())
         else:

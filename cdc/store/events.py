@@ -13,7 +13,17 @@ from cdc.errors import ConfigurationError
 from cdc.lsn import Position
 from cdc.store import rows
 from cdc.store.connect import Connection
+from cdc.store.json import loads
 from cdc.store.queries import text
+
+
+class Extra(NamedTuple):
+    """What only some events have, given by their sender. `scheduled`: its `ts` was given, and may be in the future."""
+
+    given_id: str | None = None
+    user: bytes | None = None
+    v: str | None = None
+    scheduled: bool = False
 
 
 class Incoming(NamedTuple):
@@ -27,6 +37,23 @@ class Incoming(NamedTuple):
     ts: int
     data: bytes
     position: Position | None
+    extra: Extra | None = None
+
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether its runs may have to wait for its time."""
+        return self.extra is not None and self.extra.scheduled
+
+    def as_event(self) -> Event:
+        """As handlers will see it."""
+        extra = self.extra or Extra()
+        user = loads(extra.user) if extra.user else {}
+        id_ = extra.given_id or str(UUID(bytes=self.id))
+        return Event(self.name, loads(self.data), id_, self.ts // 1000, user, extra.v)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As expressions see it."""
+        return self.as_event().as_dict()
 
 
 class NewRun(NamedTuple):
@@ -41,11 +68,20 @@ async def insert_events(conn: Connection, source_id: int | None, events: Sequenc
     """Store events in the caller's transaction; fails as a whole when one is stored already."""
     source = rows.integer_field(source_id)
     names = {event.name: rows.text_field(event.name) for event in events}
-    await _copy(
-        conn,
-        "events/copy",
-        (rows.event_row(event.id, source, names[event.name], event.ts, event.data) for event in events),
-    )
+    common = [event for event in events if event.extra is None]
+    if common:
+        lines = (rows.event_row(event.id, source, names[event.name], event.ts, event.data) for event in common)
+        await _copy(conn, "events/copy", lines)
+    if len(common) < len(events):
+        lines = (_row(event, source, names[event.name]) for event in events if event.extra is not None)
+        await _copy(conn, "events/copy_sent", lines)
+
+
+def _row(event: Incoming, source: bytes, name: bytes) -> bytes:
+    extra = event.extra or Extra()
+    given = (extra.given_id, None if extra.user is None else extra.user.decode(), extra.v)
+    optional = b"".join(rows.NULL if value is None else rows.text_field(value) for value in given)
+    return rows.event_row(event.id, source, name, event.ts, event.data, optional)
 
 
 async def insert_runs(conn: Connection, runs: Sequence[NewRun]) -> None:
@@ -83,7 +119,9 @@ async def reject(conn: Connection, source_id: int | None, event: Incoming, reaso
 async def load(conn: Connection, ids: Iterable[str]) -> dict[str, Event]:
     """Events by id."""
     found = await (await conn.execute(text("events/by_ids"), {"ids": list(ids)})).fetchall()
-    return {id_: Event(name, data, id_, ts) for id_, name, ts, data in found}
+    return {
+        id_: Event(name, data, given_id or id_, ts, user or {}, v) for id_, name, ts, data, given_id, user, v in found
+    }
 
 
 async def latest(conn: Connection, limit: int) -> list[dict[str, Any]]:

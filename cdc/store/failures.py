@@ -17,6 +17,9 @@ PoolTimeout = psycopg_pool.PoolTimeout
 EventRepeated = psycopg.errors.UniqueViolation
 """An event's id is stored already."""
 
+Deadlocked = psycopg.errors.DeadlockDetected
+"""Postgres ended one of several transactions that waited for each other; it may be repeated."""
+
 # Data exception, integrity, program limit; XX000 is how Postgres reports a datum beyond 1 GB, and the others of its
 # class speak of a corrupted database (Postgres docs, appendix A).
 _VALUE_CLASSES = ("22", "23", "54", "XX000")

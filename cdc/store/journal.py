@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -29,6 +30,29 @@ class StepRecord(NamedTuple):
     ended: bool = False
 
 
+class LogRecord(NamedTuple):
+    """A line that a run told its logger; `fields` is JSON."""
+
+    run_id: str
+    level: str
+    line: str
+    fields: str
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What came of a write; nothing when the worker is not `alive`, that is, has lost its lease.
+
+    `woken`: what some run began to wait for had come already; it is due.
+    """
+
+    alive: bool
+    woken: bool
+
+    def __bool__(self) -> bool:
+        return self.alive
+
+
 class RunRecord(NamedTuple):
     """What becomes of a run. `output` and `error` are JSON; `due_in` is seconds until it may be claimed again.
 
@@ -42,6 +66,8 @@ class RunRecord(NamedTuple):
     output: str | None = None
     error: str | None = None
     due_in: float | None = None
+    holds: bool = False
+    """Whether it has places or a turn, or others wait for its end: `ending.settle` follows."""
 
 
 # Each parameter and how its array is written, in the order of the records' fields.
@@ -68,10 +94,18 @@ _RUN = {
 }
 
 
-async def write(conn: Connection, worker_id: int, steps: Sequence[StepRecord], runs: Sequence[RunRecord]) -> bool:
-    """Record steps and move runs in one commit; False, and nothing written, when the worker's lease is gone."""
-    parameters = {"worker_id": worker_id, **_columns(_STEP, steps), **_columns(_RUN, runs)}
-    return await (await conn.execute(text("journal/write"), parameters)).fetchone() is not None
+async def write(conn: Connection, worker_id: int, steps: Sequence[StepRecord], runs: Sequence[RunRecord]) -> Written:
+    """Record steps and move runs in one statement."""
+    parameters = {"worker_id": worker_id, **_columns(_STEP, steps), **_columns(_RUN, [run[:-1] for run in runs])}
+    row = await (await conn.execute(text("journal/write"), parameters)).fetchone()
+    return Written(row is not None, row is not None and row[0])
+
+
+async def write_logs(conn: Connection, lines: Sequence[LogRecord]) -> None:
+    """Keep lines that runs told their loggers."""
+    if lines:
+        columns = {"run_ids": plain, "levels": plain, "lines": quoted, "fields": quoted}
+        await conn.execute(text("logs/insert"), _columns(columns, lines))
 
 
 def _columns(

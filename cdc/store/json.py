@@ -29,6 +29,18 @@ def loads(document: str | bytes) -> Any:
     return json.loads(document)
 
 
+def document(value: Any) -> str:
+    """Plain values as JSON, the slow way where orjson refuses.
+
+    Raises:
+        TypeError, ValueError: it is not JSON.
+    """
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        return f"{ODD}{json.dumps(value, allow_nan=False)}"
+
+
 def register() -> None:
     """Make psycopg read json columns with `loads`."""
     set_json_loads(loads)

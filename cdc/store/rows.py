@@ -31,9 +31,13 @@ def integer_field(value: int | None) -> bytes:
     return NULL if value is None else struct.pack(">ii", 4, value)
 
 
-def event_row(id: bytes, source: bytes, name: bytes, ts: int, data: bytes) -> bytes:
-    """A row of cdc_state.events; `source` and `name` are fields already, `ts` is microseconds since 1970."""
-    return b"".join((_event(5, 16, id), source, name, _time(8, ts - _POSTGRES_EPOCH, len(data)), data))
+def event_row(id: bytes, source: bytes, name: bytes, ts: int, data: bytes, optional: bytes = b"") -> bytes:
+    """A row of cdc_state.events; `source`, `name` and the three `optional` ones are fields already.
+
+    `ts` is microseconds since 1970.
+    """
+    fields = 8 if optional else 5
+    return b"".join((_event(fields, 16, id), source, name, _time(8, ts - _POSTGRES_EPOCH, len(data)), data, optional))
 
 
 def run_row(id: bytes, function_id: bytes, event_ids: list[bytes]) -> bytes:

@@ -2,21 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cdc.store.connect import Connection
+from cdc.store.json import document
 from cdc.store.queries import text
 
 
 class ClaimedRun(NamedTuple):
-    """A run that this worker holds. `failures` counts failed attempts of the handler itself."""
+    """A run that this worker holds. `failures` counts failed attempts of the handler itself.
+
+    `holds`: places or a turn, or another run waits for its result; `ending.settle` sees to it when it leaves.
+    `rescues`: how often its worker died since it last came any further.
+    """
 
     id: str
     function_id: str
     event_ids: list[str]
     claims: int
     failures: int
+    holds: bool = False
+    rescues: int = 0
+
+
+class Candidate(NamedTuple):
+    """A due run that must find a place at its gates before it is claimed."""
+
+    id: str
+    function_id: str
+    gates: list[str]
+    is_new: bool
+
+
+class CancelledRun(NamedTuple):
+    """A run that was cancelled just now."""
+
+    id: str
+    function_id: str
+    event_ids: list[str]
 
 
 class Memo(NamedTuple):
@@ -30,12 +54,70 @@ class Memo(NamedTuple):
     due_in: float | None
 
 
-async def claim(conn: Connection, worker_id: int, functions: Sequence[str], limit: int) -> list[ClaimedRun]:
-    """Claim up to `limit` due runs of these functions; none when the worker's lease is gone."""
-    cursor = await conn.execute(
-        text("runs/claim"), {"worker_id": worker_id, "functions": list(functions), "limit": limit}
-    )
+async def claim(
+    conn: Connection, worker_id: int, functions: Sequence[str], limit: int, *, suspect: bool = False
+) -> list[ClaimedRun]:
+    """Claim up to `limit` due runs of these functions; none when the worker's lease is gone.
+
+    Only runs without gates. Those whose worker died before are `suspect`, and claimed apart from the others.
+    """
+    parameters = {"worker_id": worker_id, "functions": list(functions), "limit": limit, "suspect": suspect}
+    cursor = await conn.execute(text("runs/claim"), parameters)
     return [ClaimedRun(*row) for row in await cursor.fetchall()]
+
+
+async def candidates(conn: Connection, worker_id: int, functions: Sequence[str], limit: int) -> list[Candidate]:
+    """Up to `limit` due runs of these functions that need places, locked; none when the worker's lease is gone."""
+    parameters = {"worker_id": worker_id, "functions": list(functions), "limit": limit}
+    return [Candidate(*row) for row in await (await conn.execute(text("runs/candidates"), parameters)).fetchall()]
+
+
+async def admit(conn: Connection, worker_id: int, run_ids: Sequence[str]) -> list[ClaimedRun]:
+    """Claim candidates that have found their places."""
+    cursor = await conn.execute(text("runs/admit"), {"worker_id": worker_id, "ids": run_ids})
+    return [ClaimedRun(*row) for row in await cursor.fetchall()]
+
+
+async def hold(conn: Connection, held: Mapping[str, str], booked: Mapping[str, float]) -> None:
+    """Let candidates stand at a full gate, or wait for the moment (seconds since 1970) when a throttle lets them."""
+    parameters = {
+        "held": list(held),
+        "gates": list(held.values()),
+        "booked": list(booked),
+        "moments": list(booked.values()),
+    }
+    await conn.execute(text("runs/hold"), parameters)
+
+
+async def expire_waits(conn: Connection, run_ids: Sequence[str]) -> None:
+    """End the waits of claimed runs whose time is over."""
+    await conn.execute(text("steps/expire"), {"ids": run_ids})
+
+
+async def answer(conn: Connection, run_ids: Sequence[str]) -> bool:
+    """Give the results of runs that ended to the steps that invoked them; whether any run goes on with that."""
+    return (await conn.execute(text("steps/answer"), {"ids": run_ids})).rowcount > 0
+
+
+async def refuse_steps(conn: Connection, refused: Sequence[tuple[str, str, dict[str, str]]]) -> int:
+    """End these (run, step) with an error; how many runs go on with that."""
+    parameters = {
+        "run_ids": [run_id for run_id, _, _ in refused],
+        "ids": [step_id for _, step_id, _ in refused],
+        "errors": [document(error) for _, _, error in refused],
+    }
+    return (await conn.execute(text("steps/refuse"), parameters)).rowcount
+
+
+async def cancel(conn: Connection, run_ids: Sequence[str], error: str) -> list[CancelledRun]:
+    """Cancel these runs where they are unfinished; what they held is still to be settled."""
+    cursor = await conn.execute(text("runs/cancel"), {"ids": run_ids, "error": error})
+    return [CancelledRun(*row) for row in await cursor.fetchall()]
+
+
+async def cancelled(conn: Connection, worker_id: int) -> list[str]:
+    """The runs of this worker that were cancelled since it asked last."""
+    return [row[0] for row in await (await conn.execute(text("runs/cancelled"), {"worker_id": worker_id})).fetchall()]
 
 
 async def memos(conn: Connection, run_ids: Sequence[str]) -> dict[str, dict[str, Memo]]:
@@ -51,18 +133,20 @@ async def memos(conn: Connection, run_ids: Sequence[str]) -> dict[str, dict[str,
 async def next_due(conn: Connection, functions: Sequence[str]) -> float | None:
     """Seconds until the next run of these functions is due; None when there is none."""
     row = await (await conn.execute(text("runs/next_due"), {"functions": list(functions)})).fetchone()
-    return None if row is None else float(row[0])
+    assert row is not None, "an aggregate has one row"
+    return None if row[0] is None else float(row[0])
 
 
-async def release(conn: Connection, worker_ids: Iterable[int]) -> int:
-    """Queue the runs of these workers again; returns how many."""
-    return (await conn.execute(text("runs/release"), {"worker_ids": list(worker_ids)})).rowcount
+async def release(conn: Connection, worker_ids: Iterable[int], *, died: bool) -> list[str]:
+    """Queue the runs of these workers again; returns them. Runs whose worker `died` are suspected of it."""
+    parameters = {"worker_ids": list(worker_ids), "died": int(died)}
+    return [row[0] for row in await (await conn.execute(text("runs/release"), parameters)).fetchall()]
 
 
-async def release_unknown(conn: Connection, worker_id: int, known: Iterable[str]) -> int:
-    """Queue again what this worker holds without knowing it; returns how many."""
+async def release_unknown(conn: Connection, worker_id: int, known: Iterable[str]) -> list[str]:
+    """Queue again what this worker holds without knowing it; returns those runs."""
     parameters = {"worker_id": worker_id, "known": list(known)}
-    return (await conn.execute(text("runs/release_unknown"), parameters)).rowcount
+    return [row[0] for row in await (await conn.execute(text("runs/release_unknown"), parameters)).fetchall()]
 
 
 async def latest(conn: Connection, limit: int) -> list[dict[str, Any]]:

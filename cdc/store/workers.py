@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import psycopg
 
-from cdc.store import runs
+from cdc.store import gates, runs
 from cdc.store.bounded import TCP, answering
 from cdc.store.connect import Connection
 from cdc.store.queries import text
@@ -32,18 +32,34 @@ def renew(conn: HeartbeatConnection, worker_id: int, lease: float, *, within: fl
         return conn.execute(text("workers/renew"), {"worker_id": worker_id, "lease": lease}).fetchone() is not None
 
 
-async def leave(conn: Connection, worker_ids: Sequence[int]) -> int:
+async def leave(conn: Connection, worker_ids: Sequence[int], *, died: bool = False) -> int:
     """End these workers' leases and queue their runs again; returns how many runs."""
     async with conn.transaction():
         await conn.execute(text("workers/leave"), {"worker_ids": list(worker_ids)})
-        return await runs.release(conn, worker_ids)
+        return await _release(conn, worker_ids, died=died)
 
 
 async def rescue(conn: Connection) -> tuple[list[int], int]:
     """End the leases that ran out and queue their runs again; returns those workers and how many runs."""
     async with conn.transaction():
         expired = [row[0] for row in await (await conn.execute(text("workers/expire"))).fetchall()]
-        return expired, await runs.release(conn, expired) if expired else 0
+        return expired, await _release(conn, expired, died=True) if expired else 0
+
+
+async def release_unknown(conn: Connection, worker_id: int, known: Iterable[str]) -> int:
+    """Queue again what this worker holds without knowing it; returns how many runs."""
+    async with conn.transaction():
+        return await _free(conn, await runs.release_unknown(conn, worker_id, known))
+
+
+async def _release(conn: Connection, worker_ids: Sequence[int], *, died: bool) -> int:
+    return await _free(conn, await runs.release(conn, worker_ids, died=died))
+
+
+async def _free(conn: Connection, released: list[str]) -> int:
+    if released:
+        await gates.free(conn, released)
+    return len(released)
 
 
 def heartbeat_connection(url: str) -> HeartbeatConnection:

@@ -128,7 +128,9 @@ class Engine:
 
     async def hurry(self) -> None:
         """Set the clock forward: whatever waits for a time is due now."""
-        await self.conn.execute("update cdc_state.runs set due_at = now() where status in ('queued', 'sleeping')")
+        await self.conn.execute(
+            "update cdc_state.runs set due_at = now(), rank = now() where status in ('queued', 'sleeping', 'waiting')"
+        )
         await self.conn.execute("update cdc_state.steps set wake_at = now() where ended_at is null")
         self.wake()
 

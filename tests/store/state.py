@@ -11,6 +11,7 @@ import orjson
 import uuid_utils
 
 from cdc import Batch, function
+from cdc.authoring.function import FlowControl
 from cdc.events import ids
 from cdc.events.accept import Door
 from cdc.lsn import Position
@@ -31,7 +32,9 @@ def change(source_id: int, lsn: int, ordinal: int = 0, **new: Any) -> Incoming:
 def definition(id: str, on: str = "db/users.inserted", *, batch: int | None = None) -> dict[str, Any]:
     """A function as the registry stores it."""
 
-    @function(id, on=on, batch_events=Batch(batch) if batch else None)
+    options: FlowControl = {"batch_events": Batch(batch)} if batch else {}
+
+    @function(id, on=on, **options)
     async def handler(ctx: object) -> None: ...
 
     return handler.definition()

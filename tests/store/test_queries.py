@@ -26,6 +26,7 @@ UTILITY = {
     "embedding/create_table": "CREATE TABLE",
     "embedding/finish_table": "ALTER TABLE",
     "events/copy": "COPY",
+    "events/copy_sent": "COPY",
     "migrations/prepare_schema": "CREATE SCHEMA",
     "migrations/prepare_table": "CREATE TABLE",
     "publications/add_table": "ALTER PUBLICATION",

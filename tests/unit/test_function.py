@@ -14,9 +14,7 @@ async def handler(ctx: Context) -> None: ...
 
 def test_a_function_is_described_and_its_handler_left_as_it_is() -> None:
     described = function("welcome", on="db/users.inserted")(handler)
-    assert described == Function(
-        "welcome", (EventTrigger("db/users.inserted"),), handler, name="welcome", retries=3, batch_events=None
-    )
+    assert described == Function("welcome", (EventTrigger("db/users.inserted"),), handler, name="welcome", retries=3)
     assert described.handler is handler
 
 
@@ -29,7 +27,7 @@ def test_what_the_registry_stores_is_json_and_has_everything_but_the_handler() -
         "name": "Welcome",
         "triggers": [{"event": "app/paid"}, {"event": "db/users.inserted"}],
         "retries": 0,
-        "batch_size": 7,
+        "flow": {"batch_events": {"max_size": 7, "timeout": None, "key": None, "if_exp": None}},
     }
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdc import Batch, embedded_tables, function
+from cdc.authoring.function import FlowControl
 from cdc.authoring.triggers import Trigger
 from cdc.events.match import Registry, Table
 from cdc.store.events import Incoming, NewRun
@@ -20,7 +21,9 @@ NOTES: Table = ("crm", "notes")
 def definition(id: str, *on: str | Trigger, batch: int | None = None) -> dict[str, Any]:
     """A function as the registry stores it."""
 
-    @function(id, on=on, batch_events=Batch(batch) if batch else None)
+    options: FlowControl = {"batch_events": Batch(batch)} if batch else {}
+
+    @function(id, on=on, **options)
     async def handler(ctx: object) -> None: ...
 
     return handler.definition()
@@ -36,7 +39,7 @@ def events(*names: str) -> list[Incoming]:
 
 def runs(registry: Registry, incoming: Sequence[Incoming]) -> list[NewRun]:
     ids: Iterator[int] = iter(range(1 << 32))
-    return registry.runs(incoming, lambda: next(ids).to_bytes(16, "big"))
+    return registry.match(incoming, lambda: next(ids).to_bytes(16, "big")).runs
 
 
 def told(registry: Registry, *names: str) -> list[tuple[str, list[int]]]:
@@ -139,7 +142,7 @@ def test_each_event_is_in_one_run_of_each_function_it_starts(drawn: list[dict[st
     for stored in drawn:
         own = [run.event_ids for run in found if run.function_id == stored["id"]]
         assert list(chain.from_iterable(own)) == expected[stored["id"]]
-        size = stored["batch_size"] or 1
+        size = stored["flow"].get("batch_events", {"max_size": 1})["max_size"]
         assert all(len(ids) == size for ids in own[:-1])
         assert all(1 <= len(ids) <= size for ids in own[-1:])
     assert all(count == 1 for count in Counter(run.id for run in found).values())

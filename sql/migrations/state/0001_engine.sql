@@ -32,8 +32,12 @@ create table cdc_state.events (
     name        text not null,
     ts          timestamptz not null,
     data        json not null,
-    accepted_at timestamptz not null default now()
+    accepted_at timestamptz not null default now(),
+    given_id    text,                          -- by its sender; counts once in 24 hours
+    user_data   json,
+    v           text                           -- version of the data's shape
 ) with (autovacuum_vacuum_insert_scale_factor = 0.05);
+create index events_accepted on cdc_state.events (accepted_at);
 
 -- A change that could not be stored. Set aside loudly with its position, never retried for ever.
 create table cdc_state.rejected_events (
@@ -49,7 +53,8 @@ create table cdc_state.functions (
     id          text primary key,
     definition  json not null,
     updated_at  timestamptz not null default now(),
-    archived_at timestamptz
+    archived_at timestamptz,
+    paused_at   timestamptz
 );
 
 -- One row: goes up with every change of cdc_state.functions. accept compares it with the copy it matched against.
@@ -72,33 +77,99 @@ create table cdc_state.workers (
 );
 
 create table cdc_state.runs (
-    id          uuid primary key,              -- uuid v7: newest last
-    function_id text not null,
-    event_ids   uuid[] not null,
-    status      text not null default 'queued'
+    id           uuid primary key,             -- uuid v7: newest last
+    function_id  text not null,
+    event_ids    uuid[] not null,
+    status       text not null default 'queued'
         check (status in ('queued', 'running', 'sleeping', 'waiting', 'completed', 'failed', 'cancelled')),
-    due_at      timestamptz not null default now(),
-    claims      integer not null default 0,    -- above 1: it has run before and may have memos
-    failures    integer not null default 0,    -- of the handler itself, outside steps
-    worker_id   integer,                       -- of a running one
-    created_at  timestamptz not null default now(),
-    started_at  timestamptz,
-    ended_at    timestamptz,
-    output      json,
-    error       json
+    due_at       timestamptz not null default now(),
+    rank         timestamptz not null default now(),    -- its place among those that are due: due_at less priority
+    claims       integer not null default 0,   -- above 1: it has run before and may have memos
+    failures     integer not null default 0,   -- of the handler itself, outside steps
+    rescues      integer not null default 0,   -- how often its worker died since it last came any further
+    worker_id    integer,                      -- of a running one
+    woken        boolean not null default false,        -- something it waits for came while it was running
+    created_at   timestamptz not null default now(),
+    started_at   timestamptz,
+    ended_at     timestamptz,
+    output       json,
+    error        json,
+    -- Flow control. All null for a function that has none.
+    priority     integer not null default 0,   -- seconds
+    gates        text[],                       -- it executes only with a place at each of these (cdc_state.gates)
+    placed       boolean not null default false,        -- it has them
+    turn         text,                         -- the gate of its order_by key
+    has_turn     boolean not null default false,        -- which it keeps to its end
+    held_at      text,                         -- the gate where it stands, out of the queue; or 'paused'
+    filling      text,                         -- key of a debounced run or a batch that still takes events
+    singleton    text,
+    deadline     timestamptz,                  -- cancelled when it comes: to start by first, to finish by later
+    finish_in    float8,                       -- seconds from start to the second deadline
+    invoker      uuid,                         -- the run, and its step, that wait for this one's result
+    invoker_step text
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
-create index runs_due on cdc_state.runs (due_at, id) where status in ('queued', 'sleeping');
-create index runs_of_worker on cdc_state.runs (worker_id) where status = 'running';
+create index runs_due on cdc_state.runs (rank, id) where status in ('queued', 'sleeping', 'waiting') and held_at is null;
+create index runs_of_worker on cdc_state.runs (worker_id) where worker_id is not null;
+create index runs_held on cdc_state.runs (held_at, rank, id) where held_at is not null;
+create unique index runs_filling on cdc_state.runs (function_id, filling) where filling is not null;
+create index runs_singleton on cdc_state.runs (function_id, singleton) where singleton is not null and ended_at is null;
+create index runs_deadline on cdc_state.runs (deadline) where deadline is not null and ended_at is null;
+
+-- Where flow control counts: one row for each rule and key in use, locked by whoever decides. Names are made in
+-- cdc/events/rules.py: 'concurrency/0/<function>/<key>', 'throttle/...', 'rate/...', 'turn/...'.
+create table cdc_state.gates (
+    name    text primary key,
+    taken   integer not null default 0,        -- places taken; of a rate limit, events counted in its period
+    free_at timestamptz not null default 'epoch',       -- of a throttle: when the next may start; of a rate limit: its end
+    booked_until timestamptz not null default 'epoch'   -- of a throttle: the last moment promised to a run that waits
+) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
 
 create table cdc_state.steps (
     run_id     uuid not null,                  -- no foreign key: its check would lock the run's row for every step
     id         text not null,                  -- the author's id, numbered when repeated: a, a:1, a:2
-    kind       text not null check (kind in ('run', 'sleep')),
+    kind       text not null check (kind in ('run', 'sleep', 'wait', 'invoke')),
     attempts   integer not null default 0,
     data       json,
     error      json,                           -- of the last attempt
-    wake_at    timestamptz,                    -- of a sleep
+    wake_at    timestamptz,                    -- end of a sleep, of a wait's timeout, of the pause before a retry
     started_at timestamptz not null,
-    ended_at   timestamptz,                    -- null: another attempt is due, or it sleeps
+    ended_at   timestamptz,                    -- null: another attempt is due, or it sleeps or waits
     primary key (run_id, id)
 ) with (autovacuum_vacuum_insert_scale_factor = 0.05);
+
+-- What runs wait for, and what cancels them. Found by the event's name and the value of the first equality in the
+-- expression; the expression itself is evaluated on what was found.
+create table cdc_state.waits (
+    run_id     uuid not null,
+    id         text not null,                  -- the step's; of a cancellation, its number
+    cancels    boolean not null,
+    event      text not null,
+    path       text,                           -- such as data.user_id
+    value      text,                           -- that the event must have there
+    expression text,
+    context    json,                           -- what the expression needs to know of the run's own event
+    expires_at timestamptz not null,
+    primary key (run_id, cancels, id)
+);
+create index waits_event on cdc_state.waits (event, path, value);
+create unique index waits_signal on cdc_state.waits (event) where event like 'cdc/signal.%';
+
+-- When the next tick of each schedule is due.
+create table cdc_state.schedules (
+    function_id text not null,
+    cron        text not null,
+    timezone    text not null,
+    next_at     timestamptz not null,
+    primary key (function_id, cron, timezone)
+);
+
+-- What runs told their logger.
+create table cdc_state.logs (
+    run_id uuid not null,
+    number bigint generated always as identity,
+    ts     timestamptz not null default now(),
+    level  text not null,
+    line   text not null,
+    fields json not null,
+    primary key (run_id, number)
+);

@@ -1,19 +1,24 @@
--- Claim due runs for a live worker, oldest first. No row comes back when the worker's lease is gone.
--- Parameters: worker_id, functions, limit. Lock order: the worker's row (key share), then run rows, skipping locked ones.
+-- Claim due runs without gates for a live worker, by rank. No row comes back when the worker's lease is gone.
+-- Parameters: worker_id, functions, limit, suspect. Lock order: the worker's row (key share), then run rows, skipping
+-- locked ones.
 with alive as materialized (
     select id from cdc_state.workers where id = %(worker_id)s for key share
 ), due as materialized (
     select r.id
       from cdc_state.runs r
-     where r.status in ('queued', 'sleeping') and r.due_at <= now() and r.function_id = any (%(functions)s)
+     where r.status in ('queued', 'sleeping', 'waiting') and r.held_at is null
+       and r.rank <= now() + interval '600 s' and r.due_at <= now()
+       and r.function_id = any (%(functions)s) and r.gates is null and (r.rescues > 0) = %(suspect)s
        and exists (select from alive)
-     order by r.due_at, r.id
+     order by r.rank, r.id
      limit %(limit)s
        for no key update skip locked
 )
 update cdc_state.runs r
-   set status = 'running', worker_id = %(worker_id)s, claims = r.claims + 1,
+   set status = 'running', worker_id = %(worker_id)s, claims = r.claims + 1, woken = false, filling = null,
+       deadline = case when r.started_at is null then now() + make_interval(secs => r.finish_in) else r.deadline end,
        started_at = coalesce(r.started_at, now())
   from due
  where r.id = due.id
-returning r.id::text, r.function_id, r.event_ids::text[], r.claims, r.failures
+returning r.id::text, r.function_id, r.event_ids::text[], r.claims, r.failures,
+          r.turn is not null or r.invoker is not null, r.rescues

@@ -1,7 +1,9 @@
--- Seconds until the next queued or sleeping run of these functions is due; null when there is none.
--- Parameters: functions.
-select extract(epoch from r.due_at - now())::float8
-  from cdc_state.runs r
- where r.status in ('queued', 'sleeping') and r.function_id = any (%(functions)s)
- order by r.due_at
- limit 1
+-- Seconds until the next unfinished run of these functions is due; null when there is none. Priority moves a run within
+-- the queue, so the first few are looked at. Parameters: functions.
+select min(first.due_in)
+  from (select extract(epoch from r.due_at - now())::float8 as due_in
+          from cdc_state.runs r
+         where r.status in ('queued', 'sleeping', 'waiting') and r.held_at is null
+           and r.function_id = any (%(functions)s)
+         order by r.rank, r.id
+         limit 20) as first

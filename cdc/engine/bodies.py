@@ -1,0 +1,73 @@
+"""How a step's body is called: on the event loop, in a thread, or in a transaction that records the step, too."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from cdc.authoring.context import Database
+from cdc.errors import LeaseLost, NonRetriableError
+from cdc.store import journal
+from cdc.store.connect import Connection
+from cdc.store.journal import StepRecord
+
+Record = Callable[[StepRecord], Awaitable[None]]
+
+
+async def call(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float | None) -> Any:
+    """Call a coroutine function here, a plain one in a thread, where it may block.
+
+    Raises:
+        TimeoutError: it took longer than `timeout` seconds.
+    """
+    try:
+        async with asyncio.timeout(timeout) as limit:
+            return await _call(fn, args, kwargs)
+    except TimeoutError:
+        if limit.expired():
+            raise TimeoutError(f"it took longer than {timeout:g} s") from None
+        raise
+
+
+async def _call(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if inspect.iscoroutinefunction(fn):
+        return await fn(*args, **kwargs)
+    result = await asyncio.to_thread(fn, *args, **kwargs)
+    if isinstance(result, Coroutine):
+        return await result
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class StepDatabase:
+    """The watched database, and whether the service's state is in it, so that one commit spans both."""
+
+    db: Database
+    worker_id: int
+    has_state: bool
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[tuple[Connection, Record]]:
+        """A connection in a transaction, and what records a step in it; commits at the end of the block.
+
+        Raises:
+            NonRetriableError: the state lives elsewhere.
+            LeaseLost: the run is not this worker's any more; nothing is committed.
+        """
+        if not self.has_state:
+            raise NonRetriableError(
+                "step.transaction needs the service's state in the watched database; with CDC_STATE_DATABASE_URL one "
+                "commit cannot span both: use step.run, and make its body safe to repeat"
+            )
+
+        async with self.db.connection() as conn, conn.transaction():
+
+            async def record(step: StepRecord) -> None:
+                if not (await journal.write(conn, self.worker_id, [step], [])).alive:
+                    raise LeaseLost("This worker's lease is gone; its runs belong to other workers now.")
+
+            yield conn, record

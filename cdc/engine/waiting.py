@@ -1,0 +1,34 @@
+"""What a step that waits for an event registers."""
+
+from __future__ import annotations
+
+from cdc.authoring.event import Event
+from cdc.authoring.expressions import Expression
+from cdc.authoring.options import condition
+from cdc.errors import NonRetriableError
+from cdc.store.waits import WaitRecord
+
+__all__ = ["Expression", "checked", "record"]
+
+
+def checked(key: str, event: str, if_exp: str | None, match: str | None) -> Expression | None:
+    """The expression that an event must meet.
+
+    Raises:
+        NonRetriableError: it is not usable, or the name is a pattern.
+    """
+    if "*" in event:
+        raise NonRetriableError(f"step {key!r}: {event!r} is a pattern; name the event to wait for")
+    try:
+        return condition(if_exp, match)
+    except ValueError as unusable:
+        raise NonRetriableError(f"step {key!r}: {unusable}") from None
+
+
+def record(run_id: str, key: str, event: str, timeout: float, expression: Expression | None, own: Event) -> WaitRecord:
+    """The wait, with what its expression needs to know of the run's `own` event."""
+    if expression is None:
+        return WaitRecord(run_id, key, False, event, None, None, None, {}, timeout)
+    seen = own.as_dict()
+    path, value = expression.equality(seen) or (None, None)
+    return WaitRecord(run_id, key, False, event, path, value, expression.text, expression.needs(seen), timeout)

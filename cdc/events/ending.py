@@ -1,0 +1,90 @@
+"""What the end of a run sets in motion: places and turns are passed on, its invoker answered, the world told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import orjson
+
+from cdc.events import ids
+from cdc.events.start import Wanted
+from cdc.store import events, gates, runs, waits
+from cdc.store.connect import Connection
+from cdc.store.events import Incoming
+from cdc.store.json import document
+
+FINISHED = "inngest/function.finished"
+FAILED = "inngest/function.failed"
+CANCELLED = "inngest/function.cancelled"
+
+_SILENT = (FINISHED, FAILED, CANCELLED)
+"""Runs that these events started end without events of their own, or one failure would tell of itself for ever."""
+
+
+class Ended(NamedTuple):
+    """The runs that ended, the events to take in next, and whether any run may be claimed now."""
+
+    runs: list[str]
+    events: list[Incoming]
+    due: bool
+
+
+async def settle(conn: Connection, run_ids: Sequence[str]) -> bool:
+    """After runs left their worker, in the same transaction: free what they held, tell who waits for them.
+
+    Returns whether that made any run due.
+    """
+    called = await gates.free(conn, run_ids)
+    answered = await runs.answer(conn, run_ids)
+    await waits.drop(conn, run_ids)
+    passed = await gates.pass_turns(conn, run_ids)
+    return called or answered or passed
+
+
+async def cancel(conn: Connection, reasons: Mapping[str, str]) -> Ended:
+    """Cancel runs where they are unfinished, each for its reason."""
+    by_reason: dict[str, list[str]] = {}
+    for run_id, reason in reasons.items():
+        by_reason.setdefault(reason, []).append(run_id)
+    ended = Ended([], [], False)
+    due = False
+    for reason, run_ids in by_reason.items():
+        error = {"name": "RunCancelled", "message": reason}
+        cancelled = await runs.cancel(conn, run_ids, orjson.dumps(error).decode())
+        if cancelled:
+            ended.runs.extend(run.id for run in cancelled)
+            due |= await settle(conn, [run.id for run in cancelled])
+            loaded = await events.load(conn, {id_ for run in cancelled for id_ in run.event_ids})
+            for run in cancelled:
+                started_by = [loaded[id_].as_dict() for id_ in run.event_ids if id_ in loaded]
+                ended.events.extend(lifecycle(CANCELLED, run.id, run.function_id, started_by, {"error": error}))
+    return ended._replace(due=due)
+
+
+async def refuse(conn: Connection, refused: Sequence[Wanted]) -> int:
+    """Tell the invokers of runs that flow control did not let start; how many runs go on with that."""
+    invokers = [want.invoker for want in refused if want.invoker]
+    error = {"name": "RunSkipped", "message": "flow control of the invoked function did not let it start"}
+    return await runs.refuse_steps(conn, [(*invoker, error) for invoker in invokers]) if invokers else 0
+
+
+def lifecycle(
+    name: str, run_id: str, function_id: str, started_by: Sequence[Mapping[str, Any]], ended: Mapping[str, Any]
+) -> list[Incoming]:
+    """The event that tells of a run's end; none of a run that such an event started.
+
+    `ended` has its `result` or `error`. The event's id is made from the run's: it is told once.
+    """
+    if started_by and started_by[0]["name"] in _SILENT:
+        return []
+    data = {
+        "function_id": function_id,
+        "run_id": run_id,
+        "event": started_by[0] if started_by else None,
+        "events": started_by,
+        **ended,
+    }
+    event_id = ids.of_step(run_id, name, 0)
+    return [Incoming(event_id, name, time.time_ns() // 1000, document(data).encode(), None)]

@@ -1,0 +1,78 @@
+"""Events meet the waits of runs: steps go on with what they waited for, and runs are cancelled by what cancels them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from cdc.authoring.event import Event
+from cdc.authoring.expressions import Expression, at, canonical
+from cdc.store import waits
+from cdc.store.connect import Connection
+from cdc.store.events import Incoming
+from cdc.store.waits import Fulfilled, Wait, WaitRecord
+
+
+class Met(NamedTuple):
+    """What the events of one accept met."""
+
+    fulfilled: list[Fulfilled]
+    cancelled: dict[str, Event]
+    """The runs to cancel, each with the event that does."""
+
+
+async def meet(conn: Connection, incoming: Sequence[Incoming], begun: Mapping[str, bytes]) -> Met:
+    """Find what these events fulfil and cancel; the caller writes it.
+
+    `begun` are runs of this same accept, with the event that each began with: what came before cancels them not.
+    """
+    paths: dict[str, list[str | None]] = {}
+    for name, path in await waits.paths(conn, {event.name for event in incoming}):
+        paths.setdefault(name, []).append(path)
+    events = {event.id: event.as_event() for event in incoming if event.name in paths}
+    if not events:
+        return Met([], {})
+    found = await waits.matching(conn, {value for seen in events.values() for value in _values(seen, paths)})
+    order = {event.id: place for place, event in enumerate(incoming)}
+    met = Met([], {})
+    for wait in found:
+        first = order[begun[wait.run_id]] if wait.run_id in begun else -1
+        event = next((each for id_, each in events.items() if order[id_] > first and fulfils(each, wait)), None)
+        if event is None:
+            continue
+        if wait.cancels:
+            met.cancelled.setdefault(wait.run_id, event)
+        else:
+            met.fulfilled.append(Fulfilled(wait.run_id, wait.id, event))
+    return met
+
+
+async def catch_up(conn: Connection, registered: Sequence[WaitRecord]) -> int:
+    """Fulfil waits registered in this transaction with events accepted while they were on their way to it."""
+    await waits.register(conn, registered)
+    oldest = max(wait.since for wait in registered)
+    seen = await waits.missed(conn, {wait.event for wait in registered}, oldest)
+    fulfilled = []
+    for wait in registered:
+        event = next((each for each, age in seen if age <= wait.since and fulfils(each, wait)), None)
+        if event is not None:
+            fulfilled.append(Fulfilled(wait.run_id, wait.id, event))
+    return await waits.fulfil(conn, fulfilled) if fulfilled else 0
+
+
+def fulfils(event: Event, wait: Wait | WaitRecord) -> bool:
+    """Whether this event is what the wait is for."""
+    if wait.event != event.name:
+        return False
+    if wait.expression is None:
+        return True
+    seen = event.as_dict()
+    if wait.path is not None and canonical(at(wait.path, seen)) != wait.value:
+        return False
+    return Expression.compile(wait.expression, of=("event", "async")).holds(wait.context or {}, seen)
+
+
+def _values(event: Event, paths: Mapping[str, Iterable[str | None]]) -> Iterable[tuple[str, str | None, str | None]]:
+    seen = event.as_dict()
+    for path in paths[event.name]:
+        yield event.name, path, None if path is None else canonical(at(path, seen))

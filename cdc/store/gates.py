@@ -1,0 +1,73 @@
+"""Gates: where flow control counts. Whoever decides locks them first, in the order written in sql/queries/gates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from cdc.store.connect import Connection
+from cdc.store.queries import text
+
+
+@dataclass(slots=True)
+class Gate:
+    """A locked gate. All moments are seconds since 1970 by the database's clock."""
+
+    name: str
+    taken: int
+    free_at: float
+    booked_until: float
+    now: float
+
+
+async def lock(conn: Connection, names: Iterable[str]) -> dict[str, Gate]:
+    """Lock these gates until the caller's transaction ends, making those that are not there."""
+    wanted = sorted(set(names))
+    found: dict[str, Gate] = {}
+    while len(found) < len(wanted):  # once, unless the pruner removed one between the two statements
+        await conn.execute(text("gates/make"), {"names": wanted})
+        rows = await (await conn.execute(text("gates/lock"), {"names": wanted})).fetchall()
+        found = {row[0]: Gate(*row) for row in rows}
+    return found
+
+
+async def write(conn: Connection, gates: Sequence[Gate]) -> None:
+    """Write what was decided at these locked gates."""
+    if gates:
+        parameters = {
+            "names": [gate.name for gate in gates],
+            "takens": [gate.taken for gate in gates],
+            "free_ats": [gate.free_at for gate in gates],
+            "booked": [gate.booked_until for gate in gates],
+        }
+        await conn.execute(text("gates/set"), parameters)
+
+
+async def free(conn: Connection, run_ids: Sequence[str]) -> bool:
+    """Give back the places of runs that suspended or ended, and call others; whether any was called."""
+    freed: dict[str, int] = dict(await (await conn.execute(text("gates/free"), {"ids": run_ids})).fetchall())
+    return await call(conn, freed)
+
+
+async def call(conn: Connection, places: Mapping[str, int]) -> bool:
+    """Call as many runs as there are free places at these locked gates; whether there were any."""
+    if not places:
+        return False
+    parameters = {"names": list(places), "places": list(places.values())}
+    return (await conn.execute(text("gates/call"), parameters)).rowcount > 0
+
+
+async def pass_turns(conn: Connection, run_ids: Sequence[str]) -> bool:
+    """Give the turns of runs that ended to the next of their keys; whether there was any."""
+    ended = await (await conn.execute(text("turns/end"), {"ids": run_ids})).fetchall()
+    return bool(ended) and await give_turns(conn, {row[0] for row in ended}, ended=True)
+
+
+async def give_turns(conn: Connection, names: Iterable[str], *, ended: bool = False) -> bool:
+    """Give each of these turns to the first run that stands there, if it is free; or when it `ended`."""
+    locked = await lock(conn, names)
+    free_ = [name for name, gate in locked.items() if ended or not gate.taken]
+    given = {row[0] for row in await (await conn.execute(text("turns/next"), {"names": free_})).fetchall()}
+    parameters = {"names": free_, "takens": [int(name in given) for name in free_]}
+    await conn.execute(text("turns/taken"), parameters)
+    return bool(given)

@@ -1,0 +1,12 @@
+-- Accept events of these names, or register waits for them: the one waits for the other to commit, so that no event
+-- passes a wait unseen. Parameters: shared and exclusive: names of events accepted, and of events to wait for.
+-- Lock order: before any row; by name, the exclusive ones among the others.
+select case when n.exclusively
+            then pg_advisory_xact_lock(1127, hashtext(n.name))
+            else pg_advisory_xact_lock_shared(1127, hashtext(n.name)) end
+  from (select name, bool_or(exclusively) as exclusively
+          from (select unnest(%(exclusive)s::text[]) as name, true as exclusively
+                union all
+                select unnest(%(shared)s::text[]), false) as asked
+         group by name
+         order by hashtext(name)) as n

@@ -1,0 +1,8 @@
+-- Claim candidates that found their places. Parameters: worker_id, ids: locked before by runs/candidates.
+update cdc_state.runs r
+   set status = 'running', worker_id = %(worker_id)s, claims = r.claims + 1, woken = false, filling = null,
+       placed = true,
+       deadline = case when r.started_at is null then now() + make_interval(secs => r.finish_in) else r.deadline end,
+       started_at = coalesce(r.started_at, now())
+ where r.id = any (%(ids)s::uuid[])
+returning r.id::text, r.function_id, r.event_ids::text[], r.claims, r.failures, true, r.rescues
