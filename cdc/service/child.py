@@ -93,7 +93,9 @@ async def _work(settings: Settings, reports: Reports) -> None:
             return Worker(
                 functions,
                 url=url,
-                connect=lambda: connect(url, autocommit=True, answers_within=settings.network_timeout),
+                connect=lambda: connect(
+                    url, autocommit=True, answers_within=settings.network_timeout, silent_for=settings.lease
+                ),
                 db=db,
                 embeddings=embeddings,
                 capacity=settings.concurrency,

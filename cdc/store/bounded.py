@@ -37,10 +37,10 @@ class Bounded(AsyncConnection[tuple[Any, ...]]):
 
     _limit = math.inf
 
-    async def bound(self, seconds: float) -> None:
-        """Set the limit, here and for the server: it lets go of the locks of a transaction whose client is silent."""
-        self._limit = seconds
-        await self.execute(text("server/bound"), {"milliseconds": str(math.ceil(seconds * 1000))})
+    async def bound(self, answers: float, silence: float) -> None:
+        """Limits in seconds: ours for the server's `answers`, the server's for our `silence` in a transaction."""
+        self._limit = answers
+        await self.execute(text("server/bound"), {"milliseconds": str(math.ceil(silence * 1000))})
 
     async def wait(self, gen: PQGen[T], *args: Any, **options: Any) -> T:
         """Psycopg's own, within the limit."""

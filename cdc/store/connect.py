@@ -70,8 +70,13 @@ def place(url: str) -> str:
     return f"{host}:{parts.get('port') or 5432}/{parts.get('dbname') or parts.get('user') or ''}"
 
 
-async def connect(url: str, *, autocommit: bool = False, answers_within: float | None = None) -> Connection:
+async def connect(
+    url: str, *, autocommit: bool = False, answers_within: float | None = None, silent_for: float | None = None
+) -> Connection:
     """One connection; a statement that is not answered within so many seconds ends it.
+
+    The server ends it when we are silent in a transaction for as long, or for `silent_for` seconds if that is given:
+    a process that stands still must not hold its locks.
 
     Raises:
         DatabaseUnreachable: nobody answered, or the server is still starting.
@@ -84,7 +89,7 @@ async def connect(url: str, *, autocommit: bool = False, answers_within: float |
         raise explained(error, url) from None
     try:
         if answers_within is not None:
-            await conn.bound(answers_within)
+            await conn.bound(answers_within, answers_within if silent_for is None else silent_for)
     except BaseException as error:
         await conn.close()
         if isinstance(error, psycopg.OperationalError):
@@ -146,7 +151,7 @@ def pool(url: str, *, size: int, name: str, answers_within: float | None = None)
 
     async def bound(conn: Connection) -> None:
         if answers_within is not None and isinstance(conn, Bounded):
-            await conn.bound(answers_within)
+            await conn.bound(answers_within, answers_within)
             await conn.commit()
 
     return AsyncConnectionPool(
