@@ -95,10 +95,10 @@ class Executor:
                 raise
             _uncancel()
             return Suspended(*suspension.until)
-        except (NonRetriableError, StepError, EventUnfit) as error:
-            return _failed(run, error)
         except RunLost:
             raise LeaseLost("This worker's lease is gone; the run belongs to another worker now.") from None
+        except (NonRetriableError, StepError, EventUnfit) as error:
+            return _failed(run, error)
         except Exception as error:  # noqa: BLE001 - whatever an author's code raises is the run's failure
             return _retry(run, function, error)
 

@@ -117,7 +117,7 @@ async def _work(settings: Settings, functions: Mapping[str, Function], reports: 
             return Worker(
                 functions,
                 url=databases.state,
-                connect=databases.to_state,
+                connect=lambda: databases.to_state(silent_for=settings.lease),
                 db=db,
                 embeddings=embeddings,
                 capacity=settings.concurrency,

@@ -46,14 +46,15 @@ class Databases:
         """An autocommit connection to the watched database."""
         return await connect(self.watched, autocommit=True, answers_within=self.answers_within)
 
-    async def to_state(self) -> Connection:
-        """An autocommit connection to the state database."""
+    async def to_state(self, *, silent_for: float | None = None) -> Connection:
+        """An autocommit connection to the state database; see `connect` on `silent_for`."""
         return await connect(
             self.state,
             autocommit=True,
             prepared=not self.pooled,
             setting=self._state_setting,
             answers_within=self.answers_within,
+            silent_for=silent_for,
         )
 
     async def migrate_state(self) -> None:

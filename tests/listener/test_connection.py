@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import asyncio
+
+import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
 from cdc.errors import ConfigurationError, DatabaseRefused, DatabaseUnreachable
+from cdc.wal import connection
 from cdc.wal.connection import ask
 from cdc.wal.connection import connect as connect_for_replication
-from cdc.wal.slot import identify
+from cdc.wal.slot import identify, identity_of
+from tests.proxy import Proxy
 from tests.servers import Connect
 
 
@@ -77,3 +82,13 @@ async def test_a_url_that_cannot_be_read_is_a_configuration_error_that_does_not_
     with pytest.raises(ConfigurationError) as error:
         await identify("postgresql://postgres:se cret@host:port/db")
     assert "cret" not in str(error.value)
+
+
+async def test_a_command_that_is_not_answered_ends_its_connection(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "ANSWERS_WITHIN", 0.5)
+    async with Proxy(database_url) as proxy, await connect_for_replication(proxy.url) as silent:
+        proxy.stall()
+        with pytest.raises(psycopg.OperationalError):
+            await asyncio.wait_for(identity_of(silent), 5)
