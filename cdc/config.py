@@ -61,6 +61,11 @@ class Settings(BaseSettings):
     port: int = Field(
         default=8288, ge=0, le=65535, description="Port of the HTTP API on 127.0.0.1; 0 picks a free one."
     )
+    event_key: SecretStr | None = Field(
+        default=None,
+        description="Keys that events may come with to `POST /e/{key}`, separated by commas. Without it, any key is "
+        "accepted.",
+    )
     slot: str = Field(default="cdc", pattern=r"^[a-z0-9_]{1,63}$", description="Name of the replication slot.")
     publication: str = Field(default="cdc", min_length=1, max_length=63, description="Name of the publication.")
     connect_timeout: float = Field(
@@ -77,6 +82,12 @@ class Settings(BaseSettings):
         default="auto",
         description="`console` for people, `json` for machines; `auto` looks whether stderr is a terminal.",
     )
+
+    @property
+    def event_keys(self) -> tuple[str, ...]:
+        """The keys of `event_key`."""
+        given = self.event_key.get_secret_value().split(",") if self.event_key else []
+        return tuple(key.strip() for key in given if key.strip())
 
     @property
     def openai_available(self) -> bool:

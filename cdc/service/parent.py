@@ -69,7 +69,7 @@ async def run(settings: Settings, url: str, *, started: Callable[[str], None] = 
         await service.following.declare()
         state = pool(url, size=2, name="web")
         await stack.enter_async_context(state)
-        web = Web(app(service.status, state.connection), settings.port)
+        web = Web(app(service.status, state.connection, wake=service.wake, keys=settings.event_keys), settings.port)
         web.start()
         stack.push_async_callback(web.stop)
         parts = [service.start_loop(loop, stack) for loop in service.loops()]
