@@ -66,6 +66,11 @@ class Settings(BaseSettings):
     port: int = Field(
         default=8288, ge=0, le=65535, description="Port of the HTTP API on 127.0.0.1; 0 picks a free one."
     )
+    event_key: SecretStr | None = Field(
+        default=None,
+        description="Keys that events may come with to `POST /e/{key}`, separated by commas. Without it, any key is "
+        "accepted.",
+    )
     slot: str = Field(default="cdc", pattern=r"^[a-z0-9_]{1,63}$", description="Name of the replication slot.")
     publication: str = Field(default="cdc", min_length=1, max_length=63, description="Name of the publication.")
     connect_timeout: float = Field(
@@ -94,6 +99,12 @@ class Settings(BaseSettings):
         """Where the state lives: the watched database unless told otherwise."""
         url = self.state_database_url or self.database_url
         return url.get_secret_value() if url else None
+
+    @property
+    def event_keys(self) -> tuple[str, ...]:
+        """The keys of `event_key`."""
+        given = self.event_key.get_secret_value().split(",") if self.event_key else []
+        return tuple(key.strip() for key in given if key.strip())
 
     @property
     def openai_available(self) -> bool:

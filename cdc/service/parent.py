@@ -99,8 +99,8 @@ class _Service:
 
     async def start(self) -> None:
         """Start what the roles ask for."""
+        await self._start_wakeups()
         if self._roles != {"web"}:
-            await self._start_wakeups()
             await self._start_workers()
         listening = await self._listening() if "listener" in self._roles else None
         await self._start_web()
@@ -166,7 +166,8 @@ class _Service:
                 self._databases.state, size=2, name="web", prepared=False, answers_within=self._settings.network_timeout
             )
             connection = (await self._stack.enter_async_context(state)).connection
-        web = Web(app(self._status, connection), self._settings.port)
+        keys = self._settings.event_keys
+        web = Web(app(self._status, connection, wake=self._due, keys=keys), self._settings.port)
         self.parts.append(web.start())
         self._stack.push_async_callback(web.stop)
         self._address = web.url
