@@ -21,8 +21,9 @@ HISTORY = f"""
     insert into cdc_state.runs (id, function_id, event_ids, status, claims, ended_at)
     select gen_random_uuid(), 'greet', array[gen_random_uuid()], 'completed', 1, now()
       from generate_series(1, {FINISHED});
-    insert into cdc_state.runs (id, function_id, event_ids, status, due_at)
-    select gen_random_uuid(), 'greet', array[gen_random_uuid()], 'sleeping', now() + n * interval '1 s'
+    insert into cdc_state.runs (id, function_id, event_ids, status, due_at, rank)
+    select gen_random_uuid(), 'greet', array[gen_random_uuid()], 'sleeping', now() + n * interval '1 s',
+           now() + n * interval '1 s'
       from generate_series(3600, 3600 + {ASLEEP}) n;
     insert into cdc_state.runs (id, function_id, event_ids)
     select gen_random_uuid(), 'greet', array[gen_random_uuid()] from generate_series(1, {DUE});
