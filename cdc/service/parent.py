@@ -15,8 +15,8 @@ from cdc.errors import CdcError
 from cdc.events.accept import Door
 from cdc.listener.listener import Listener
 from cdc.listener.source import Watched, attach
+from cdc.maintenance import upkeep
 from cdc.maintenance.loop import Loop
-from cdc.maintenance.rescuer import rescuer
 from cdc.service.children import Children
 from cdc.service.following import Following
 from cdc.service.models import embedder
@@ -118,7 +118,12 @@ class _Service:
     def loops(self) -> list[Loop]:
         """The maintenance loops."""
         return [
-            rescuer(self.connect, lease=self._settings.lease, on_runs=self.wake),
+            *upkeep.loops(
+                self.connect,
+                lease=self._settings.lease,
+                retention=self._settings.retention,
+                on_runs=self.wake,
+            ),
             Loop("follower", _FOLLOW_EVERY, self._retry_following),
             Loop("status", 1.0, self._look),
         ]
