@@ -23,11 +23,16 @@ PAUSED = "paused"
 
 
 class Wanted(NamedTuple):
-    """A run that an event asks for. `invoker` is the run and step that wait for its result."""
+    """A run that an event asks for. `invoker` is the run and step that wait for its result.
+
+    A run that `replays` another has all of its events, of which `others` are the ids after the first.
+    """
 
     start: Start
     event: Incoming
     invoker: tuple[str, str] | None = None
+    replays: str | None = None
+    others: Sequence[str] = ()
 
 
 @dataclass(slots=True)
@@ -62,7 +67,7 @@ async def create(conn: Connection, wanted: Sequence[Wanted], new_id: Callable[[]
     """Create the runs that flow control allows. Those in `cancelled` are still to be cancelled by the caller."""
     if not wanted:
         return Decided()
-    flows = [(want, want.start.rules.apply(want.event.as_dict()) if want.start.rules else Flow()) for want in wanted]
+    flows = [(want, _flow(want)) for want in wanted]
     locked = await gates.lock(conn, {gate for want, flow in flows for gate in _gates(want, flow)})
     singles = {(want.start.function_id, flow.singleton) for want, flow in flows if flow.singleton is not None}
     fills = {(want.start.function_id, flow.filling.key) for want, flow in flows if flow.filling}
@@ -81,6 +86,14 @@ async def create(conn: Connection, wanted: Sequence[Wanted], new_id: Callable[[]
     if decided.waits:
         await waits.register(conn, decided.waits)
     return decided
+
+
+def _flow(want: Wanted) -> Flow:
+    """Its flow control. A replay is wanted although its events counted before, and has all that a batch would gather;
+    it waits for places and turns like any other run, and cancels none.
+    """
+    flow = want.start.rules.apply(want.event.as_dict()) if want.start.rules else Flow()
+    return flow if want.replays is None else flow._replace(limits=(), filling=None, cancels_older=False)
 
 
 def _gates(want: Wanted, flow: Flow) -> list[str]:
@@ -164,7 +177,7 @@ class _Deciding:
         run = {
             "id": id_,
             "function_id": function_id,
-            "event_ids": [uuid(want.event.id)],
+            "event_ids": [uuid(want.event.id), *want.others],
             "due_in": _due_in(flow, 0.0),
             "ts": want.event.ts / 1e6 if want.event.is_scheduled else 0.0,
             "priority": flow.priority,
@@ -177,6 +190,7 @@ class _Deciding:
             "finish_in": flow.finish_in,
             "invoker": want.invoker[0] if want.invoker else None,
             "invoker_step": want.invoker[1] if want.invoker else None,
+            "replays": want.replays,
         }
         self.decided.runs.append(run)
         self.decided.begun[id_] = want.event.id

@@ -43,6 +43,14 @@ class CancelledRun(NamedTuple):
     event_ids: list[str]
 
 
+class Given(NamedTuple):
+    """A run's function, and the events that it was given."""
+
+    id: str
+    function_id: str
+    event_ids: list[str]
+
+
 class Memo(NamedTuple):
     """What is recorded of a step. `due_in` is seconds until a sleep ends, negative when it has."""
 
@@ -160,15 +168,15 @@ async def release_unknown(conn: Connection, worker_id: int, known: Iterable[str]
     return [row[0] for row in await (await conn.execute(text("runs/release_unknown"), parameters)).fetchall()]
 
 
-async def latest(conn: Connection, limit: int) -> list[dict[str, Any]]:
-    """The latest runs as people see them, newest first."""
-    return await _dicts(conn, "runs/latest", {"limit": limit})
+async def repeatable(conn: Connection, run_ids: Sequence[str]) -> list[Given]:
+    """What these runs were given, to give it to others."""
+    cursor = await conn.execute(text("runs/repeatable"), {"ids": run_ids})
+    return [Given(*row) for row in await cursor.fetchall()]
 
 
-async def by_id(conn: Connection, run_id: str) -> dict[str, Any] | None:
-    """One run with its steps; None when there is no such run."""
-    found = await _dicts(conn, "runs/by_id", {"id": run_id})
-    return {**found[0], "steps": await _dicts(conn, "steps/of_run", {"id": run_id})} if found else None
+async def hold_paused(conn: Connection, run_ids: Sequence[str]) -> None:
+    """Keep runs of paused functions, created in the caller's transaction, from starting."""
+    await conn.execute(text("runs/hold_paused"), {"ids": run_ids})
 
 
 async def counts(conn: Connection) -> dict[str, int]:
@@ -178,9 +186,3 @@ async def counts(conn: Connection) -> dict[str, int]:
 
 async def _rows(conn: Connection, name: LiteralString, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
     return await (await conn.execute(text(name), parameters)).fetchall()
-
-
-async def _dicts(conn: Connection, name: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
-    cursor = await conn.execute(text(name), parameters)
-    names = [column.name for column in cursor.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in await cursor.fetchall()]
