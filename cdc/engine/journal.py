@@ -69,6 +69,11 @@ class Entry:
             self.events or self.invocations or self.waits or self.logs or (self.run is not None and self.run.holds)
         )
 
+    @property
+    def told(self) -> list[Incoming]:
+        """All events that it takes in."""
+        return [*self.events, *(invocation.event for invocation in self.invocations)]
+
 
 @dataclass(slots=True)
 class _Pending:
@@ -107,6 +112,7 @@ class Journal:
     async def open(self) -> None:
         """Connect and start committing."""
         connections = [await self._connect() for _ in range(self._connections)]
+        await self._outbox.refresh(connections[0])
         self._committers = [asyncio.create_task(self._commit_forever(conn)) for conn in connections]
 
     async def close(self) -> None:
@@ -224,25 +230,31 @@ class Journal:
 
     async def _write_all(self, conn: Connection, entries: Sequence[Entry]) -> tuple[store.Written, bool]:
         """The same with what comes of it, in one transaction; and whether that made any run due."""
-        events = [event for entry in entries for event in entry.events]
-        invocations = [invocation for entry in entries for invocation in entry.invocations]
-        registered = [_aged(wait, entry) for entry in entries for wait in entry.waits]
         async with conn.transaction():
-            names = {event.name for event in (*events, *(each.event for each in invocations))}
-            if names or registered:
-                await waits.lock_names(conn, accepted=names, awaited={wait.event for wait in registered})
+            names = {event.name for entry in entries for event in entry.told}
+            awaited = {wait.event for entry in entries for wait in entry.waits}
+            if names or awaited:
+                await waits.lock_names(conn, accepted=names, awaited=awaited)
             written = await self._write_rows(conn, entries)
             if not written.alive:
                 return written, False
-            due = written.woken
-            if registered:
-                due |= await fulfil.catch_up(conn, registered) > 0
-            if events or invocations:
-                due |= (await self._outbox.add(conn, events, invocations)).due
-            if holding := [entry.run.id for entry in entries if entry.run is not None and entry.run.holds]:
-                due |= await ending.settle(conn, holding)
+            # A run that was cancelled meanwhile has told its end already; what it came to in memory is of no account.
+            moved = [entry for entry in entries if entry.run is None or entry.run.id not in written.unmoved]
+            due = written.woken | await self._follow(conn, moved)
             await store.write_logs(conn, [line for entry in entries for line in entry.logs])
         return written, due
+
+    async def _follow(self, conn: Connection, entries: Sequence[Entry]) -> bool:
+        """What comes of these entries, besides their rows; whether that made any run due."""
+        registered = [_aged(wait, entry) for entry in entries for wait in entry.waits]
+        events = [event for entry in entries for event in entry.events]
+        invocations = [invocation for entry in entries for invocation in entry.invocations]
+        due = bool(registered) and await fulfil.catch_up(conn, registered) > 0
+        if events or invocations:
+            due |= (await self._outbox.add(conn, events, invocations)).due
+        if holding := [entry.run.id for entry in entries if entry.run is not None and entry.run.holds]:
+            due |= await ending.settle(conn, holding)
+        return due
 
 
 def _aged(wait: WaitRecord, entry: Entry) -> WaitRecord:

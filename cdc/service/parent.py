@@ -13,8 +13,8 @@ from cdc import discovery
 from cdc.config import Settings
 from cdc.errors import CdcError
 from cdc.listener.source import Watched
+from cdc.maintenance import upkeep
 from cdc.maintenance.loop import Loop
-from cdc.maintenance.rescuer import rescuer
 from cdc.service import children, listening
 from cdc.service.children import Children
 from cdc.service.databases import Databases
@@ -105,7 +105,9 @@ class _Service:
         listening = await self._listening() if "listener" in self._roles else None
         await self._start_web()
         if self._roles != {"web"}:
-            self._loop(rescuer(self._databases.to_state, lease=self._settings.lease, on_runs=self._due))
+            lease, retention = self._settings.lease, self._settings.retention
+            for loop in upkeep.loops(self._databases.to_state, lease=lease, retention=retention, on_runs=self._due):
+                self._loop(loop)
         if listening is not None:
             self._start_listening(listening)
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, LiteralString, NamedTuple
 
 from cdc.store.connect import Connection
 from cdc.store.json import document
@@ -128,6 +128,17 @@ async def cancelled(conn: Connection, worker_id: int) -> list[str]:
     return [row[0] for row in await (await conn.execute(text("runs/cancelled"), {"worker_id": worker_id})).fetchall()]
 
 
+async def overdue(conn: Connection, limit: int) -> list[tuple[str, bool]]:
+    """Up to `limit` unfinished runs whose deadline has passed, locked; and whether each had started."""
+    return [(id_, started) for id_, started in await _rows(conn, "runs/overdue", {"limit": limit})]
+
+
+async def next_deadline(conn: Connection) -> float | None:
+    """Seconds until the next deadline of an unfinished run; None when there is none."""
+    found = await _rows(conn, "runs/next_deadline", {})
+    return float(found[0][0]) if found else None
+
+
 async def memos(conn: Connection, run_ids: Sequence[str]) -> dict[str, dict[str, Memo]]:
     """The recorded steps of these runs, by run and step id."""
     found: dict[str, dict[str, Memo]] = {}
@@ -171,3 +182,7 @@ async def hold_paused(conn: Connection, run_ids: Sequence[str]) -> None:
 async def counts(conn: Connection) -> dict[str, int]:
     """How many runs are unfinished, by status."""
     return dict(await (await conn.execute(text("runs/counts"))).fetchall())
+
+
+async def _rows(conn: Connection, name: LiteralString, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+    return await (await conn.execute(text(name), parameters)).fetchall()

@@ -48,6 +48,7 @@ create table cdc_state.rejected_events (
     reason      text not null,
     rejected_at timestamptz not null default now()
 );
+create index rejected_events_rejected on cdc_state.rejected_events (rejected_at);
 
 create table cdc_state.functions (
     id          text primary key,
@@ -113,6 +114,7 @@ create index runs_due on cdc_state.runs (rank, id) where status in ('queued', 's
 create index runs_of_worker on cdc_state.runs (worker_id) where worker_id is not null;
 create index runs_held on cdc_state.runs (held_at, rank, id) where held_at is not null;
 create unique index runs_filling on cdc_state.runs (function_id, filling) where filling is not null;
+create index runs_turns on cdc_state.runs (turn) where has_turn;
 create index runs_singleton on cdc_state.runs (function_id, singleton) where singleton is not null and ended_at is null;
 create index runs_replays on cdc_state.runs (replays) where replays is not null;
 create index runs_deadline on cdc_state.runs (deadline) where deadline is not null and ended_at is null;

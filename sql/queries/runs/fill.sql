@@ -4,6 +4,7 @@
 update cdc_state.runs r
    set event_ids = case when n.replaces then n.event_ids::uuid[] else r.event_ids || n.event_ids::uuid[] end,
        due_at = coalesce(now() + make_interval(secs => n.due_in), r.due_at),
+       deadline = r.deadline + (coalesce(now() + make_interval(secs => n.due_in), r.due_at) - r.due_at),
        rank = coalesce(now() + make_interval(secs => n.due_in - r.priority), r.rank),
        filling = case when n.full then null else r.filling end
   from json_to_recordset(%(runs)s::json)
