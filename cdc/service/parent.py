@@ -58,7 +58,7 @@ async def run(
     """
     prepare()
     discovery.search_path(settings.functions)
-    databases = Databases.of(settings, url)
+    databases = Databases.of(settings, url, watches=only != {"web"})
     await databases.prepare(settings, only)
     async with AsyncExitStack() as stack:
         service = _Service(settings, databases, only, stack, started)

@@ -60,8 +60,13 @@ async def test_runs_that_others_make_are_found_by_polling(
             "CDC_STATE_DATABASE_URL": through,
             "CDC_FUNCTIONS": functions,
         }
-        async with running("--only", "listener", **settings), running("--only", "worker", **settings):
+        async with (
+            running("--only", "listener", **settings),
+            running("--only", "worker", **settings),
+            running("--only", "web", CDC_STATE_DATABASE_URL=through) as web,
+        ):
             await follows(conn, "users")
             for count in (1, 2, 3):
                 await conn.execute("insert into users (name) values ('Ada')")
                 await completed(conn, count, within=5)
+            assert len((await web.get("/v1/runs")).json()["data"]) == 3
