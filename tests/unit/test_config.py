@@ -23,6 +23,7 @@ SET: dict[str, tuple[str, Any]] = {
     "threads": ("7", 7),
     "lease": ("2.5", 2.5),
     "port": ("0", 0),
+    "event_key": ("a, b", SecretStr("a, b")),
     "slot": ("mine_2", "mine_2"),
     "publication": ("Mine", "Mine"),
     "connect_timeout": ("0", 0.0),
