@@ -24,6 +24,11 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("DATABASE_URL"),
         description="The database to watch. Without it, a Postgres of its own is started (extra `embedded`).",
     )
+    state_database_url: SecretStr | None = Field(
+        default=None,
+        description="The database for events, runs and checkpoints (schema `cdc_state`), where it is not the watched "
+        "one. It may be reached through a transaction pooler.",
+    )
     functions: str = Field(
         default="",
         description="Folders of function files, separated by `:`. The built-in functions are always there.",
@@ -71,6 +76,12 @@ class Settings(BaseSettings):
     connect_timeout: float = Field(
         default=300.0, ge=0.0, description="Seconds to wait at start for a database that is not up yet."
     )
+    network_timeout: float = Field(
+        default=60.0,
+        ge=1.0,
+        le=3600.0,
+        description="Seconds without an answer after which a connection to the database is given up and made anew.",
+    )
     shutdown_timeout: float = Field(
         default=10.0, ge=0.0, le=3600.0, description="Seconds that runs in flight have to end when the service stops."
     )
@@ -82,6 +93,12 @@ class Settings(BaseSettings):
         default="auto",
         description="`console` for people, `json` for machines; `auto` looks whether stderr is a terminal.",
     )
+
+    @property
+    def state_url(self) -> str | None:
+        """Where the state lives: the watched database unless told otherwise."""
+        url = self.state_database_url or self.database_url
+        return url.get_secret_value() if url else None
 
     @property
     def event_keys(self) -> tuple[str, ...]:

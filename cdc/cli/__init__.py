@@ -30,7 +30,7 @@ _COMMANDS = {
     "cdc.cli.send:send": "Send an event of one's own.",
     "cdc.cli.functions:functions": "List the functions that would run, and check their files.",
     "cdc.cli.slot:slot": "Show or drop the replication slot.",
-    "cdc.cli.health:health": "Whether the service on this machine is listening.",
+    "cdc.cli.health:health": "Whether the service on this machine is ready.",
 }
 for place, sentence in _COMMANDS.items():
     app.command(place, help=sentence)

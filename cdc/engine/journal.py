@@ -30,6 +30,9 @@ log = structlog.get_logger(__name__)
 MOST = 1000
 """Records in one batch."""
 
+MOST_BYTES = 16 * 1024 * 1024
+"""Of documents in one batch, or one record: Postgres takes no message of 1 GB, and would refuse it for ever."""
+
 _LONGEST_PAUSE = 5.0
 
 
@@ -50,6 +53,14 @@ class Entry:
     waits: list[WaitRecord] = field(default_factory=list)
     logs: list[LogRecord] = field(default_factory=list)
     made_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def size(self) -> int:
+        """Characters of its documents."""
+        size = sum(len(step.data or "") + len(step.error or "") for step in self.steps)
+        size += sum(len(event.data) for event in self.events)
+        size += sum(len(each.event.data) for each in self.invocations)
+        return size if self.run is None else size + len(self.run.output or "") + len(self.run.error or "")
 
     @property
     def is_plain(self) -> bool:
@@ -74,10 +85,12 @@ class Journal:
         connect: Callable[[], Awaitable[Connection]],
         *,
         on_runs: Callable[[], None] = lambda: None,
+        leased: Callable[[], bool] = lambda: True,
         connections: int = 2,
     ) -> None:
         self._outbox = Outbox()
         self._on_runs = on_runs
+        self._leased = leased
         self._worker_id = worker_id
         self._connect = connect
         self._connections = connections
@@ -85,6 +98,11 @@ class Journal:
         self._ready = asyncio.Event()
         self._closing = False
         self._committers: list[asyncio.Task[None]] = []
+
+    @property
+    def leased(self) -> bool:
+        """Whether this worker may write, as far as it knows; a step that begins without that would be done twice."""
+        return not self._closing and self._leased()
 
     async def open(self) -> None:
         """Connect and start committing."""
@@ -139,7 +157,8 @@ class Journal:
             await conn.close()
 
     def _take(self) -> list[_Pending]:
-        batch, self._pending = self._pending[:MOST], self._pending[MOST:]
+        count = _fitting(self._pending)
+        batch, self._pending = self._pending[:count], self._pending[count:]
         if not self._pending and not self._closing:
             self._ready.clear()
         return batch
@@ -229,6 +248,16 @@ class Journal:
 def _aged(wait: WaitRecord, entry: Entry) -> WaitRecord:
     """With the seconds since the handler asked, which an event may have come in."""
     return wait._replace(since=wait.since + time.monotonic() - entry.made_at)
+
+
+def _fitting(waiting: Sequence[_Pending]) -> int:
+    """How many of these, from the first on, make one batch."""
+    room = MOST_BYTES
+    for count, pending in enumerate(waiting[:MOST]):
+        room -= pending.entry.size
+        if room < 0 and count:
+            return count
+    return min(MOST, len(waiting))
 
 
 def _refuse(entry: _Pending, error: Exception) -> None:

@@ -20,42 +20,53 @@ from cdc.web import acting, looking, sending
 from cdc.web.answers import Json
 from cdc.web.status import Status
 
+Connecting = Callable[[], AbstractAsyncContextManager[Connection]]
+
 
 def app(
     status: Status,
-    connection: Callable[[], AbstractAsyncContextManager[Connection]],
+    connection: Connecting | None,
     *,
     wake: Callable[[], None] = lambda: None,
     keys: Sequence[str] = (),
 ) -> Starlette:
-    """The application. `wake` tells the workers that something is due; `keys` are those that events may come with.
+    """The application; without a `connection` it answers only how the service is.
 
-    A page elsewhere cannot reach it through a name of its own: the Host header is checked.
+    `wake` tells the workers that something is due; `keys` are those that events may come with. A page elsewhere cannot
+    reach it through a name of its own: the Host header is checked.
     """
+    routes = _health(status)
+    if connection is not None:
+        routes += [
+            *_overview(status, connection),
+            *looking.routes(connection),
+            *acting.routes(connection, wake),
+            *sending.routes(connection, wake, keys),
+        ]
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])],
+        exception_handlers={HTTPException: _refused, **dict.fromkeys((*ConnectionTrouble, PoolTimeout), _unavailable)},
+    )
 
+
+def _health(status: Status) -> list[Route]:
     async def livez(request: Request) -> Response:
         return Json({"live": True})
 
     async def readyz(request: Request) -> Response:
-        return Json({"ready": status.listening}, status_code=200 if status.listening else 503)
+        answer = {"ready": status.ready, "listening": status.listening}
+        return Json(answer, status_code=200 if status.ready else 503)
 
+    return [Route("/livez", livez), Route("/readyz", readyz)]
+
+
+def _overview(status: Status, connection: Connecting) -> list[Route]:
     async def overview(request: Request) -> Response:
         async with connection() as conn:
             return Json({**status.as_json(), "runs": await runs.counts(conn)})
 
-    return Starlette(
-        routes=[
-            Route("/livez", livez),
-            Route("/readyz", readyz),
-            Route("/", overview),
-            Route("/v1/status", overview),
-            *looking.routes(connection),
-            *acting.routes(connection, wake),
-            *sending.routes(connection, wake, keys),
-        ],
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])],
-        exception_handlers={HTTPException: _refused, **dict.fromkeys((*ConnectionTrouble, PoolTimeout), _unavailable)},
-    )
+    return [Route("/", overview), Route("/v1/status", overview)]
 
 
 async def _refused(request: Request, error: Exception) -> Response:

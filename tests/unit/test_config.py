@@ -13,6 +13,7 @@ Environment = pytest.MonkeyPatch
 
 SET: dict[str, tuple[str, Any]] = {
     "database_url": ("postgresql://h/d", SecretStr("postgresql://h/d")),
+    "state_database_url": ("postgresql://h/d", SecretStr("postgresql://h/d")),
     "functions": ("/a:/b", "/a:/b"),
     "embed": ("notes(body)", "notes(body)"),
     "embed_model": ("local/minilm", "local/minilm"),
@@ -27,6 +28,7 @@ SET: dict[str, tuple[str, Any]] = {
     "slot": ("mine_2", "mine_2"),
     "publication": ("Mine", "Mine"),
     "connect_timeout": ("0", 0.0),
+    "network_timeout": ("5", 5.0),
     "shutdown_timeout": ("0", 0.0),
     "data_dir": ("/var/lib/x", Path("/var/lib/x")),
     "log_level": ("debug", "debug"),
