@@ -1,2 +1,2 @@
 -- What these runs were given, to give it to others again. Parameters: ids.
-select id::text, function_id, event_ids::text[] from cdc_state.runs where id = any (%(ids)s::uuid[]) order by id
+select id::text, function_id, event_ids::text[], ended_at is not null from cdc_state.runs where id = any (%(ids)s::uuid[]) order by id
