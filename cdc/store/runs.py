@@ -49,6 +49,7 @@ class Given(NamedTuple):
     id: str
     function_id: str
     event_ids: list[str]
+    ended: bool
 
 
 class Memo(NamedTuple):
