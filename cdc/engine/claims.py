@@ -30,6 +30,9 @@ POLL = 10.0
 _LOOK = 0.25
 """Seconds between two looks for cancelled runs."""
 
+_SUSPECTS = 1.0
+"""Seconds between two looks for suspects, when there are none."""
+
 _SHORTEST = 0.02
 """Seconds; a run that is due but locked by another worker must not be asked for in a tight loop."""
 
@@ -44,7 +47,9 @@ class Claims:
         self._executor = executor
         self._functions = list(executor.functions)
         self._gated = places.gated(executor.functions.values())
+        self._placed_first = False
         self._suspect: str | None = None
+        self._suspects_at = 0.0
         self._connect = connect
         self._capacity = capacity
         self._flight: dict[str, asyncio.Task[None]] = {}
@@ -109,30 +114,53 @@ class Claims:
         while not self._stopping:
             await self._until_room(conn)
             self._awake.clear()
-            claimed, more = await self._claim(conn, min(MOST, self._capacity - len(self._flight)))
-            if claimed:
-                faults.point("worker.claimed")
-                await self._start(conn, claimed)
-            if not more:
+            if not await self._claim(conn):
+                await self._claim_suspect(conn)
                 await self._drop_cancelled(conn)
                 await self._until_due(conn)
 
-    async def _claim(self, conn: Connection, limit: int) -> Claimed:
-        """Runs without gates first, then those with, then one that is suspected of having killed its worker."""
+    async def _claim(self, conn: Connection) -> bool:
+        """Claim and start; whether there may be more. Runs with gates and those without are asked for first by turns:
+        neither can take all the room for ever.
+        """
+        kinds = [self._claim_plain, self._claim_placed] if self._gated else [self._claim_plain]
+        if self._placed_first:
+            kinds.reverse()
+        self._placed_first = not self._placed_first
+        more = False
+        for claim in kinds:
+            if (limit := min(MOST, self._capacity - len(self._flight))) > 0:
+                claimed = await claim(conn, limit)
+                await self._start(conn, claimed.runs)
+                more |= claimed.more
+        return more
+
+    async def _claim_plain(self, conn: Connection, limit: int) -> Claimed:
         claimed = await runs.claim(conn, self._worker_id, self._functions, limit)
-        more = len(claimed) == limit
-        if self._gated and not more:
-            placed = await places.claim(conn, self._worker_id, self._gated, limit - len(claimed))
-            claimed.extend(placed.runs)
-            more = placed.more
-        if self._suspect not in self._flight and not more:
-            # Alone, so that no other run is found guilty with it; see docs/operations.md on quarantine.
-            suspects = await runs.claim(conn, self._worker_id, self._functions, 1, suspect=True)
-            claimed.extend(suspects)
-            self._suspect = suspects[0].id if suspects else None
-        return Claimed(claimed, more)
+        return Claimed(claimed, more=len(claimed) == limit)
+
+    async def _claim_placed(self, conn: Connection, limit: int) -> Claimed:
+        return await places.claim(conn, self._worker_id, self._gated, limit)
+
+    async def _claim_suspect(self, conn: Connection) -> None:
+        """A run that is suspected of having killed its worker: alone, so that no other is found guilty with it."""
+        now = asyncio.get_running_loop().time()
+        if self._suspect in self._flight:
+            return
+        if now < self._suspects_at:
+            self._due_at = min(self._due_at, self._suspects_at)
+            return
+        self._suspects_at = now + _SUSPECTS
+        suspects = await runs.claim(conn, self._worker_id, self._functions, 1, suspect=True)
+        self._suspect = suspects[0].id if suspects else None
+        if suspects:
+            self._suspects_at = 0.0
+        await self._start(conn, suspects)
 
     async def _start(self, conn: Connection, claimed: Sequence[ClaimedRun]) -> None:
+        if not claimed:
+            return
+        faults.point("worker.claimed")
         loaded = await events.load(conn, {event_id for run in claimed for event_id in run.event_ids})
         replayed = [run.id for run in claimed if run.claims > 1]
         if replayed:
