@@ -3,7 +3,7 @@
 with heads as (
     select r.id
       from unnest(%(names)s::text[]) as n (gate)
-     cross join lateral (select id from cdc_state.runs where held_at = n.gate order by rank, id limit 1
+     cross join lateral (select id from cdc_state.runs where held_at = n.gate order by function_id, rank, id limit 1
                             for no key update) as r
 )
 update cdc_state.runs r
