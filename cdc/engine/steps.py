@@ -67,6 +67,7 @@ class LiveSteps:
     suspension: Suspension
     lines: Lines
     database: StepDatabase
+    claimed_at: float = 0.0
     drop_after_each_step: bool = False
     timeout: float | None = None
     _seen: dict[str, int] = field(default_factory=dict)
@@ -272,7 +273,8 @@ class LiveSteps:
             unwritten = self.suspension.unwritten
             wait = waiting.record(self.run_id, key, event, due_in, expression, self.event)
             unwritten.steps.append(StepRecord(self.run_id, key, "wait", wake_in=due_in))
-            unwritten.waits.append(wait._replace(since=unwritten.made_at - time.monotonic()))
+            since = unwritten.made_at - time.monotonic()
+            unwritten.waits.append(wait._replace(since=since, claimed_at=self.claimed_at))
         elif recorded.ended:
             found: dict[str, Any] | None = _result(key, recorded)
             return found

@@ -82,7 +82,7 @@ class Rules:
     def of(cls, definition: Mapping[str, Any]) -> Rules | None:
         """The rules of a stored definition; None when its events start their runs as they come."""
         flow = dict(definition.get("flow") or {})
-        batch = flow.get("batch_events")
+        batch = flow.get("batch_events") or {}
         if flow.keys() == {"batch_events"} and not any(batch[name] for name in ("timeout", "key", "if_exp")):
             return None  # events of one accept share a run: cdc.events.match does that
         return cls(definition["id"], flow) if flow else None
