@@ -31,7 +31,20 @@ def seconds(duration: Duration) -> float:
 
 
 def moment(text: str) -> datetime:
-    """A moment as people give it: a date or time in ISO 8601 (UTC unless it says otherwise), or a duration ago.
+    """A moment as people give it: in ISO 8601 (UTC unless it says otherwise).
+
+    Raises:
+        ValueError: it is not.
+    """
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"not a moment: {text!r} (write it like '2026-05-01' or '2026-05-01T12:00Z')") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def past(text: str) -> datetime:
+    """A moment in the past as people give it: as `moment`, or how long ago it was.
 
     Raises:
         ValueError: it is neither.
@@ -39,9 +52,4 @@ def moment(text: str) -> datetime:
     try:
         return datetime.now(UTC) - timedelta(seconds=seconds(text))
     except (ValueError, OverflowError):
-        pass
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(f"not a moment: {text!r} (write it like '2h', '2026-05-01' or '2026-05-01T12:00Z')") from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+        return moment(text)

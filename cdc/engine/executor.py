@@ -110,7 +110,8 @@ class Executor:
             await suspension.flushed()
             entry = suspension.take_unwritten()
             entry.run = outcome.record(ending.run, ended, awaited=ending.awaited or suspension.awaits)
-            entry.logs = [*entry.logs, *ending.lines.take()]
+            if lines := ending.lines.take():
+                entry.logs = [*entry.logs, *lines]
             entry.events = self._told(ending, ended)
             await self.journal.write(entry)
         except RecordRefused as refused:

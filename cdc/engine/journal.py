@@ -46,21 +46,23 @@ class Entry:
     what it waits for from now on, and what it told its logger.
     """
 
-    steps: list[StepRecord] = field(default_factory=list)
+    steps: Sequence[StepRecord] = ()
     run: RunRecord | None = None
     events: Sequence[Incoming] = ()
-    invocations: list[Invocation] = field(default_factory=list)
-    waits: list[WaitRecord] = field(default_factory=list)
-    logs: list[LogRecord] = field(default_factory=list)
+    invocations: Sequence[Invocation] = ()
+    waits: Sequence[WaitRecord] = ()
+    logs: Sequence[LogRecord] = ()
     made_at: float = field(default_factory=time.monotonic)
 
     @property
     def size(self) -> int:
         """Characters of its documents."""
-        size = sum(len(step.data or "") + len(step.error or "") for step in self.steps)
-        size += sum(len(event.data) for event in self.events)
-        size += sum(len(each.event.data) for each in self.invocations)
-        return size if self.run is None else size + len(self.run.output or "") + len(self.run.error or "")
+        size = 0
+        for step in self.steps:
+            size += len(step.data or step.error or "")
+        for event in self.told:
+            size += len(event.data)
+        return size if self.run is None else size + len(self.run.output or self.run.error or "")
 
     @property
     def is_plain(self) -> bool:
@@ -72,7 +74,24 @@ class Entry:
     @property
     def told(self) -> list[Incoming]:
         """All events that it takes in."""
+        if not self.invocations:
+            return list(self.events)
         return [*self.events, *(invocation.event for invocation in self.invocations)]
+
+
+@dataclass(slots=True)
+class Draft:
+    """An entry in the making: what waiting branches of a run have to record."""
+
+    steps: list[StepRecord] = field(default_factory=list)
+    invocations: list[Invocation] = field(default_factory=list)
+    waits: list[WaitRecord] = field(default_factory=list)
+    logs: list[LogRecord] = field(default_factory=list)
+    made_at: float = field(default_factory=time.monotonic)
+
+    def entry(self) -> Entry:
+        """The entry that it is by now."""
+        return Entry(self.steps, None, (), self.invocations, self.waits, self.logs, self.made_at)
 
 
 @dataclass(slots=True)

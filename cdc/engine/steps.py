@@ -55,7 +55,7 @@ class _Later(Interrupt):
         self.due_in = due_in
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class LiveSteps:
     """Implements `cdc.Step` for one run that is in memory; `event` is the run's own."""
 
@@ -199,7 +199,7 @@ class LiveSteps:
         if recorded is not None and recorded.due_in is not None and recorded.due_in > 0:
             await self._wait(Until("queued", recorded.due_in))
         try:
-            with self.suspension.working():
+            with self.suspension:
                 return memo.load(await self._attempt(key, recorded.attempts if recorded else 0, body), fn)
         except _Later as later:
             await self._wait(Until("queued", later.due_in))
@@ -254,7 +254,7 @@ class LiveSteps:
             return list(_result(key, recorded))
         sent = [str(UUID(bytes=event.id)) for event in events]
         try:
-            with self.suspension.working():
+            with self.suspension:
                 document = memo.dump("the ids of its events", sent)
                 await self._record(StepRecord(self.run_id, key, attempts=1, data=document, ended=True), events)
                 if self.drop_after_each_step:

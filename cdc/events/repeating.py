@@ -52,6 +52,8 @@ async def _wanted(
         known = functions.get(run.function_id)
         if known is None:
             repeated.skipped[run.id] = f"there is no function {run.function_id!r} any more"
+        elif not run.ended:
+            repeated.skipped[run.id] = "it has not ended"
         elif any(id_ not in loaded for id_ in run.event_ids):
             repeated.skipped[run.id] = "its events are gone"
         else:

@@ -33,6 +33,13 @@ async def lock(conn: Connection, names: Iterable[str]) -> dict[str, Gate]:
     return found
 
 
+async def read(conn: Connection, names: Iterable[str]) -> dict[str, Gate]:
+    """These gates as they are, unlocked; those that are not there are as good as new."""
+    wanted = list(names)
+    rows = await (await conn.execute(text("gates/read"), {"names": wanted})).fetchall()
+    return {name: Gate(name, 0, 0.0, 0.0, 0.0) for name in wanted} | {row[0]: Gate(*row) for row in rows}
+
+
 async def write(conn: Connection, gates: Sequence[Gate]) -> None:
     """Write what was decided at these locked gates."""
     if gates:
@@ -47,15 +54,19 @@ async def write(conn: Connection, gates: Sequence[Gate]) -> None:
 
 async def free(conn: Connection, run_ids: Sequence[str]) -> bool:
     """Give back the places of runs that suspended or ended, and call others; whether any was called."""
-    freed: dict[str, int] = dict(await (await conn.execute(text("gates/free"), {"ids": run_ids})).fetchall())
-    return await call(conn, freed)
+    freed = await (await conn.execute(text("gates/free"), {"ids": run_ids})).fetchall()
+    return await call(conn, {(gate, function_id): places for gate, function_id, places in freed})
 
 
-async def call(conn: Connection, places: Mapping[str, int]) -> bool:
-    """Call as many runs as there are free places at these locked gates; whether there were any."""
+async def call(conn: Connection, places: Mapping[tuple[str, str], int]) -> bool:
+    """Call so many runs that stand at a gate, by gate and function; whether there were any."""
     if not places:
         return False
-    parameters = {"names": list(places), "places": list(places.values())}
+    parameters = {
+        "names": [gate for gate, _ in places],
+        "functions": [function_id for _, function_id in places],
+        "places": list(places.values()),
+    }
     return (await conn.execute(text("gates/call"), parameters)).rowcount > 0
 
 

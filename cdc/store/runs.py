@@ -35,6 +35,16 @@ class Candidate(NamedTuple):
     is_new: bool
 
 
+class Standing(NamedTuple):
+    """The first run of a function that stands at a gate for a place."""
+
+    held_at: str
+    id: str
+    function_id: str
+    gates: list[str]
+    is_new: bool
+
+
 class CancelledRun(NamedTuple):
     """A run that was cancelled just now."""
 
@@ -49,6 +59,7 @@ class Given(NamedTuple):
     id: str
     function_id: str
     event_ids: list[str]
+    ended: bool
 
 
 class Memo(NamedTuple):
@@ -74,9 +85,14 @@ async def claim(
     return [ClaimedRun(*row) for row in await cursor.fetchall()]
 
 
-async def candidates(conn: Connection, worker_id: int, functions: Sequence[str], limit: int) -> list[Candidate]:
-    """Up to `limit` due runs of these functions that need places, locked; none when the worker's lease is gone."""
-    parameters = {"worker_id": worker_id, "functions": list(functions), "limit": limit}
+async def candidates(
+    conn: Connection, worker_id: int, functions: Sequence[str], limit: int, *, suspect: bool = False
+) -> list[Candidate]:
+    """Up to `limit` due runs of these functions that need places, locked; none when the worker's lease is gone.
+
+    Those that are `suspect` apart from the others, as in `claim`.
+    """
+    parameters = {"worker_id": worker_id, "functions": list(functions), "limit": limit, "suspect": suspect}
     return [Candidate(*row) for row in await (await conn.execute(text("runs/candidates"), parameters)).fetchall()]
 
 
@@ -95,6 +111,11 @@ async def hold(conn: Connection, held: Mapping[str, str], booked: Mapping[str, f
         "moments": list(booked.values()),
     }
     await conn.execute(text("runs/hold"), parameters)
+
+
+async def standing(conn: Connection) -> list[Standing]:
+    """Of each function, the first run at each gate where one stands for a place."""
+    return [Standing(*row) for row in await (await conn.execute(text("runs/standing"))).fetchall()]
 
 
 async def expire_waits(conn: Connection, run_ids: Sequence[str]) -> None:

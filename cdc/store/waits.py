@@ -60,6 +60,11 @@ async def register(conn: Connection, waits: Sequence[WaitRecord]) -> None:
     await conn.execute(text("waits/register"), {"waits": orjson.dumps(records).decode()})
 
 
+async def forget(conn: Connection, run_ids: Sequence[str]) -> None:
+    """Forget what would cancel these runs."""
+    await conn.execute(text("waits/forget"), {"ids": run_ids})
+
+
 async def paths(conn: Connection, names: Iterable[str]) -> list[tuple[str, str | None]]:
     """By which fields waits for these events are found; nothing when nobody waits for them."""
     return [

@@ -127,7 +127,7 @@ def uuid_of(text: str, what: str = "run") -> str:
 def _time_of(request: Request, name: str) -> datetime | None:
     text = request.query_params.get(name)
     try:
-        return clock.moment(text) if text else None
+        return clock.past(text) if text else None
     except ValueError as unusable:
         raise HTTPException(400, f"{name}: {unusable}") from None
 

@@ -25,6 +25,7 @@ SET: dict[str, tuple[str, Any]] = {
     "lease": ("2.5", 2.5),
     "retention": ("1h30m", 5400.0),
     "port": ("0", 0),
+    "event_key": ("a, b", SecretStr("a, b")),
     "slot": ("mine_2", "mine_2"),
     "publication": ("Mine", "Mine"),
     "connect_timeout": ("0", 0.0),

@@ -1,5 +1,6 @@
 -- Create runs with flow control. Parameters: runs: a JSON array of objects with the names below; event_ids is an array
--- literal, ts seconds since 1970 before which it does not start, the others are seconds.
+-- literal, ts seconds since 1970 before which it does not start, the others are seconds; start_within counts
+-- from when it is due.
 insert into cdc_state.runs
     (id, function_id, event_ids, due_at, rank, priority, gates, turn, held_at, filling, singleton, deadline, finish_in,
      invoker, invoker_step, replays)
