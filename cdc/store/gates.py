@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from cdc.store import runs
 from cdc.store.connect import Connection
 from cdc.store.queries import text
 
@@ -104,7 +103,7 @@ async def mend(conn: Connection, names: Iterable[str]) -> bool:
             gate.taken = places.get(name, 0)
         await write(conn, list(locked.values()))
         empty = [name for name, gate in locked.items() if not gate.taken]
-        standing = await runs.standing(conn)
-        called = await call(conn, {(run.held_at, run.function_id): 1 for run in standing if run.held_at in empty})
         turns = [name for name in empty if name.startswith(_TURN)]
-        return (bool(turns) and await give_turns(conn, turns)) or called
+        given = bool(turns) and await give_turns(conn, turns)
+        others = {"names": [name for name in empty if not name.startswith(_TURN)]}
+        return (await conn.execute(text("gates/call_first"), others)).rowcount > 0 or given
