@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import structlog
@@ -66,6 +67,7 @@ class Executor:
                 suspension,
                 lines,
                 self.database,
+                run.claimed_at,
                 drop_after_each_step=self.drop_after_each_step,
             )
             ended = await self._call(run, function, self._context(run, events, steps), suspension)
@@ -110,28 +112,19 @@ class Executor:
             await suspension.flushed()
             entry = suspension.take_unwritten()
             entry.run = outcome.record(ending.run, ended, awaited=ending.awaited or suspension.awaits)
-            entry.logs = [*entry.logs, *ending.lines.take()]
-            entry.events = self._told(ending, ended)
-            await self.journal.write(entry)
+            if lines := ending.lines.take():
+                entry.logs = [*entry.logs, *lines]
+            await self._write(entry, ending, ended)
         except RecordRefused as refused:
-            ended = _failed(ending.run, _refusal(refused))
-            record = outcome.record(ending.run, ended, awaited=True)
-            await self.journal.write(Entry(run=record, events=self._told(ending, ended)))
+            ended = _failed(ending.run, refused)
+            await self._write(Entry(run=outcome.record(ending.run, ended, awaited=True)), ending, ended)
         return ended
 
-    def _told(self, ending: _Ending, ended: Outcome) -> list[Incoming]:
-        """The event that tells of the run's end, for those who listen to it."""
-        if not isinstance(ended, Failed | Completed):
-            return []
-        name = FAILED if isinstance(ended, Failed) else FINISHED
-        if name == FINISHED and not self.journal.listens_to(FINISHED):
-            return []
-        result = {"error": loads(ended.error)} if isinstance(ended, Failed) else {"result": loads(ended.output)}
-        events = [event.as_dict() for event in ending.events]
-        told = lifecycle(name, ending.run.id, ending.run.function_id, events, result)
-        if isinstance(ended, Failed) and self.journal.listens_to(FINISHED):
-            told += lifecycle(FINISHED, ending.run.id, ending.run.function_id, events, result)
-        return told
+    async def _write(self, entry: Entry, ending: _Ending, ended: Outcome) -> None:
+        entry.events = ending.told(FAILED, ended) if isinstance(ended, Failed) else []
+        if isinstance(ended, Failed | Completed):
+            entry.finished = partial(ending.told, FINISHED, ended)
+        await self.journal.write(entry)
 
 
 class _Ending(NamedTuple):
@@ -142,6 +135,16 @@ class _Ending(NamedTuple):
     lines: Lines
     awaited: bool
 
+    def told(self, name: str, ended: Outcome) -> list[Incoming]:
+        """The event that tells of the run's end."""
+        tell = partial(lifecycle, name, self.run.id, self.run.function_id, [event.as_dict() for event in self.events])
+        match ended:
+            case Completed(output):
+                return tell("Completed", result=loads(output))
+            case Failed(error):
+                return tell("Failed", error=loads(error))
+        return []
+
 
 def _uncallable(run: ClaimedRun, events: Sequence[Event]) -> Exception | None:
     """Why a handler must not even be called."""
@@ -150,12 +153,6 @@ def _uncallable(run: ClaimedRun, events: Sequence[Event]) -> Exception | None:
     if len(events) < len(run.event_ids):
         return NonRetriableError("the run's event is gone from cdc_state.events")
     return None
-
-
-def _refusal(refused: RecordRefused) -> Exception:
-    if "waits_signal" in str(refused):
-        return NonRetriableError("another run waits for this signal already")
-    return refused
 
 
 def _is_final(error: BaseException) -> bool:

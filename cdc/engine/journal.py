@@ -15,7 +15,8 @@ import structlog
 
 from cdc import faults
 from cdc.errors import DatabaseUnreachable, LeaseLost
-from cdc.events import ending, fulfil
+from cdc.events import ending, fulfil, intake
+from cdc.events.ending import FINISHED
 from cdc.events.outbox import Invocation, Outbox
 from cdc.store import journal as store
 from cdc.store import waits
@@ -43,24 +44,28 @@ class RecordRefused(Exception):
 @dataclass(slots=True)
 class Entry:
     """What one run has to record, all in one commit: steps, what becomes of the run, events it sends, runs it invokes,
-    what it waits for from now on, and what it told its logger.
+    what it waits for from now on, and what it told its logger. `finished` gives the event that tells of the run's end,
+    for which only some listen.
     """
 
-    steps: list[StepRecord] = field(default_factory=list)
+    steps: Sequence[StepRecord] = ()
     run: RunRecord | None = None
     events: Sequence[Incoming] = ()
-    invocations: list[Invocation] = field(default_factory=list)
-    waits: list[WaitRecord] = field(default_factory=list)
-    logs: list[LogRecord] = field(default_factory=list)
+    invocations: Sequence[Invocation] = ()
+    waits: Sequence[WaitRecord] = ()
+    logs: Sequence[LogRecord] = ()
+    finished: Callable[[], Sequence[Incoming]] | None = None
     made_at: float = field(default_factory=time.monotonic)
 
     @property
     def size(self) -> int:
         """Characters of its documents."""
-        size = sum(len(step.data or "") + len(step.error or "") for step in self.steps)
-        size += sum(len(event.data) for event in self.events)
-        size += sum(len(each.event.data) for each in self.invocations)
-        return size if self.run is None else size + len(self.run.output or "") + len(self.run.error or "")
+        size = 0
+        for step in self.steps:
+            size += len(step.data or step.error or "")
+        for event in self.told:
+            size += len(event.data)
+        return size if self.run is None else size + len(self.run.output or self.run.error or "")
 
     @property
     def is_plain(self) -> bool:
@@ -68,6 +73,28 @@ class Entry:
         return not (
             self.events or self.invocations or self.waits or self.logs or (self.run is not None and self.run.holds)
         )
+
+    @property
+    def told(self) -> list[Incoming]:
+        """All events that it takes in."""
+        if not self.invocations:
+            return list(self.events)
+        return [*self.events, *(invocation.event for invocation in self.invocations)]
+
+
+@dataclass(slots=True)
+class Draft:
+    """An entry in the making: what waiting branches of a run have to record."""
+
+    steps: list[StepRecord] = field(default_factory=list)
+    invocations: list[Invocation] = field(default_factory=list)
+    waits: list[WaitRecord] = field(default_factory=list)
+    logs: list[LogRecord] = field(default_factory=list)
+    made_at: float = field(default_factory=time.monotonic)
+
+    def entry(self) -> Entry:
+        """The entry that it is by now."""
+        return Entry(self.steps, invocations=self.invocations, waits=self.waits, logs=self.logs, made_at=self.made_at)
 
 
 @dataclass(slots=True)
@@ -107,6 +134,7 @@ class Journal:
     async def open(self) -> None:
         """Connect and start committing."""
         connections = [await self._connect() for _ in range(self._connections)]
+        await self._outbox.refresh(connections[0])
         self._committers = [asyncio.create_task(self._commit_forever(conn)) for conn in connections]
 
     async def close(self) -> None:
@@ -125,10 +153,6 @@ class Journal:
         for committer in self._committers:
             committer.cancel()
         self._committers = []
-
-    def listens_to(self, name: str) -> bool:
-        """Whether some function starts on events of this name, as far as this journal knows."""
-        return self._outbox.listens_to(name)
 
     async def write(self, entry: Entry) -> None:
         """Record an entry in one commit, with what else is at hand; durable on return.
@@ -203,12 +227,15 @@ class Journal:
     async def _write(self, conn: Connection, batch: list[_Pending]) -> None:
         entries = [pending.entry for pending in batch]
         faults.point("journal.before_commit")
-        if all(entry.is_plain for entry in entries):
+        listens = self._outbox.listens_to(FINISHED)
+        if all(entry.is_plain and not (listens and entry.finished) for entry in entries):
             written = await self._write_rows(conn, entries)
             due = written.woken
         else:
-            written, due = await self._write_all(conn, entries)
+            written, due = await self._write_all(conn, entries, listens=listens)
         faults.point("journal.committed")
+        if written.alive and self._outbox.is_stale(written.version):
+            due |= await self._learn(conn, _moved(entries, written))
         for pending in batch:
             if not written.alive:
                 _refuse(pending, _lost())
@@ -222,32 +249,72 @@ class Journal:
         runs = [entry.run for entry in entries if entry.run is not None]
         return await store.write(conn, self._worker_id, steps, runs)
 
-    async def _write_all(self, conn: Connection, entries: Sequence[Entry]) -> tuple[store.Written, bool]:
-        """The same with what comes of it, in one transaction; and whether that made any run due."""
-        events = [event for entry in entries for event in entry.events]
-        invocations = [invocation for entry in entries for invocation in entry.invocations]
-        registered = [_aged(wait, entry) for entry in entries for wait in entry.waits]
+    async def _learn(self, conn: Connection, entries: Sequence[Entry]) -> bool:
+        """Take note of functions that are new; those that listen to ends of runs hear of these, too."""
+        await self._outbox.refresh(conn)
+        finished = _finished(entries) if self._outbox.listens_to(FINISHED) else []
+        if not finished:
+            return False
         async with conn.transaction():
-            names = {event.name for event in (*events, *(each.event for each in invocations))}
-            if names or registered:
-                await waits.lock_names(conn, accepted=names, awaited={wait.event for wait in registered})
+            await waits.lock_names(conn, accepted=intake.names(finished))
+            return (await self._outbox.add(conn, finished)).due
+
+    async def _write_all(
+        self, conn: Connection, entries: Sequence[Entry], *, listens: bool
+    ) -> tuple[store.Written, bool]:
+        """The same with what comes of it, in one transaction; and whether that made any run due.
+
+        `listens`: some function starts when runs finish.
+        """
+        async with conn.transaction():
+            names = {event.name for entry in entries for event in entry.told}
+            if listens and any(entry.finished for entry in entries):
+                names.add(FINISHED)
+            awaited = {wait.event for entry in entries for wait in entry.waits}
+            if names or awaited:
+                await waits.lock_names(conn, accepted=names, awaited=awaited)
             written = await self._write_rows(conn, entries)
             if not written.alive:
                 return written, False
-            due = written.woken
-            if registered:
-                due |= await fulfil.catch_up(conn, registered) > 0
-            if events or invocations:
-                due |= (await self._outbox.add(conn, events, invocations)).due
-            if holding := [entry.run.id for entry in entries if entry.run is not None and entry.run.holds]:
-                due |= await ending.settle(conn, holding)
+            moved = _moved(entries, written)
+            due = written.woken | await self._follow(conn, moved, _finished(moved) if listens else [])
             await store.write_logs(conn, [line for entry in entries for line in entry.logs])
         return written, due
 
+    async def _follow(self, conn: Connection, entries: Sequence[Entry], finished: Sequence[Incoming]) -> bool:
+        """What comes of these entries, besides their rows; whether that made any run due."""
+        registered = [(wait, entry) for entry in entries for wait in entry.waits]
+        events = [*(event for entry in entries for event in entry.events), *finished]
+        invocations = [invocation for entry in entries for invocation in entry.invocations]
+        due = False
+        if registered:
+            asked = await _asked(conn, registered)
+            due = await fulfil.catch_up(conn, [wait for wait, _ in registered], asked) > 0
+        if events or invocations:
+            due |= (await self._outbox.add(conn, events, invocations)).due
+        if holding := [entry.run.id for entry in entries if entry.run is not None and entry.run.holds]:
+            due |= await ending.settle(conn, holding)
+        return due
 
-def _aged(wait: WaitRecord, entry: Entry) -> WaitRecord:
-    """With the seconds since the handler asked, which an event may have come in."""
-    return wait._replace(since=wait.since + time.monotonic() - entry.made_at)
+
+def _moved(entries: Sequence[Entry], written: store.Written) -> list[Entry]:
+    """Without the runs that were cancelled meanwhile: these have told their end already, and what they came to in
+    memory is of no account.
+    """
+    return [entry for entry in entries if entry.run is None or entry.run.id not in written.unmoved]
+
+
+def _finished(entries: Sequence[Entry]) -> list[Incoming]:
+    return [event for entry in entries if entry.finished for event in entry.finished()]
+
+
+async def _asked(conn: Connection, waits_: Sequence[tuple[WaitRecord, Entry]]) -> list[float]:
+    """When the steps asked for these waits, by the database's clock; early by the time that it takes to ask for that,
+    but never before the run was claimed: an event that it has had already is not the next one.
+    """
+    clock = await waits.clock(conn)
+    now = time.monotonic()
+    return [max(wait.claimed_at, clock - (wait.since + now - entry.made_at)) for wait, entry in waits_]
 
 
 def _fitting(waiting: Sequence[_Pending]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import orjson
@@ -17,13 +17,16 @@ MOST = 1000
 
 _LONGEST = 8000
 
+_Everything = structlog.make_filtering_bound_logger(0)
+
 
 class Lines:
     """Collects lines while a handler runs. Those told while it is replayed over `memos` were told before."""
 
     def __init__(self, run_id: str, function_id: str, memos: int) -> None:
         self._run_id = run_id
-        self._log = structlog.get_logger("cdc.run").bind(run=run_id, function=function_id)
+        self._function_id = function_id
+        self._log: Any = None
         self._unreached = memos
         self._held: list[tuple[str, dict[str, Any]]] = []
         self._new: list[LogRecord] = []
@@ -32,9 +35,7 @@ class Lines:
     @property
     def logger(self) -> structlog.typing.FilteringBoundLogger:
         """What the handler is given."""
-        bound = structlog.wrap_logger(
-            None, processors=[self._take], wrapper_class=structlog.make_filtering_bound_logger(0)
-        )
+        bound = structlog.wrap_logger(None, processors=[self._take], wrapper_class=_Everything)
         return cast("structlog.typing.FilteringBoundLogger", bound)
 
     def replayed(self) -> None:
@@ -49,8 +50,10 @@ class Lines:
             self._tell(level, fields)
         self._held.clear()
 
-    def take(self) -> list[LogRecord]:
+    def take(self) -> Sequence[LogRecord]:
         """The new lines, to be stored."""
+        if not self._new:
+            return ()
         lines, self._new = self._new, []
         return lines
 
@@ -64,6 +67,8 @@ class Lines:
     def _tell(self, level: str, fields: Mapping[str, Any]) -> None:
         rest = dict(fields)
         line = _storable(str(rest.pop("event", ""))[:_LONGEST])
+        if self._log is None:
+            self._log = structlog.get_logger("cdc.run").bind(run=self._run_id, function=self._function_id)
         getattr(self._log, level)(line, **rest)
         self._kept += 1
         if self._kept <= MOST:

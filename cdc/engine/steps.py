@@ -55,7 +55,7 @@ class _Later(Interrupt):
         self.due_in = due_in
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class LiveSteps:
     """Implements `cdc.Step` for one run that is in memory; `event` is the run's own."""
 
@@ -67,6 +67,7 @@ class LiveSteps:
     suspension: Suspension
     lines: Lines
     database: StepDatabase
+    claimed_at: float = 0.0
     drop_after_each_step: bool = False
     timeout: float | None = None
     _seen: dict[str, int] = field(default_factory=dict)
@@ -199,7 +200,7 @@ class LiveSteps:
         if recorded is not None and recorded.due_in is not None and recorded.due_in > 0:
             await self._wait(Until("queued", recorded.due_in))
         try:
-            with self.suspension.working():
+            with self.suspension:
                 return memo.load(await self._attempt(key, recorded.attempts if recorded else 0, body), fn)
         except _Later as later:
             await self._wait(Until("queued", later.due_in))
@@ -254,7 +255,7 @@ class LiveSteps:
             return list(_result(key, recorded))
         sent = [str(UUID(bytes=event.id)) for event in events]
         try:
-            with self.suspension.working():
+            with self.suspension:
                 document = memo.dump("the ids of its events", sent)
                 await self._record(StepRecord(self.run_id, key, attempts=1, data=document, ended=True), events)
                 if self.drop_after_each_step:
@@ -272,7 +273,8 @@ class LiveSteps:
             unwritten = self.suspension.unwritten
             wait = waiting.record(self.run_id, key, event, due_in, expression, self.event)
             unwritten.steps.append(StepRecord(self.run_id, key, "wait", wake_in=due_in))
-            unwritten.waits.append(wait._replace(since=unwritten.made_at - time.monotonic()))
+            since = unwritten.made_at - time.monotonic()
+            unwritten.waits.append(wait._replace(since=since, claimed_at=self.claimed_at))
         elif recorded.ended:
             found: dict[str, Any] | None = _result(key, recorded)
             return found

@@ -23,15 +23,15 @@ class Databases:
     pooled: bool = False
 
     @classmethod
-    def of(cls, settings: Settings, url: str) -> Databases:
-        """With `url` as the watched one.
+    def of(cls, settings: Settings, url: str, *, watches: bool = True) -> Databases:
+        """With `url` as the watched one, if there is one.
 
         Raises:
             ConfigurationError: one of them cannot be used.
         """
         given = settings.state_database_url
         state = checked(given.get_secret_value(), STATE) if given else url
-        return cls(checked(url), state, settings.network_timeout)
+        return cls(checked(url) if watches else url, state, settings.network_timeout)
 
     @property
     def apart(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, LiteralString, NamedTuple
 
 from cdc.store.connect import Connection
 from cdc.store.json import document
@@ -14,7 +14,8 @@ class ClaimedRun(NamedTuple):
     """A run that this worker holds. `failures` counts failed attempts of the handler itself.
 
     `holds`: places or a turn, or another run waits for its result; `ending.settle` sees to it when it leaves.
-    `rescues`: how often its worker died since it last came any further.
+    `rescues`: how often its worker died since it last came any further. `claimed_at`: seconds since 1970 by the
+    database's clock.
     """
 
     id: str
@@ -24,11 +25,22 @@ class ClaimedRun(NamedTuple):
     failures: int
     holds: bool = False
     rescues: int = 0
+    claimed_at: float = 0.0
 
 
 class Candidate(NamedTuple):
     """A due run that must find a place at its gates before it is claimed."""
 
+    id: str
+    function_id: str
+    gates: list[str]
+    is_new: bool
+
+
+class Standing(NamedTuple):
+    """The first run of a function that stands at a gate for a place."""
+
+    held_at: str
     id: str
     function_id: str
     gates: list[str]
@@ -75,9 +87,14 @@ async def claim(
     return [ClaimedRun(*row) for row in await cursor.fetchall()]
 
 
-async def candidates(conn: Connection, worker_id: int, functions: Sequence[str], limit: int) -> list[Candidate]:
-    """Up to `limit` due runs of these functions that need places, locked; none when the worker's lease is gone."""
-    parameters = {"worker_id": worker_id, "functions": list(functions), "limit": limit}
+async def candidates(
+    conn: Connection, worker_id: int, functions: Sequence[str], limit: int, *, suspect: bool = False
+) -> list[Candidate]:
+    """Up to `limit` due runs of these functions that need places, locked; none when the worker's lease is gone.
+
+    Those that are `suspect` apart from the others, as in `claim`.
+    """
+    parameters = {"worker_id": worker_id, "functions": list(functions), "limit": limit, "suspect": suspect}
     return [Candidate(*row) for row in await (await conn.execute(text("runs/candidates"), parameters)).fetchall()]
 
 
@@ -98,8 +115,13 @@ async def hold(conn: Connection, held: Mapping[str, str], booked: Mapping[str, f
     await conn.execute(text("runs/hold"), parameters)
 
 
+async def standing(conn: Connection) -> list[Standing]:
+    """Of each function, the first run at each gate where one stands for a place."""
+    return [Standing(*row) for row in await (await conn.execute(text("runs/standing"))).fetchall()]
+
+
 async def expire_waits(conn: Connection, run_ids: Sequence[str]) -> None:
-    """End the waits of claimed runs whose time is over."""
+    """End the waits of claimed runs whose time is over, and forget them."""
     await conn.execute(text("steps/expire"), {"ids": run_ids})
 
 
@@ -127,6 +149,17 @@ async def cancel(conn: Connection, run_ids: Sequence[str], error: str) -> list[C
 async def cancelled(conn: Connection, worker_id: int) -> list[str]:
     """The runs of this worker that were cancelled since it asked last."""
     return [row[0] for row in await (await conn.execute(text("runs/cancelled"), {"worker_id": worker_id})).fetchall()]
+
+
+async def overdue(conn: Connection, limit: int) -> list[tuple[str, bool]]:
+    """Up to `limit` unfinished runs whose deadline has passed, locked; and whether each had started."""
+    return [(id_, started) for id_, started in await _rows(conn, "runs/overdue", {"limit": limit})]
+
+
+async def next_deadline(conn: Connection) -> float | None:
+    """Seconds until the next deadline of an unfinished run; None when there is none."""
+    found = await _rows(conn, "runs/next_deadline", {})
+    return float(found[0][0]) if found else None
 
 
 async def memos(conn: Connection, run_ids: Sequence[str]) -> dict[str, dict[str, Memo]]:
@@ -172,3 +205,7 @@ async def hold_paused(conn: Connection, run_ids: Sequence[str]) -> None:
 async def counts(conn: Connection) -> dict[str, int]:
     """How many runs are unfinished, by status."""
     return dict(await (await conn.execute(text("runs/counts"))).fetchall())
+
+
+async def _rows(conn: Connection, name: LiteralString, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+    return await (await conn.execute(text(name), parameters)).fetchall()

@@ -6,7 +6,7 @@ import asyncio
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
-from signal import SIGCONT, SIGSTOP
+from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM, Signals
 from textwrap import dedent
 from typing import Any
 
@@ -237,8 +237,9 @@ async def test_a_notification_by_hand_wakes_the_workers(
         await completed(patient, 4, within=SOON)
 
 
-async def test_what_a_stopped_service_gives_back_goes_on_elsewhere_at_once(
-    patient: Connection, database_url: str, functions: Path
+@pytest.mark.parametrize("number", [SIGTERM, SIGKILL])
+async def test_what_a_service_gives_back_when_it_ends_goes_on_elsewhere_at_once(
+    patient: Connection, database_url: str, functions: Path, number: Signals
 ) -> None:
     settings: Settings = {"DATABASE_URL": database_url, "CDC_FUNCTIONS": functions, "CDC_SHUTDOWN_TIMEOUT": "0.1"}
     async with started(**settings) as first, started(**settings) as second:
@@ -247,7 +248,8 @@ async def test_what_a_stopped_service_gives_back_goes_on_elsewhere_at_once(
         await eventually(lambda: effects(functions) == ["first", "second"])
         (at_work,) = await holders(patient)
         holder, other = (first, second) if parent_of(at_work) == first.pid else (second, first)
-        await holder.stop()
+        holder.send(number)
+        await holder.ended()
         await eventually(lambda: effects(functions) == ["first", "second", "second"], within=SOON)
         let_go(functions)
         await completed(patient)

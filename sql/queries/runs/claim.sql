@@ -1,7 +1,7 @@
 -- Claim due runs without gates for a live worker, by rank. No row comes back when the worker's lease is gone.
 -- Parameters: worker_id, functions, limit, suspect. Lock order: the worker's row (key share), then run rows, skipping
--- locked ones. A run is suspect when its worker died twice: the first time every run in flight is there by accident, and to
--- take a thousand of them one by one would hold them all up.
+-- locked ones. A run is suspect when its worker died twice: the first time all in flight are there by accident,
+-- and to take a thousand of them one by one would hold them all up.
 with alive as materialized (
     select id from cdc_state.workers where id = %(worker_id)s for key share
 ), due as materialized (
@@ -22,4 +22,4 @@ update cdc_state.runs r
   from due
  where r.id = due.id
 returning r.id::text, r.function_id, r.event_ids::text[], r.claims, r.failures,
-          r.turn is not null or r.invoker is not null, r.rescues
+          r.turn is not null or r.invoker is not null, r.rescues, extract(epoch from clock_timestamp())::float8
