@@ -54,4 +54,3 @@ async def let_go(conn: Connection, function_id: str) -> int:
     while page := (await conn.execute(text("runs/resume"), parameters)).rowcount:
         released += page
     return released
-
