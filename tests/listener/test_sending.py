@@ -101,20 +101,23 @@ async def test_a_message_that_is_no_text_harms_nobody(migrated_url: str, connect
 async def test_what_the_sender_gives_comes_with_the_event(any_migrated_url: str, connect: Connect) -> None:
     database = await open_listening(any_migrated_url, connect, T)
     await database.register(paid)
+    later = datetime(2090, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
+    user = '{"name":\r\n "A\\u0000da \\ud800"}'
     async with database.listening():
-        await database.run(
-            """select cdc.send('app/order.paid', '{"id":\n1}', id => E'own "id"\\', ts => '2090-01-02 03:04:05.678Z',
-                               "user" => E'{"name":\n "A\\u0000da \\ud800"}', v => '2')""",
-            "select cdc.send('app/order.paid', id => E'own \"id\"\\')",
-            "select cdc.send('app/order.paid', v => '')",
-        )
+        name, own = "app/order.paid", 'own "id"\\'
+        await events.send(database.connection, name, '{"id":\n1}', id=own, ts=later, user=user, v="2")
+        await events.send(database.connection, name, "{}", id=own)
+        await events.send(database.connection, name, "{}", v="")
         await database.read_everything()
-    first, second, third = await database.events()
+    ids = [
+        row[0] for row in await database.rows("select id::text from cdc_state.events where name = %s order by id", name)
+    ]
+    loaded = await events.load(database.connection, ids)
+    first, second, third = (loaded[id_] for id_ in ids)
 
-    assert (first.data, first.id, first.v) == ({"id": 1}, 'own "id"\\', "2")
-    assert first.user == {"name": "A\0da \ud800"}
-    assert first.ts == int(datetime(2090, 1, 2, 3, 4, 5, 678000, tzinfo=UTC).timestamp() * 1000)
-    assert (second.id, second.data) == (first.id, {})
+    assert (first.data, first.id, first.v) == ({"id": 1}, own, "2")
+    assert (first.user, first.ts) == ({"name": "A\0da \ud800"}, int(later.timestamp() * 1000))
+    assert (second.id, second.data) == (own, {})
     assert third.v is None
     started = await database.rows("select due_at > now() from cdc_state.runs order by due_at")
     assert started == [(False,), (True,)], "the second event has the id of the first, and starts nothing"

@@ -34,7 +34,8 @@ async def test_ten_thousand_queued_runs_are_cancelled_in_pages(state: State) -> 
 async def test_many_runs_are_replayed_in_pages(state: State) -> None:
     await state.register(definition("greet"))
     event = await state.one(
-        "insert into cdc_state.events (id, name, ts, data) values (gen_random_uuid(), 'app/x', now(), '{}') returning id"
+        "insert into cdc_state.events (id, name, ts, data) values (gen_random_uuid(), 'app/x', now(), '{}')"
+        " returning id"
     )
     runs = await state.queue(1200)
     await state.connection.execute(
