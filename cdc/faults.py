@@ -17,6 +17,7 @@ POINTS = {
     "accept.committed": "the transaction is durable, nothing is confirmed to Postgres yet",
     "worker.claimed": "runs are claimed, none has started",
     "step.ran": "a step's body has returned, its memo is not queued yet",
+    "run.ended": "a handler has ended or was suspended, its outcome is not queued yet",
     "journal.before_commit": "a journal batch is about to be sent",
     "journal.committed": "a journal batch is durable, its runs do not know yet",
 }

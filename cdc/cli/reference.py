@@ -98,7 +98,9 @@ def _value(schema: dict[str, Any]) -> str:
     if "pattern" in schema:
         return f"matches `{schema['pattern']}`"
     if schema["type"] == "string":
-        kind = {"password": "text, secret", "path": "path"}.get(schema.get("format", ""), "text")
+        kind = {"password": "text, secret", "path": "path", "duration": "duration"}.get(
+            schema.get("format", ""), "text"
+        )
         return f"{kind}{_range(schema, 'minLength', 'maxLength', ' characters')}"
     kind = "whole number" if schema["type"] == "integer" else "number"
     return f"{kind}{_range(schema, 'minimum', 'maximum')}"

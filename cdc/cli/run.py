@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
+from typing import Annotated, Any
 
 import structlog
+from cyclopts import Parameter
 
 from cdc import config, telemetry
 from cdc.config import Settings
+from cdc.errors import ConfigurationError
 from cdc.service import child, parent
 from cdc.service.database import own_postgres
+from cdc.service.roles import ALL, Role
 
 log = structlog.get_logger(__name__)
 
@@ -19,27 +24,48 @@ _PUSH = 0.1
 """Seconds that each part has to end in after the second signal."""
 
 
-def run() -> int:
+def run(*, only: Annotated[list[str] | None, Parameter(negative=())] = None, reload: bool = False) -> int:
     """Watch DATABASE_URL and run functions, until SIGTERM or Ctrl-C.
 
     Without DATABASE_URL a Postgres of its own is started on this machine. Settings come from the environment:
     docs/configuration.md.
+
+    Args:
+        only: do a part of it: listener, worker or web; repeat it or separate several by commas.
+        reload: restart the workers when a function file changes; for development.
     """
+    roles = _roles(only)
+    if reload and "worker" not in roles:
+        raise ConfigurationError("--reload restarts workers, and --only leaves them out.", hint="Take one of the two.")
     settings = config.load()
     telemetry.configure(settings.log_level, settings.log_format)
-    return asyncio.run(_until_signalled(settings))
+    return asyncio.run(_until_signalled(_serve(settings, roles, reload=reload)))
 
 
-def worker() -> int:
+def worker(*, check: bool = False, pooled: bool = False) -> int:
     """Execute functions for a parent: started by `cdc run`, not by people."""
     settings = config.load()
     telemetry.configure(settings.log_level, settings.log_format, process="worker")
-    return asyncio.run(child.run(settings))
+    return asyncio.run(child.run(settings, check=check, pooled=pooled))
 
 
-async def _until_signalled(settings: Settings) -> int:
+def _roles(only: list[str] | None) -> frozenset[Role]:
+    """What `--only` names; everything without it.
+
+    Raises:
+        ConfigurationError: there is no such part.
+    """
+    words = {word for part in only or [] for word in part.split(",")}
+    if unknown := words - ALL:
+        raise ConfigurationError(
+            f"--only knows no {', '.join(sorted(map(repr, unknown)))}.", hint="It takes listener, worker and web."
+        )
+    return frozenset(role for role in ALL if role in words) or ALL
+
+
+async def _until_signalled(service: Coroutine[Any, Any, None]) -> int:
     """Run until SIGTERM or SIGINT; a second one does not wait for runs in flight to end."""
-    serving = asyncio.create_task(_serve(settings))
+    serving = asyncio.create_task(service)
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
@@ -56,10 +82,11 @@ async def _until_signalled(settings: Settings) -> int:
     return 0
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, roles: frozenset[Role], *, reload: bool) -> None:
     async with AsyncExitStack() as stack:
-        if settings.database_url is not None:
-            url = settings.database_url.get_secret_value()
-        else:
+        url = settings.database_url.get_secret_value() if settings.database_url else None
+        if url is None and roles == {"web"}:
+            url = settings.state_url
+        if url is None:
             url = await stack.enter_async_context(own_postgres(settings.data_dir))
-        await parent.run(settings, url, started=lambda address: log.info("api", url=address))
+        await parent.run(settings, url, only=roles, reload=reload, started=lambda address: log.info("api", url=address))

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,9 @@ from cdc.store.connect import Connection
 from cdc.store.journal import StepRecord
 
 Record = Callable[[StepRecord], Awaitable[None]]
+
+inside: ContextVar[str | None] = ContextVar("step", default=None)
+"""The step whose body is running, also in the threads and tasks that it makes."""
 
 
 async def call(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float | None) -> Any:

@@ -163,7 +163,7 @@ class Claims:
         return self._suspect is None
 
     def _note_suspect(self, claimed: Sequence[ClaimedRun]) -> None:
-        self._suspect = next((run.id for run in claimed if run.rescues), self._suspect)
+        self._suspect = next((run.id for run in claimed if run.rescues > 1), self._suspect)
 
     async def _recall(self, conn: Connection) -> bool:
         """Call runs that stand at gates where there is room, now and then, so that no lost call holds them for ever.

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
+from cdc import faults
 from cdc.authoring.context import Context, Embeddings
 from cdc.authoring.event import Event
 from cdc.authoring.function import Function
@@ -17,7 +18,7 @@ from cdc.engine.bodies import StepDatabase
 from cdc.engine.journal import Entry, Journal, RecordRefused
 from cdc.engine.lines import Lines
 from cdc.engine.outcome import Completed, Failed, Outcome, Retry, Suspended
-from cdc.engine.steps import LiveSteps, RunSuspended
+from cdc.engine.steps import LiveSteps, RunLost, is_failure
 from cdc.engine.suspension import Suspension
 from cdc.errors import EventUnfit, LeaseLost, NonRetriableError, RetryAfter, StepError
 from cdc.events.ending import FAILED, FINISHED, lifecycle
@@ -52,7 +53,7 @@ class Executor:
         """
         function = self.functions[run.function_id]
         suspension = Suspension(self.journal, _cancel_current_task())
-        lines = Lines(run.id, run.function_id, sum(memo.ended for memo in memos.values()))
+        lines = Lines(run.id, run.function_id, len(memos))
         if (error := _uncallable(run, events)) is not None:
             ended: Outcome = _failed(run, error)
         else:
@@ -68,6 +69,7 @@ class Executor:
                 drop_after_each_step=self.drop_after_each_step,
             )
             ended = await self._call(run, function, self._context(run, events, steps), suspension)
+        suspension.close()
         awaited = "cancel_on" in function.flow or any(memo.kind == "wait" for memo in memos.values())
         return await self._recorded(_Ending(run, events, lines, awaited), ended, suspension)
 
@@ -89,25 +91,25 @@ class Executor:
             if suspension.suspended:
                 return Suspended(*suspension.until)
             return Completed(memo.dump("what the handler returned", output))
-        except (asyncio.CancelledError, RunSuspended):
-            if not suspension.suspended:
+        except RunLost:
+            raise LeaseLost("This worker's lease is gone; the run belongs to another worker now.") from None
+        except BaseException as error:
+            if suspension.suspended:  # and whatever comes of being suspended is no failure
+                _uncancel()
+                return Suspended(*suspension.until)
+            if _is_final(error):
+                return _failed(run, error)
+            if not is_failure(error):
                 raise
-            _uncancel()
-            return Suspended(*suspension.until)
-        except (NonRetriableError, StepError, EventUnfit) as error:
-            return _failed(run, error)
-        except LeaseLost:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever an author's code raises is the run's failure
             return _retry(run, function, error)
 
     async def _recorded(self, ending: _Ending, ended: Outcome, suspension: Suspension) -> Outcome:
+        faults.point("run.ended")
         ending.lines.live()
         try:
             await suspension.flushed()
             entry = suspension.take_unwritten()
-            awaited = ending.awaited or bool(entry.waits)
-            entry.run = outcome.record(ending.run, ended, awaited=awaited)
+            entry.run = outcome.record(ending.run, ended, awaited=ending.awaited or suspension.awaits)
             entry.logs = [*entry.logs, *ending.lines.take()]
             entry.events = self._told(ending, ended)
             await self.journal.write(entry)
@@ -156,7 +158,14 @@ def _refusal(refused: RecordRefused) -> Exception:
     return refused
 
 
-def _retry(run: ClaimedRun, function: Function, error: Exception) -> Outcome:
+def _is_final(error: BaseException) -> bool:
+    """Whether no retry of the handler would help; several branches of a task group may say so together."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(_is_final, error.exceptions))
+    return isinstance(error, NonRetriableError | StepError | EventUnfit)
+
+
+def _retry(run: ClaimedRun, function: Function, error: BaseException) -> Outcome:
     counts = not isinstance(error, RetryAfter) or error.counts_as_attempt
     if counts and run.failures >= function.retries:
         return _failed(run, error)
@@ -168,7 +177,7 @@ def _retry(run: ClaimedRun, function: Function, error: Exception) -> Outcome:
     return Retry(memo.error_of(error).json, due_in, counts)
 
 
-def _failed(run: ClaimedRun, error: Exception) -> Failed:
+def _failed(run: ClaimedRun, error: BaseException) -> Failed:
     """Told with the error's class only: its message may carry row data, which stays in the database."""
     log.error("run failed", run=run.id, function=run.function_id, error=type(error).__name__)
     return Failed(memo.error_of(error).json)

@@ -13,6 +13,9 @@ from cdc.store.failures import StatementFailed
 
 log = structlog.get_logger(__name__)
 
+_SHORTEST = 0.5
+"""Seconds that even the last renewal has for its answer."""
+
 
 class Heartbeat:
     """Beats three times a lease. `on_lost` is called once, in the thread, when the lease is gone or ran out."""
@@ -22,34 +25,37 @@ class Heartbeat:
         self._worker_id = worker_id
         self._lease = lease
         self._on_lost = on_lost
+        self._good_until = time.monotonic() + lease
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat_forever, name="cdc heartbeat", daemon=True)
+
+    def is_good(self) -> bool:
+        """Whether the lease cannot have run out yet. A process that stood still knows it by this before it beats."""
+        return time.monotonic() < self._good_until
 
     def start(self) -> None:
         """Start beating."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop beating; the lease is left as it is."""
+        """Stop beating; the lease is left as it is. A beat under way is not waited for: it would block the loop."""
         self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=10)
 
     def _beat_forever(self) -> None:
         conn: workers.HeartbeatConnection | None = None
-        good_until = time.monotonic() + self._lease
         while not self._stop.wait(self._lease / 3):
             began = time.monotonic()
             try:
                 conn = conn or workers.heartbeat_connection(self._url)
-                renewed = workers.renew(conn, self._worker_id, self._lease)
+                left = max(_SHORTEST, self._good_until - time.monotonic())
+                renewed = workers.renew(conn, self._worker_id, self._lease, within=left)
             except StatementFailed as error:
                 log.warning("heartbeat missed", reason=type(error).__name__)
                 _close(conn)
                 conn = None
-                renewed = began < good_until
+                renewed = self.is_good()
             else:
-                good_until = began + self._lease
+                self._good_until = began + self._lease if renewed else began
             if not renewed:
                 self._on_lost()
                 break

@@ -30,6 +30,9 @@ log = structlog.get_logger(__name__)
 MOST = 1000
 """Records in one batch."""
 
+MOST_BYTES = 16 * 1024 * 1024
+"""Of documents in one batch, or one record: Postgres takes no message of 1 GB, and would refuse it for ever."""
+
 _LONGEST_PAUSE = 5.0
 
 
@@ -52,11 +55,24 @@ class Entry:
     made_at: float = field(default_factory=time.monotonic)
 
     @property
+    def size(self) -> int:
+        """Characters of its documents."""
+        size = sum(len(step.data or "") + len(step.error or "") for step in self.steps)
+        size += sum(len(event.data) for event in self.events)
+        size += sum(len(each.event.data) for each in self.invocations)
+        return size if self.run is None else size + len(self.run.output or "") + len(self.run.error or "")
+
+    @property
     def is_plain(self) -> bool:
         """Whether the one statement for steps and runs does it all."""
         return not (
             self.events or self.invocations or self.waits or self.logs or (self.run is not None and self.run.holds)
         )
+
+    @property
+    def told(self) -> list[Incoming]:
+        """All events that it takes in."""
+        return [*self.events, *(invocation.event for invocation in self.invocations)]
 
 
 @dataclass(slots=True)
@@ -74,10 +90,12 @@ class Journal:
         connect: Callable[[], Awaitable[Connection]],
         *,
         on_runs: Callable[[], None] = lambda: None,
+        leased: Callable[[], bool] = lambda: True,
         connections: int = 2,
     ) -> None:
         self._outbox = Outbox()
         self._on_runs = on_runs
+        self._leased = leased
         self._worker_id = worker_id
         self._connect = connect
         self._connections = connections
@@ -86,9 +104,15 @@ class Journal:
         self._closing = False
         self._committers: list[asyncio.Task[None]] = []
 
+    @property
+    def leased(self) -> bool:
+        """Whether this worker may write, as far as it knows; a step that begins without that would be done twice."""
+        return not self._closing and self._leased()
+
     async def open(self) -> None:
         """Connect and start committing."""
         connections = [await self._connect() for _ in range(self._connections)]
+        await self._outbox.refresh(connections[0])
         self._committers = [asyncio.create_task(self._commit_forever(conn)) for conn in connections]
 
     async def close(self) -> None:
@@ -139,7 +163,8 @@ class Journal:
             await conn.close()
 
     def _take(self) -> list[_Pending]:
-        batch, self._pending = self._pending[:MOST], self._pending[MOST:]
+        count = _fitting(self._pending)
+        batch, self._pending = self._pending[:count], self._pending[count:]
         if not self._pending and not self._closing:
             self._ready.clear()
         return batch
@@ -205,30 +230,46 @@ class Journal:
 
     async def _write_all(self, conn: Connection, entries: Sequence[Entry]) -> tuple[store.Written, bool]:
         """The same with what comes of it, in one transaction; and whether that made any run due."""
-        events = [event for entry in entries for event in entry.events]
-        invocations = [invocation for entry in entries for invocation in entry.invocations]
-        registered = [_aged(wait, entry) for entry in entries for wait in entry.waits]
         async with conn.transaction():
-            names = {event.name for event in (*events, *(each.event for each in invocations))}
-            if names or registered:
-                await waits.lock_names(conn, accepted=names, awaited={wait.event for wait in registered})
+            names = {event.name for entry in entries for event in entry.told}
+            awaited = {wait.event for entry in entries for wait in entry.waits}
+            if names or awaited:
+                await waits.lock_names(conn, accepted=names, awaited=awaited)
             written = await self._write_rows(conn, entries)
             if not written.alive:
                 return written, False
-            due = written.woken
-            if registered:
-                due |= await fulfil.catch_up(conn, registered) > 0
-            if events or invocations:
-                due |= (await self._outbox.add(conn, events, invocations)).due
-            if holding := [entry.run.id for entry in entries if entry.run is not None and entry.run.holds]:
-                due |= await ending.settle(conn, holding)
+            # A run that was cancelled meanwhile has told its end already; what it came to in memory is of no account.
+            moved = [entry for entry in entries if entry.run is None or entry.run.id not in written.unmoved]
+            due = written.woken | await self._follow(conn, moved)
             await store.write_logs(conn, [line for entry in entries for line in entry.logs])
         return written, due
+
+    async def _follow(self, conn: Connection, entries: Sequence[Entry]) -> bool:
+        """What comes of these entries, besides their rows; whether that made any run due."""
+        registered = [_aged(wait, entry) for entry in entries for wait in entry.waits]
+        events = [event for entry in entries for event in entry.events]
+        invocations = [invocation for entry in entries for invocation in entry.invocations]
+        due = bool(registered) and await fulfil.catch_up(conn, registered) > 0
+        if events or invocations:
+            due |= (await self._outbox.add(conn, events, invocations)).due
+        if holding := [entry.run.id for entry in entries if entry.run is not None and entry.run.holds]:
+            due |= await ending.settle(conn, holding)
+        return due
 
 
 def _aged(wait: WaitRecord, entry: Entry) -> WaitRecord:
     """With the seconds since the handler asked, which an event may have come in."""
     return wait._replace(since=wait.since + time.monotonic() - entry.made_at)
+
+
+def _fitting(waiting: Sequence[_Pending]) -> int:
+    """How many of these, from the first on, make one batch."""
+    room = MOST_BYTES
+    for count, pending in enumerate(waiting[:MOST]):
+        room -= pending.entry.size
+        if room < 0 and count:
+            return count
+    return min(MOST, len(waiting))
 
 
 def _refuse(entry: _Pending, error: Exception) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, cast
 
 import orjson
 import structlog
 
+from cdc.engine.bodies import inside
 from cdc.store.journal import LogRecord
 
 MOST = 1000
@@ -53,7 +55,7 @@ class Lines:
         return lines
 
     def _take(self, logger: Any, level: str, fields: Any) -> Any:
-        if self._unreached > 0:
+        if self._unreached > 0 and inside.get() is None:  # a body never runs in a replay
             self._held.append((level, dict(fields)))
         else:
             self._tell(level, fields)
@@ -61,19 +63,27 @@ class Lines:
 
     def _tell(self, level: str, fields: Mapping[str, Any]) -> None:
         rest = dict(fields)
-        line = str(rest.pop("event", ""))[:_LONGEST]
+        line = _storable(str(rest.pop("event", ""))[:_LONGEST])
         getattr(self._log, level)(line, **rest)
         self._kept += 1
         if self._kept <= MOST:
-            self._new.append(LogRecord(self._run_id, level, _storable(line), _document(rest)))
+            self._new.append(LogRecord(self._run_id, level, line, _document(rest)))
 
 
 def _document(fields: Mapping[str, Any]) -> str:
     try:
         document = orjson.dumps(fields, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
     except TypeError:
-        return "{}"
+        document = _odd(fields)
     return document if len(document) <= _LONGEST else "{}"
+
+
+def _odd(fields: Mapping[str, Any]) -> str:
+    """What orjson refuses: large integers, halves of surrogate pairs; and what has no text at all has no field."""
+    try:
+        return json.dumps(fields, default=str, skipkeys=True)
+    except Exception:  # noqa: BLE001 - no line that is told makes its run fail
+        return "{}"
 
 
 def _storable(text: str) -> str:

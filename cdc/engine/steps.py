@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NoReturn
@@ -19,11 +19,11 @@ from cdc.authoring.step import DEFAULT_TIMEOUT
 from cdc.authoring.triggers import SIGNAL
 from cdc.clock import Duration, seconds
 from cdc.engine import backoff, memo, sending, waiting
-from cdc.engine.bodies import StepDatabase, call
+from cdc.engine.bodies import StepDatabase, call, inside
 from cdc.engine.journal import Entry, Journal, RecordRefused
 from cdc.engine.lines import Lines
 from cdc.engine.suspension import Suspension, Until
-from cdc.errors import Interrupt, NonRetriableError, RetryAfter, StepError
+from cdc.errors import Interrupt, LeaseLost, NonRetriableError, RetryAfter, StepError
 from cdc.events.outbox import Invocation
 from cdc.store.events import Incoming
 from cdc.store.journal import StepRecord
@@ -31,12 +31,20 @@ from cdc.store.runs import Memo
 
 log = structlog.get_logger(__name__)
 
-_inside: ContextVar[str | None] = ContextVar("step", default=None)
-"""The step whose body is running."""
+_KINDS = {
+    "run": "a body that runs, or events that are sent",
+    "sleep": "a sleep",
+    "wait": "a wait",
+    "invoke": "an invocation",
+}
 
 
 class RunSuspended(Interrupt):
     """A handler that is being suspended came back for another step."""
+
+
+class RunLost(Interrupt):
+    """The run belongs to another worker; this handler may do nothing more."""
 
 
 class _Later(Interrupt):
@@ -92,12 +100,12 @@ class LiveSteps:
 
     def within(self, timeout: Duration, /) -> LiveSteps:
         """See `cdc.Step.within`."""
-        return replace(self, timeout=seconds(timeout))
+        return replace(self, timeout=_seconds("within", timeout))
 
     async def sleep(self, id: str, duration: Duration, /) -> None:
         """See `cdc.Step.sleep`."""
-        key = self._key(id)
-        await self._slept(StepRecord(self.run_id, key, "sleep", wake_in=seconds(duration)), seconds(duration))
+        key, due_in = self._key(id), _seconds(id, duration)
+        await self._slept(StepRecord(self.run_id, key, "sleep", wake_in=due_in), due_in)
 
     async def sleep_until(self, id: str, when: datetime, /) -> None:
         """See `cdc.Step.sleep_until`."""
@@ -139,8 +147,8 @@ class LiveSteps:
         timeout: Duration = DEFAULT_TIMEOUT,
     ) -> Any:
         """See `cdc.Step.invoke`."""
-        key, due_in = self._key(id), seconds(timeout)
-        recorded = self._recorded(key)
+        key, due_in = self._key(id), _seconds(id, timeout)
+        recorded = self._recorded(key, "invoke")
         if recorded is None:
             function_id = function if isinstance(function, str) else function.id
             event = sending.invocation(self.run_id, key, data or {})
@@ -156,7 +164,7 @@ class LiveSteps:
         """The author's id; a repeated one is numbered, in the order of the calls."""
         if self.suspension.suspended:
             raise RunSuspended
-        if (outer := _inside.get()) is not None:
+        if (outer := inside.get()) is not None:
             raise NonRetriableError(
                 f"step {id!r} is taken inside step {outer!r}; a step's body cannot take steps: call them one after "
                 "the other in the handler"
@@ -165,18 +173,27 @@ class LiveSteps:
         self._seen[id] = count + 1
         return f"{id}:{count}" if count else id
 
-    def _recorded(self, key: str) -> Memo | None:
-        """What is recorded of a step; from here on the handler is live when nothing, or nothing final, is."""
+    def _recorded(self, key: str, kind: str) -> Memo | None:
+        """What is recorded of a step; from here on the handler is live when nothing is.
+
+        Raises:
+            NonRetriableError: a step of another kind is recorded under this id.
+        """
         recorded = self.memos.get(key)
-        if recorded is not None and recorded.ended:
-            self.lines.replayed()
-        else:
+        if recorded is None:
             self.lines.live()
+            return None
+        self.lines.replayed()
+        if recorded.kind != kind:
+            raise NonRetriableError(
+                f"step {key!r} is recorded as {_KINDS[recorded.kind]} and is now {_KINDS[kind]}; "
+                "give the changed step an id of its own"
+            )
         return recorded
 
     async def _memoised(self, id: str, fn: Callable[..., Any], body: Callable[[str, int], Awaitable[str]]) -> Any:
         key = self._key(id)
-        recorded = self._recorded(key)
+        recorded = self._recorded(key, "run")
         if recorded is not None and recorded.ended:
             return memo.typed(_result(key, recorded), fn)
         if recorded is not None and recorded.due_in is not None and recorded.due_in > 0:
@@ -188,42 +205,51 @@ class LiveSteps:
             await self._wait(Until("queued", later.due_in))
 
     async def _attempt(self, key: str, attempts: int, body: Callable[[str, int], Awaitable[str]]) -> str:
+        if not self.journal.leased:
+            raise RunLost
         began = time.monotonic()
-        outer = _inside.set(key)
+        outer = inside.set(key)
         try:
             document = await body(key, attempts + 1)
-        except Exception as error:  # noqa: BLE001 - whatever an author's code raises is the step's failure
+        except LeaseLost:
+            raise RunLost from None
+        except BaseException as error:
+            if not is_failure(error):
+                raise
             return await self._failed(key, attempts + _counts(error), error, time.monotonic() - began)
         finally:
-            _inside.reset(outer)
+            inside.reset(outer)
         if self.drop_after_each_step:
             raise _Later(0.0)
         return document
 
-    async def _failed(self, key: str, attempt: int, error: Exception, took: float) -> NoReturn:
+    async def _failed(self, key: str, attempt: int, error: BaseException, took: float) -> NoReturn:
+        due_in = None
+        if not isinstance(error, NonRetriableError) and attempt <= self.retries:
+            try:
+                due_in = backoff.delay_for(error, attempt)
+            except ValueError as unusable:
+                error = unusable
         stored = memo.error_of(error)
-        if isinstance(error, NonRetriableError) or attempt > self.retries:
+        if due_in is None:
             record = StepRecord(self.run_id, key, attempts=attempt, error=stored.json, took=took, ended=True)
             await self._record(record)
             raise StepError(key, stored.name, stored.message) from error
-        due_in = backoff.delay_for(error, attempt)
         record = StepRecord(self.run_id, key, attempts=attempt, error=stored.json, took=took, wake_in=due_in)
         self.suspension.unwritten.steps.append(record)
         log.warning("step is tried again", run=self.run_id, step=key, error=stored.name, seconds=due_in)
         raise _Later(due_in)
 
     async def _slept(self, record: StepRecord, due_in: float) -> None:
-        recorded = self.memos.get(record.id)
+        recorded = self._recorded(record.id, "sleep")
         if recorded is None:
-            self.lines.live()
             self.suspension.unwritten.steps.append(record)
             await self._wait(Until("sleeping", due_in))
         elif recorded.due_in is not None and recorded.due_in > 0:
             await self._wait(Until("sleeping", recorded.due_in))
-        self.lines.replayed()
 
     async def _sent(self, key: str, events: Sequence[Incoming]) -> list[str]:
-        recorded = self._recorded(key)
+        recorded = self._recorded(key, "run")
         if recorded is not None and recorded.ended:
             return list(_result(key, recorded))
         sent = [str(UUID(bytes=event.id)) for event in events]
@@ -241,7 +267,7 @@ class LiveSteps:
         self, key: str, event: str, timeout: Duration, expression: waiting.Expression | None
     ) -> dict[str, Any] | None:
         """The event that came, as a dict; None when the time was over first."""
-        recorded, due_in = self._recorded(key), seconds(timeout)
+        recorded, due_in = self._recorded(key, "wait"), _seconds(key, timeout)
         if recorded is None:
             unwritten = self.suspension.unwritten
             wait = waiting.record(self.run_id, key, event, due_in, expression, self.event)
@@ -261,6 +287,8 @@ class LiveSteps:
             await self.journal.write(Entry([record], events=events, logs=self.lines.take()))
         except RecordRefused as refused:
             raise NonRetriableError(f"the result of step {record.id!r} cannot be stored: {refused}") from None
+        except LeaseLost:
+            raise RunLost from None
 
 
 def _good(attempt: int, document: str, began: float) -> dict[str, Any]:
@@ -273,5 +301,22 @@ def _result(key: str, recorded: Memo) -> Any:
     return recorded.data
 
 
-def _counts(error: Exception) -> int:
+def is_failure(error: BaseException) -> bool:
+    """Whether this is a failure of an author's code; a cancellation is one where nobody cancelled the task it is in."""
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is not None and not task.cancelling()
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(is_failure, error.exceptions))
+    return isinstance(error, Exception | SystemExit)
+
+
+def _counts(error: BaseException) -> int:
     return int(error.counts_as_attempt) if isinstance(error, RetryAfter) else 1
+
+
+def _seconds(id: str, duration: Duration) -> float:
+    try:
+        return seconds(duration)
+    except ValueError as unusable:
+        raise NonRetriableError(f"step {id!r}: {unusable}") from None

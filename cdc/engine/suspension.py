@@ -12,7 +12,10 @@ from cdc.engine.journal import Entry, Journal
 Status = Literal["queued", "sleeping", "waiting"]
 
 _TURNS = 2
-"""Of the event loop: a branch whose step just ended first gets its turn to go on."""
+_MOST_TURNS = 16
+"""Of the event loop: a branch whose step just ended first gets its turn to go on. Each gather or task group between
+that branch and the handler takes two; a handler that waits itself has none between.
+"""
 
 
 class Until(NamedTuple):
@@ -33,15 +36,21 @@ class Suspension:
         self._journal = journal
         self._suspend = suspend
         self._busy = 0
-        self._waiting: list[Until] = []
+        self._handler = asyncio.current_task()
+        self._waiting: list[tuple[float, Until]] = []
+        self._waits: list[asyncio.Future[None]] = []
         self._flushes: list[asyncio.Task[None]] = []
         self._unwritten: Entry | None = None
+        self._turns = _MOST_TURNS
         self.suspended = False
+        self.awaits = False
+        """Whether this execution registered a wait."""
 
     @property
     def until(self) -> Until:
-        """What the suspended run waits for: the first that comes."""
-        return min(self._waiting, key=lambda until: until.due_in)
+        """What the suspended run waits for: the first that comes, and how long that is from now."""
+        due_at, until = min(self._waiting)
+        return Until(until.status, max(0.0, due_at - asyncio.get_running_loop().time()))
 
     @property
     def unwritten(self) -> Entry:
@@ -53,6 +62,7 @@ class Suspension:
     def take_unwritten(self) -> Entry:
         """The same, for the caller to write."""
         entry, self._unwritten = self.unwritten, None
+        self.awaits = self.awaits or bool(entry.waits)
         return entry
 
     @contextmanager
@@ -67,9 +77,13 @@ class Suspension:
 
     async def wait(self, until: Until) -> NoReturn:
         """Wait in the database, not in memory: this await never ends, the run is suspended under it."""
-        self._waiting.append(until)
+        loop = asyncio.get_running_loop()
+        self._waiting.append((loop.time() + until.due_in, until))
+        if asyncio.current_task() is self._handler:
+            self._turns = _TURNS
         self._settle()
-        await asyncio.get_running_loop().create_future()
+        self._waits.append(loop.create_future())
+        await self._waits[-1]
         raise AssertionError("a waiting step is never resumed in memory")
 
     async def flushed(self) -> None:
@@ -80,9 +94,14 @@ class Suspension:
         """
         await asyncio.gather(*self._flushes)
 
+    def close(self) -> None:
+        """End what still waits: branches that the handler left behind, for the first of several that came."""
+        for wait in self._waits:
+            wait.cancel()
+
     def _settle(self) -> None:
         if self._waiting and not self.suspended:
-            asyncio.get_running_loop().call_soon(self._look, _TURNS)
+            asyncio.get_running_loop().call_soon(self._look, self._turns)
 
     def _look(self, turns: int) -> None:
         if self.suspended:

@@ -26,6 +26,7 @@ class Worker:
     `has_state`: the watched database `db` is also the one that the state is in.
 
     A worker that is `held` registers its functions and claims nothing before it is woken for the first time.
+    `on_runs` is called when a run of its made others, which any worker may execute.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Worker:
         has_state: bool = True,
         drop_after_each_step: bool = False,
         held: bool = False,
+        on_runs: Callable[[], None] = lambda: None,
     ) -> None:
         self._functions = functions
         self._url = url
@@ -51,6 +53,7 @@ class Worker:
         self._lease = lease
         self._has_state = has_state
         self._drop_after_each_step = drop_after_each_step
+        self._on_runs = on_runs
         self._claims: Claims | None = None
         self._stopping = False
         self._at_once = False
@@ -86,14 +89,14 @@ class Worker:
             LeaseLost: somebody ended this worker's lease; its runs were given away and all its writes are refused.
         """
         worker_id = await self._register()
-        journal = Journal(worker_id, self._connect, on_runs=self.wake)
+        lost = asyncio.Event()
+        heartbeat = self._heartbeat(worker_id, lost)
+        journal = Journal(worker_id, self._connect, on_runs=self._made_runs, leased=heartbeat.is_good)
         database = StepDatabase(self._db, worker_id, self._has_state)
         executor = Executor(self._functions, journal, database, self._embeddings, self._drop_after_each_step)
         self._claims = claims = Claims(worker_id, executor, self._connect, capacity=self._capacity)
         if self._stopping:
             claims.stop()
-        lost = asyncio.Event()
-        heartbeat = self._heartbeat(worker_id, lost)
         heartbeat.start()
         try:
             await journal.open()
@@ -107,6 +110,10 @@ class Worker:
             await self._leave(worker_id)
         finally:
             heartbeat.stop()
+
+    def _made_runs(self) -> None:
+        self.wake()
+        self._on_runs()
 
     async def _register(self) -> int:
         """A lease first, then the functions: those that no live worker has are archived."""

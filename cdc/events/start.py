@@ -24,11 +24,16 @@ PAUSED = "paused"
 
 
 class Wanted(NamedTuple):
-    """A run that an event asks for. `invoker` is the run and step that wait for its result."""
+    """A run that an event asks for. `invoker` is the run and step that wait for its result.
+
+    A run that `replays` another has all of its events, of which `others` are the ids after the first.
+    """
 
     start: Start
     event: Incoming
     invoker: tuple[str, str] | None = None
+    replays: str | None = None
+    others: Sequence[str] = ()
 
 
 @dataclass(slots=True)
@@ -94,8 +99,13 @@ async def create(conn: Connection, wanted: Sequence[Wanted], new_id: Callable[[]
 
 
 def _flow(want: Wanted) -> Flow:
-    """A run that is invoked takes no other events, and its event goes into no other run: somebody waits for it."""
+    """Its flow control. A run that is invoked takes no other events, and its event goes into no other run: somebody
+    waits for it. A replay is wanted although its events counted before, and has all that a batch would gather; it
+    waits for places and turns like any other run, and cancels none.
+    """
     flow = want.start.rules.apply(want.event.as_dict()) if want.start.rules else Flow()
+    if want.replays is not None:
+        return flow._replace(limits=(), filling=None, cancels_older=False)
     return flow._replace(filling=None) if want.invoker else flow
 
 
@@ -185,7 +195,7 @@ class _Deciding:
         run = {
             "id": id_,
             "function_id": function_id,
-            "event_ids": [uuid(want.event.id)],
+            "event_ids": [uuid(want.event.id), *want.others],
             "due_in": _due_in(flow, 0.0),
             **_columns(want, flow),
             "turn": flow.turn,
@@ -195,6 +205,7 @@ class _Deciding:
             "finish_in": flow.finish_in,
             "invoker": want.invoker[0] if want.invoker else None,
             "invoker_step": want.invoker[1] if want.invoker else None,
+            "replays": want.replays,
         }
         self.decided.runs.append(run)
         self._runs[id_] = run

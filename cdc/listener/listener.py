@@ -60,12 +60,14 @@ class Listener:
         follow: Callable[[], Awaitable[None]],
         on_runs: Callable[[], None],
         on_listening: Callable[[], None] = lambda: None,
+        answers_within: float = 60.0,
     ) -> None:
         self._watched = watched
         self._door = door
         self._follow = follow
         self._on_runs = on_runs
         self._on_listening = on_listening
+        self._answers_within = answers_within
         self._translator = Translator(checkpoint.source_id, watched.name)
         self._events: list[Incoming] = []
         self._bytes = 0
@@ -99,6 +101,7 @@ class Listener:
             slot=self._watched.slot,
             publications=[self._watched.publication],
             start=self._checkpoint.end_lsn,
+            answers_within=self._answers_within,
         ) as stream:
             # Only with the slot in hand: to wait for it must not stop the listener that has it.
             self._resume_after(await self._door.take_over(self._checkpoint))
@@ -155,7 +158,7 @@ class Listener:
         elif message.prefix == SEND:
             try:
                 self._add(self._translator.sent(message))
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 log.warning("message passed over", prefix=SEND, position=str(message.position), reason=str(error))
         if message.header is not None:
             self._position = message.position

@@ -41,7 +41,8 @@ class Watched:
 async def attach(watched: Watched, state: Connection, source_conn: Connection) -> Checkpoint:
     """The checkpoint to stream from. Makes the slot when this source was never listened to.
 
-    Another service may be listening meanwhile: it is left alone, and the checkpoint moves on.
+    Another service may be listening meanwhile: it is left alone, and the checkpoint moves on. Of several that come to
+    a source for the first time, one opens it and the others find it open.
 
     Raises:
         CheckpointMismatch: slot, checkpoint and server do not belong together.
@@ -49,9 +50,12 @@ async def attach(watched: Watched, state: Connection, source_conn: Connection) -
     """
     slot, known, identity = await _look(watched, state, source_conn)
     if known is None:
-        await _open(watched, state, identity, slot)
+        await _open(watched, state, source_conn, identity)
         slot, known, identity = await _look(watched, state, source_conn)
         assert known is not None, "it was opened just now"
+    elif slot is None:  # made after we had looked for it, and before we looked for the checkpoint?
+        slot, known, identity = await _look(watched, state, source_conn)
+        assert known is not None, "it was open just now"
     source, checkpoint = known
     _check(watched, source, checkpoint, identity, slot)
     return checkpoint
@@ -65,26 +69,52 @@ async def _look(
     known = await checkpoints.current(state, watched.name)
     identity = await replication.identify(watched.url)
     if slot is not None:
-        _check_slot(watched, slot, identity)
+        _check_slot(watched, slot, identity.database)
     return slot, known, identity
 
 
-async def _open(watched: Watched, state: Connection, identity: Identity, slot: Slot | None) -> None:
-    """Start a source at its slot. A slot that stands already has lost nothing since its confirmed position."""
-    start = slot.confirmed_lsn if slot else await replication.create_slot(watched.url, watched.slot)
-    await checkpoints.open_source(
-        state,
-        watched.name,
-        system_identifier=identity.system_identifier,
-        timeline=identity.timeline,
-        slot=watched.slot,
-        start=start,
-    )
+async def belongs(watched: Watched, state: Connection, source_conn: Connection) -> bool:
+    """Whether the source was opened, and here: asked by those that execute its runs and never listen.
+
+    Raises:
+        CheckpointMismatch: it was opened on another server or timeline.
+        ServerNotReady: its slot is another database's.
+    """
+    known = await checkpoints.current(state, watched.name)
+    if known is None:
+        return False
+    system_identifier, timeline, database = await server.identity(source_conn)
+    _check_server(watched, known[0], system_identifier, timeline)
+    slot = await server.slot(source_conn, known[0].slot)
+    if slot is not None:
+        _check_slot(watched, slot, database)
+    return True
+
+
+async def _open(watched: Watched, state: Connection, source_conn: Connection, identity: Identity) -> None:
+    """Start a source at its slot, unless somebody else has done so by the time that it is our turn.
+
+    A slot that stands already has lost nothing since its confirmed position.
+    """
+    async with state.transaction():
+        await checkpoints.lock_opening(state, watched.name)
+        if await checkpoints.current(state, watched.name) is not None:
+            return
+        slot = await server.slot(source_conn, watched.slot)
+        start = slot.confirmed_lsn if slot else await replication.create_slot(watched.url, watched.slot)
+        await checkpoints.open_source(
+            state,
+            watched.name,
+            system_identifier=identity.system_identifier,
+            timeline=identity.timeline,
+            slot=watched.slot,
+            start=start,
+        )
     log.info("source opened", source=watched.name, slot=watched.slot, lsn=lsn.render(start))
 
 
-def _check_slot(watched: Watched, slot: Slot, identity: Identity) -> None:
-    if slot.plugin != "pgoutput" or slot.database != identity.database:
+def _check_slot(watched: Watched, slot: Slot, database: str | None) -> None:
+    if slot.plugin != "pgoutput" or slot.database != database:
         raise ServerNotReady(
             f"The replication slot {watched.slot!r} exists on this server for database {slot.database!r} "
             f"and plugin {slot.plugin!r}.",
@@ -92,13 +122,17 @@ def _check_slot(watched: Watched, slot: Slot, identity: Identity) -> None:
         )
 
 
-def _check(watched: Watched, source: Source, checkpoint: Checkpoint, identity: Identity, slot: Slot | None) -> None:
-    if (source.system_identifier, source.timeline) != (identity.system_identifier, identity.timeline):
+def _check_server(watched: Watched, source: Source, system_identifier: str, timeline: int) -> None:
+    if (source.system_identifier, source.timeline) != (system_identifier, timeline):
         raise CheckpointMismatch(
             f"The checkpoint of source {watched.name!r} was made on another server or timeline: this database is a "
             "copy, a restored backup, a branch, or a promoted standby.",
             hint=_ANEW,
         )
+
+
+def _check(watched: Watched, source: Source, checkpoint: Checkpoint, identity: Identity, slot: Slot | None) -> None:
+    _check_server(watched, source, identity.system_identifier, identity.timeline)
     if slot is None or source.slot != watched.slot:
         raise CheckpointMismatch(
             f"The replication slot {source.slot!r} of source {watched.name!r} is gone or was renamed; changes since "

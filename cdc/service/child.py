@@ -10,7 +10,7 @@ import asyncio
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from io import TextIOWrapper
@@ -20,20 +20,26 @@ import orjson
 import structlog
 
 from cdc import discovery
+from cdc.authoring.function import Function
 from cdc.config import Settings
 from cdc.embedding.declared import Declared
 from cdc.engine.worker import Worker
 from cdc.errors import CdcError, DatabaseUnreachable, LeaseLost
+from cdc.service.databases import Databases
 from cdc.service.models import embedder
 from cdc.service.process import prepare
 from cdc.service.stopping import Stopping
-from cdc.store.connect import connect, pool
+from cdc.store import notifications
+from cdc.store.connect import pool
 from cdc.store.failures import ConnectionTrouble
 
 log = structlog.get_logger(__name__)
 
 _SHORTEST_PAUSE = 0.25
 _LONGEST_PAUSE = 5.0
+
+_GATHER = 0.005
+"""Seconds to gather what became due before the parent hears of it."""
 
 _LAST_WORDS = 2.0
 """Seconds from the end of the work to the end of the process, whatever user code still does in threads."""
@@ -46,10 +52,21 @@ class Reports:
 
     def __init__(self) -> None:
         self.ready = False
+        self._owed = False
         self._file = os.fdopen(os.dup(1), "wb", buffering=0)
         os.dup2(2, 1)
         if isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.reconfigure(line_buffering=True)
+
+    def due(self) -> None:
+        """Runs became due that others may execute; said once for all within a few milliseconds."""
+        if not self._owed:
+            self._owed = True
+            asyncio.get_running_loop().call_later(_GATHER, self._say_due)
+
+    def _say_due(self) -> None:
+        self._owed = False
+        self.send(due=True)
 
     def send(self, **report: Any) -> None:
         """One report; a parent that is gone does not hear it."""
@@ -58,11 +75,18 @@ class Reports:
             self._file.write(orjson.dumps(report) + b"\n")
 
 
-async def run(settings: Settings) -> int:
-    """Work until told to stop; returns the exit code."""
+async def run(settings: Settings, *, check: bool = False, pooled: bool = False) -> int:
+    """Work until told to stop; returns the exit code. With `check`, only load the functions and report.
+
+    `pooled`: there is a transaction pooler before the state database.
+    """
     reports = Reports()
     try:
-        await _work(settings, reports)
+        functions = discovery.discover(discovery.search_path(settings.functions))
+        if check:
+            reports.send(loaded=len(functions))
+        else:
+            await _work(settings, functions, reports, pooled=pooled)
     except CdcError as error:
         reports.send(error={"kind": type(error).__name__, "message": error.message, "hint": error.hint})
         return _ending(error.exit_code)
@@ -77,34 +101,46 @@ def _ending(code: int) -> int:
     return code
 
 
-async def _work(settings: Settings, reports: Reports) -> None:
+async def _work(settings: Settings, functions: Mapping[str, Function], reports: Reports, *, pooled: bool) -> None:
     assert settings.database_url is not None, "the parent sets it"
-    url = settings.database_url.get_secret_value()
-    functions = discovery.discover(discovery.search_path(settings.functions))
+    databases = Databases.of(settings, settings.database_url.get_secret_value())
+    if pooled:
+        databases = databases.through_pooler()
     prepare()
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(settings.threads, thread_name_prefix="step"))
     models = embedder(settings)
-    async with pool(url, size=8, name="ctx.db") as db:
+    async with pool(databases.watched, size=8, name="ctx.db") as db:
         embeddings = Declared(db, models.embed)
         stopping = Stopping()
 
         def worker() -> Worker:
             return Worker(
                 functions,
-                url=url,
-                connect=lambda: connect(url, autocommit=True),
+                url=databases.state,
+                connect=lambda: databases.to_state(silent_for=settings.lease),
                 db=db,
                 embeddings=embeddings,
                 capacity=settings.concurrency,
                 lease=settings.lease,
+                has_state=not databases.apart,
                 held=not stopping.woken,
+                on_runs=reports.due,
             )
 
         try:
             await _lives(worker, stopping, reports, settings.shutdown_timeout)
+            if stopping.orphaned:
+                await _tell_others(databases)
         finally:
             await models.close()
+
+
+async def _tell_others(databases: Databases) -> None:
+    """What this process gave back is due; its parent would have said so."""
+    with suppress(*ConnectionTrouble, CdcError):
+        async with await databases.to_state() as conn:
+            await notifications.notify(conn, "due")
 
 
 async def _lives(new_worker: Callable[[], Worker], stopping: Stopping, reports: Reports, grace: float) -> None:

@@ -3,35 +3,46 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
-from asyncio.subprocess import PIPE, Process
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
-import orjson
 import structlog
 
-from cdc import errors
 from cdc.errors import CdcError
+from cdc.service.worker_process import Child, Died
 
 log = structlog.get_logger(__name__)
 
+_SHORTEST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
+
+_TRIES = 3
+"""Starts of a process before the service gives up; later, one that cannot start is tried for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What the service does when a worker is ready, made runs that are due, or died (with its id)."""
+
+    on_ready: Callable[[], None]
+    on_due: Callable[[], None]
+    on_death: Callable[[int], Awaitable[None]]
 
 
 class Children:
-    """`count` worker processes. `on_death` gets the worker id of one that died, to give its runs away at once."""
+    """`count` worker processes."""
 
-    def __init__(
-        self, count: int, environment: Mapping[str, str], *, grace: float, on_death: Callable[[int], Awaitable[None]]
-    ) -> None:
-        self._environment = {**os.environ, **environment}
+    def __init__(self, count: int, child: Callable[[], Child], *, grace: float, hooks: Hooks) -> None:
+        self._children = [child() for _ in range(count)]
         self._grace = grace
-        self._on_death = on_death
-        self._children = [Child(self._environment) for _ in range(count)]
+        self._hooks = hooks
         self._keepers: list[asyncio.Task[None]] = []
-        self._woken = False
+        self._begun = False
+
+    @property
+    def up(self) -> bool:
+        """Whether all are ready; so are none, where none is wanted."""
+        return all(child.worker_id is not None for child in self._children)
 
     async def start(self) -> None:
         """Start all and wait until they are ready.
@@ -39,15 +50,31 @@ class Children:
         Raises:
             CdcError: what a child reported: a function file that cannot be loaded, say.
         """
-        for child in self._children:
-            await child.start()
+        await asyncio.gather(*(self._start(child) for child in self._children))
         self._keepers = [asyncio.create_task(self._keep(child)) for child in self._children]
+        self._hooks.on_ready()
 
-    def wake(self) -> None:
-        """Runs are due. Before the first call the workers hold still: whose runs these are is not known yet."""
-        self._woken = True
+    def begin(self) -> None:
+        """Let the workers claim. Before, they hold still: whose runs these are is not known yet."""
+        self._begun = True
+        self.wake()
+
+    def wake(self, but: Child | None = None) -> None:
+        """Runs are due; one that made them itself knows."""
+        if self._begun:
+            for child in self._children:
+                if child is not but:
+                    child.wake()
+
+    async def restart(self) -> None:
+        """Replace all processes; runs in flight are released and go on in the new ones.
+
+        All old ones end before: functions that no live worker has any more are then archived.
+        """
+        await self.stop()
         for child in self._children:
-            child.wake()
+            child.worker_id = None
+        self._keepers = [asyncio.create_task(self._keep(child, pause=0.0)) for child in self._children]
 
     async def stop(self) -> None:
         """Let them finish or release their runs; kill those that take longer than that may."""
@@ -55,115 +82,49 @@ class Children:
             keeper.cancel()
         await asyncio.gather(*(child.stop(self._grace + 5.0) for child in self._children))
 
-    async def _keep(self, child: Child) -> None:
-        """Replace the process whenever it dies, slower when it keeps dying."""
-        pause = 0.0
+    async def _start(self, child: Child) -> None:
+        """The first start: a process that dies without a word may have been killed, and is tried again."""
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                await child.start()
+                break
+            except CdcError as error:
+                if not tries_left or not (error.transient or isinstance(error, Died)):
+                    raise
+                log.warning("worker process cannot start", reason=str(error), seconds=_SHORTEST_PAUSE)
+                await asyncio.sleep(_SHORTEST_PAUSE)
+
+    async def _keep(self, child: Child, pause: float | None = None) -> None:
+        """Replace the process whenever it dies, slower when it keeps dying. With a `pause` it is not there yet."""
         while True:
-            lived = await child.end()
-            log.error("worker process died", exit_code=child.exit_code, pid=child.pid)
-            if child.worker_id is not None:
-                await self._on_death(child.worker_id)
-            pause = 0.0 if lived > _LONGEST_PAUSE else min(max(0.5, pause * 2), _LONGEST_PAUSE)
+            if pause is None:
+                pause = await self._until_dead(child)
             await asyncio.sleep(pause)
             try:
                 await child.start()
-                if self._woken:
-                    child.wake()
             except (CdcError, OSError) as error:
-                log.warning("worker process cannot start", reason=str(error))
+                pause = _longer(pause)
+                log.warning("worker process cannot start", reason=str(error), seconds=pause)
+                continue
+            if self._begun:
+                child.wake()
+            self._hooks.on_ready()
+            pause = None
+
+    async def _until_dead(self, child: Child) -> float:
+        """Follow the process to its end; returns how long to wait before the next."""
+        lived = await child.end(lambda: self._due(child))
+        log.error("worker process died", exit_code=child.exit_code, pid=child.pid)
+        worker_id, child.worker_id = child.worker_id, None
+        if worker_id is not None:
+            await self._hooks.on_death(worker_id)
+        child.deaths = 1 if lived > _LONGEST_PAUSE else child.deaths + 1
+        return 0.0 if lived > _LONGEST_PAUSE else min(_SHORTEST_PAUSE * 2 ** (child.deaths - 1), _LONGEST_PAUSE)
+
+    def _due(self, child: Child) -> None:
+        self.wake(but=child)
+        self._hooks.on_due()
 
 
-class Child:
-    """One worker process and the line to it."""
-
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self._environment = environment
-        self._process: Process | None = None
-        self._started_at = 0.0
-        self.worker_id: int | None = None
-
-    @property
-    def pid(self) -> int | None:
-        """Of the process, while there is one."""
-        return self._process.pid if self._process else None
-
-    @property
-    def exit_code(self) -> int | None:
-        """Of the process, once it has ended; negative: the signal."""
-        return self._process.returncode if self._process else None
-
-    async def start(self) -> None:
-        """Start the process and wait for its first report.
-
-        Raises:
-            CdcError: what it reported instead of being ready.
-        """
-        self.worker_id = None
-        self._started_at = asyncio.get_running_loop().time()
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "cdc",
-            "worker",
-            stdin=PIPE,
-            stdout=PIPE,
-            env=self._environment,
-            start_new_session=True,
-        )
-        await self._hear()
-
-    def wake(self) -> None:
-        """Runs are due."""
-        if self._process and self._process.stdin and not self._process.stdin.is_closing():
-            self._process.stdin.write(b"\n")
-
-    async def end(self) -> float:
-        """Wait until the process has ended; returns how many seconds it lived."""
-        assert self._process is not None, "it was started"
-        while await self._report() is not None:
-            pass
-        await self._process.wait()
-        return asyncio.get_running_loop().time() - self._started_at
-
-    async def stop(self, within: float) -> None:
-        """End the process; tolerates one that never started or has ended."""
-        process = self._process
-        if process is None or process.returncode is not None:
-            return
-        with suppress(ProcessLookupError):
-            process.terminate()
-        try:
-            await asyncio.wait_for(process.wait(), within)
-        except TimeoutError:
-            log.warning("worker process killed: it did not stop in time", pid=process.pid)
-            process.kill()
-            await process.wait()
-        except asyncio.CancelledError:  # a second signal
-            with suppress(ProcessLookupError):
-                process.kill()
-            raise
-
-    async def _hear(self) -> None:
-        """The first report: ready, or why not."""
-        report = await self._report()
-        if report is None:
-            assert self._process is not None, "it was started"
-            code = await self._process.wait()
-            raise CdcError(
-                f"A worker process ended with code {code} before it was ready.", hint="Its own output above says why."
-            )
-        if isinstance(error := report.get("error"), dict):
-            kind = getattr(errors, error["kind"], CdcError)
-            raise kind(error["message"], hint=error["hint"])
-
-    async def _report(self) -> dict[str, object] | None:
-        """The next report; None at their end. A worker whose lease was lost reports a new id."""
-        assert self._process is not None, "it was started"
-        assert self._process.stdout is not None, "it has a pipe"
-        line = await self._process.stdout.readline()
-        if not line:
-            return None
-        report: dict[str, object] = orjson.loads(line)
-        if isinstance(worker_id := report.get("ready"), int):
-            self.worker_id = worker_id
-        return report
+def _longer(pause: float) -> float:
+    return min(max(_SHORTEST_PAUSE, pause * 2), _LONGEST_PAUSE)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import structlog
 
@@ -21,6 +23,9 @@ from cdc.store.embeddings import Declaration
 from cdc.web.status import Status
 
 log = structlog.get_logger(__name__)
+
+_ANSWERS_WITHIN = 600.0
+"""Seconds; to make a target may wait for the locks of others and then rewrite a table."""
 
 
 class Following:
@@ -47,7 +52,7 @@ class Following:
                 nobody; this is what the service itself was told to do.
         """
         if self._requests:
-            async with await connect(self._url, autocommit=True) as conn:
+            async with self._our_turn() as conn:
                 requests = {await _declared(conn, request): request for request in self._requests}
                 for declaration in await self._prepared(conn):
                     request, problem = requests.get(declaration.id), self._problem(declaration)
@@ -83,7 +88,7 @@ class Following:
 
     async def follow(self, door: Door) -> None:
         """Bring targets, matching and publication in line; nothing later in the stream is accepted before."""
-        async with self._turn, await connect(self._url, autocommit=True) as conn:
+        async with self._our_turn() as conn:
             registry = await door.refresh(await self.embedded(conn))
             await self._publish(conn, registry.tables)
 
@@ -92,13 +97,20 @@ class Following:
         if self._told["embedding"]:
             await self.follow(door)
         else:
-            async with self._turn, await connect(self._url, autocommit=True) as conn:
+            async with self._our_turn() as conn:
                 await self._publish(conn, door.registry.tables)
 
     @property
     def troubled(self) -> bool:
         """Whether something cannot be followed at present."""
         return any(self._told.values())
+
+    @asynccontextmanager
+    async def _our_turn(self) -> AsyncIterator[Connection]:
+        """A connection, while no other service makes targets or adds to the publication."""
+        async with self._turn, await connect(self._url, autocommit=True, answers_within=_ANSWERS_WITHIN) as conn:
+            await publications.take_turns(conn)
+            yield conn
 
     async def _publish(self, conn: Connection, wanted: frozenset[Table]) -> None:
         unpublished = await publications.publish(conn, self._settings.publication, wanted)

@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
+from typing import Any
 
 import structlog
 
 from cdc import discovery
 from cdc.config import Settings
-from cdc.embedding.gather import Embedder
 from cdc.errors import CdcError
-from cdc.events.accept import Door
-from cdc.listener.listener import Listener
-from cdc.listener.source import Watched, attach
+from cdc.listener.source import Watched
+from cdc.maintenance import upkeep
 from cdc.maintenance.loop import Loop
-from cdc.maintenance.rescuer import rescuer
+from cdc.service import children, listening
 from cdc.service.children import Children
+from cdc.service.databases import Databases
 from cdc.service.following import Following
+from cdc.service.listening import Listening, until_opened
 from cdc.service.models import embedder
-from cdc.service.preflight import connected
 from cdc.service.process import prepare
+from cdc.service.reloading import reload_forever
+from cdc.service.roles import ALL, Role
+from cdc.service.wakeups import POLL, Wakeups
+from cdc.service.worker_process import Child
 from cdc.store import publications, workers
-from cdc.store.connect import Connection, connect, pool
+from cdc.store.connect import pool
 from cdc.store.failures import ConnectionTrouble
-from cdc.store.migrate import migrate
 from cdc.web.app import app
 from cdc.web.server import Web
 from cdc.web.status import Status
@@ -35,160 +38,218 @@ log = structlog.get_logger(__name__)
 SOURCE = "default"
 """Name of the one source that this version watches."""
 
-_LONGEST_PAUSE = 10.0
 _FOLLOW_EVERY = 2.0
 _SELDOM = 8
+_PAUSE = 1.0
 
 
-async def run(settings: Settings, url: str, *, started: Callable[[str], None] = lambda address: None) -> None:
-    """Run the service on `url` until cancelled; `started` gets the API's address once it listens.
+async def run(
+    settings: Settings,
+    url: str,
+    *,
+    only: frozenset[Role] = ALL,
+    reload: bool = False,
+    started: Callable[[str], None] = lambda address: None,
+) -> None:
+    """Run the service on `url` until cancelled; `started` gets the API's address once it is ready.
 
     Raises:
         CdcError: it cannot start, or cannot go on.
     """
     prepare()
     discovery.search_path(settings.functions)
+    databases = Databases.of(settings, url, watches=only != {"web"})
+    await databases.prepare(settings, only)
     async with AsyncExitStack() as stack:
-        service = _Service(settings, url, embedder(settings))
-        stack.push_async_callback(service.models.close)
-        conn = await connected(url, patience=settings.connect_timeout)
-        async with conn:
-            await migrate(url, "source")
-            await migrate(url, "state")
-            # Before the slot: a publication younger than its slot is not found, or its rows are silently skipped.
-            await publications.ensure(conn, settings.publication)
-        children = Children(
-            settings.workers,
-            {"DATABASE_URL": url},
-            grace=settings.shutdown_timeout,
-            on_death=service.release,
-        )
-        service.children = children
-        stack.push_async_callback(children.stop)
-        await children.start()
-        await service.following.declare()
-        state = pool(url, size=2, name="web")
-        await stack.enter_async_context(state)
-        web = Web(app(service.status, state.connection), settings.port)
-        web.start()
-        stack.push_async_callback(web.stop)
-        parts = [service.start_loop(loop, stack) for loop in service.loops()]
-        parts.append(asyncio.create_task(service.listen_forever(lambda: started(web.url)), name="listener"))
-        stack.push_async_callback(service.stop_listening, parts[-1])
-        await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
-        for part in parts:
+        service = _Service(settings, databases, only, stack, started)
+        await service.start()
+        if reload:
+            service.reload()
+        await asyncio.wait(service.parts, return_when=asyncio.FIRST_COMPLETED)
+        for part in service.parts:
             if part.done():
                 part.result()
 
 
 class _Service:
-    """What the parts share."""
+    """The parts, and what each tells the others. They end with the stack, the last one first."""
 
-    def __init__(self, settings: Settings, url: str, models: Embedder) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        databases: Databases,
+        roles: frozenset[Role],
+        stack: AsyncExitStack,
+        started: Callable[[str], None],
+    ) -> None:
         self._settings = settings
-        self._url = url
-        self._watched = Watched(url, SOURCE, settings.slot, settings.publication)
-        self._door: Door | None = None
-        self._listener: Listener | None = None
+        self._databases = databases
+        self._roles = roles
+        self._stack = stack
+        self._started = started
+        self._watched = Watched(databases.watched, SOURCE, settings.slot, settings.publication)
+        self._status = Status(SOURCE, settings.slot, settings.publication)
+        # As if through a pooler: it is what finds out.
+        self._wakeups = Wakeups(databases.through_pooler().to_state, self._wake)
+        self._children = Children(0, self._child, grace=0.0, hooks=self._of_children())
+        self._registered = asyncio.Event()
+        self._address = ""
         self._retries = 0
-        self.children: Children | None = None
-        self.models = models
-        self.status = Status(SOURCE, settings.slot, settings.publication)
-        self.following = Following(settings, url, models, self.status)
+        self.parts: list[asyncio.Task[None]] = []
 
-    async def connect(self) -> Connection:
-        """A connection for one of the parts."""
-        return await connect(self._url, autocommit=True)
+    async def start(self) -> None:
+        """Start what the roles ask for."""
+        await self._start_wakeups()
+        if self._roles != {"web"}:
+            await self._start_workers()
+        listening = await self._listening() if "listener" in self._roles else None
+        await self._start_web()
+        if self._roles != {"web"}:
+            lease, retention = self._settings.lease, self._settings.retention
+            for loop in upkeep.loops(self._databases.to_state, lease=lease, retention=retention, on_runs=self._due):
+                self._loop(loop)
+        if listening is not None:
+            self._start_listening(listening)
+        else:
+            self._part("source", self._until_opened())
 
-    def wake(self) -> None:
-        """Runs are due."""
-        if self.children:
-            self.children.wake()
+    def reload(self) -> None:
+        """Restart the workers from now on when function files change."""
+        folders = discovery.search_path(self._settings.functions)
+        self._part("reload", reload_forever(folders, self._children, self._child("--check")))
 
-    async def release(self, worker_id: int) -> None:
+    # --- building the parts ---
+
+    def _part(self, name: str, body: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Something that goes on for ever: the service ends when it does."""
+        task = asyncio.create_task(body, name=name)
+        self._stack.push_async_callback(_cancel, task)
+        self.parts.append(task)
+        return task
+
+    def _loop(self, loop: Loop) -> None:
+        self.parts.append(loop.start())
+        self._stack.push_async_callback(loop.stop)
+
+    def _child(self, *arguments: str) -> Child:
+        pooled = ["--pooled"] if self._databases.pooled else []
+        return Child({"DATABASE_URL": self._databases.watched}, [*arguments, *pooled])
+
+    def _of_children(self) -> children.Hooks:
+        return children.Hooks(on_ready=self._worker_ready, on_due=self._wakeups.due, on_death=self._release)
+
+    async def _start_wakeups(self) -> None:
+        self._stack.push_async_callback(self._wakeups.close)
+        if await self._wakeups.test():
+            hear = self._wakeups.hear_forever()
+        else:
+            log.warning(
+                "no notifications from the state database: this service polls",
+                seconds=POLL,
+                reason="there is a transaction pooler before it",
+            )
+            self._databases = self._databases.through_pooler()
+            hear = self._wakeups.poll_forever()
+        self._part("notifier", self._wakeups.tell_forever())
+        self._part("wake-ups", hear)
+
+    async def _start_workers(self) -> None:
+        count = self._settings.workers if "worker" in self._roles else 0
+        grace = self._settings.shutdown_timeout
+        self._children = Children(count, self._child, grace=grace, hooks=self._of_children())
+        self._stack.push_async_callback(self._children.stop)
+        self._part("registrations", self._announce_forever())
+        await self._children.start()
+
+    async def _start_web(self) -> None:
+        connection = None
+        if "web" in self._roles:
+            state = pool(
+                self._databases.state, size=2, name="web", prepared=False, answers_within=self._settings.network_timeout
+            )
+            connection = (await self._stack.enter_async_context(state)).connection
+        keys = self._settings.event_keys
+        web = Web(app(self._status, connection, wake=self._due, keys=keys), self._settings.port)
+        self.parts.append(web.start())
+        self._stack.push_async_callback(web.stop)
+        self._address = web.url
+
+    async def _listening(self) -> Listening:
+        models = embedder(self._settings)
+        self._stack.push_async_callback(models.close)
+        following = Following(self._settings, self._databases.watched, models, self._status)
+        await following.declare()
+        hooks = listening.Hooks(on_attached=self._children.begin, on_runs=self._due, on_change=self._changed)
+        return Listening(self._watched, self._databases, following, self._status, hooks)
+
+    def _start_listening(self, listening: Listening) -> None:
+        async def retry_following() -> None:
+            """Soon after something went wrong, seldom otherwise."""
+            self._retries += 1
+            if listening.troubled or self._retries % _SELDOM == 0:
+                await listening.retry_following()
+
+        self._loop(Loop("follower", _FOLLOW_EVERY, retry_following))
+        self._loop(Loop("status", 1.0, listening.look))
+        task = asyncio.create_task(listening.listen_forever(), name="listener")
+        self.parts.append(task)
+        self._stack.push_async_callback(listening.stop, task)
+
+    # --- what the parts tell each other ---
+
+    def _wake(self) -> None:
+        self._children.wake()
+
+    def _due(self) -> None:
+        """Runs are due, for any worker of any service."""
+        self._children.wake()
+        self._wakeups.due()
+
+    def _worker_ready(self) -> None:
+        self._registered.set()
+        self._changed()
+
+    def _changed(self) -> None:
+        """Say once that the service is ready."""
+        self._status.working = self._children.up
+        if self._address and self._status.ready:
+            address, self._address = self._address, ""
+            self._started(address)
+
+    async def _release(self, worker_id: int) -> None:
         """A worker process is gone: its runs go to others at once, not when the lease runs out."""
+        self._changed()
         try:
-            async with await self.connect() as conn:
+            async with await self._databases.to_state() as conn:
                 released = await workers.leave(conn, [worker_id], died=True)
         except (*ConnectionTrouble, CdcError) as error:
             log.warning("runs of the dead worker wait for its lease to run out", reason=str(error).strip())
         else:
             log.info("runs released", worker=worker_id, runs=released)
+            self._due()
 
-    def loops(self) -> list[Loop]:
-        """The maintenance loops."""
-        return [
-            rescuer(self.connect, lease=self._settings.lease, on_runs=self.wake),
-            Loop("follower", _FOLLOW_EVERY, self._retry_following),
-            Loop("status", 1.0, self._look),
-        ]
-
-    def start_loop(self, loop: Loop, stack: AsyncExitStack) -> asyncio.Task[None]:
-        """Start a loop that stops with the stack."""
-        stack.push_async_callback(loop.stop)
-        return loop.start()
-
-    async def listen_forever(self, started: Callable[[], None]) -> None:
-        """Listen, and connect again whenever the stream is lost."""
-        pause = 0.1
+    async def _announce_forever(self) -> None:
+        """Have the listener, wherever it is, follow what our workers registered."""
         while True:
-            began = asyncio.get_running_loop().time()
+            await self._registered.wait()
+            self._registered.clear()
             try:
-                await self._listen(started)
-            except CdcError as error:
-                if not error.transient:
-                    raise
-                reason = str(error)
-            except ConnectionTrouble as error:
-                reason = str(error).strip()
-            else:
-                return
-            if asyncio.get_running_loop().time() - began > _LONGEST_PAUSE:
-                pause = 0.1
-            log.warning("listener connects again", reason=reason, seconds=pause)
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+                async with await self._databases.to_watched() as conn:
+                    await publications.announce(conn)
+            except (*ConnectionTrouble, CdcError):
+                self._registered.set()
+                await asyncio.sleep(_PAUSE)
 
-    async def stop_listening(self, listening: asyncio.Task[None], within: float = 5.0) -> None:
-        """Let the listener end after what it is accepting; cancel it when that takes longer than `within` seconds."""
-        if self._listener is not None and self.status.listening:
-            self._listener.stop()
-            await asyncio.wait({listening}, timeout=within)
-        listening.cancel()
-        await asyncio.wait({listening})
+    async def _until_opened(self) -> None:
+        """A service that never listens is ready when its workers may claim; one without workers at once."""
+        if "worker" in self._roles:
+            await until_opened(self._watched, self._databases)
+            self._children.begin()
+        self._status.attached = True
+        self._changed()
+        await asyncio.Event().wait()
 
-    async def _listen(self, started: Callable[[], None]) -> None:
-        async with await self.connect() as state:
-            self._door = door = Door(state)
-            await self.following.follow(door)
-            async with await self.connect() as source:
-                checkpoint = await attach(self._watched, state, source)
-            self.wake()
-            self._listener = Listener(
-                self._watched,
-                checkpoint,
-                door,
-                follow=lambda: self.following.follow(door),
-                on_runs=self.wake,
-                on_listening=lambda: self._listening(started),
-            )
-            try:
-                await self._listener.run()
-            finally:
-                self.status.listening = False
 
-    def _listening(self, started: Callable[[], None]) -> None:
-        self.status.listening = True
-        started()
-
-    async def _retry_following(self) -> None:
-        """Soon after something went wrong, seldom otherwise."""
-        self._retries += 1
-        is_time = self.following.troubled or self._retries % _SELDOM == 0
-        if self._door is not None and self.status.listening and is_time:
-            await self.following.retry(self._door)
-
-    async def _look(self) -> None:
-        if self._listener is not None:
-            self.status.received = self._listener.received
-            self.status.confirmed = self._listener.checkpoint.end_lsn
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait({task})

@@ -19,41 +19,57 @@ _HOW_TO_LOGICAL = (
 )
 
 
-async def connected(url: str, *, patience: float) -> Connection:
-    """A connection to a server that can be watched, waiting up to `patience` seconds for it to be up.
+async def connected(url: str, *, patience: float, listens: bool = True) -> Connection:
+    """A connection to the watched database, waiting up to `patience` seconds for it to be up.
 
     Raises:
         ConfigurationError: the URL cannot be read, or names a pooler.
         DatabaseUnreachable, DatabaseRefused: no connection could be made.
-        ServerNotReady: the server cannot be watched as it is set up.
+        ServerNotReady: the server cannot be watched as it is set up; only a service that `listens` minds that.
     """
     conn = await connect_patiently(checked(url), patience=patience, tell=_tell)
     try:
-        _check(await server.facts(conn), place(url))
+        facts = await server.facts(conn)
+        _check_server(facts, place(url))
+        if listens:
+            _check_source(facts, place(url))
     except BaseException:
         await conn.close()
         raise
     return conn
 
 
+async def reachable(url: str, *, patience: float, setting: str) -> None:
+    """Wait up to `patience` seconds for the server of the state, and check that it can hold it.
+
+    Raises:
+        ConfigurationError, DatabaseUnreachable, DatabaseRefused, ServerNotReady: it cannot.
+    """
+    async with await connect_patiently(checked(url, setting), patience=patience, tell=_tell, setting=setting) as conn:
+        _check_server(await server.facts(conn), place(url))
+
+
 def _tell(error: CdcError, pause: float) -> None:
     log.warning("waiting for the database", reason=error.message, seconds=pause)
 
 
-def _check(facts: server.Facts, where: str) -> None:
+def _check_server(facts: server.Facts, where: str) -> None:
     if facts.version < OLDEST:
         raise ServerNotReady(
             f"{where} runs Postgres {facts.version // 10000}; 14 is the oldest that works.", hint="Upgrade the server."
         )
     if facts.in_recovery:
         raise ServerNotReady(f"{where} is a standby.", hint="Connect to the primary.")
-    if facts.wal_level != "logical":
-        raise ServerNotReady(f"{where} has wal_level = {facts.wal_level}.", hint=_HOW_TO_LOGICAL)
     if facts.encoding != "UTF8":
         raise ServerNotReady(
             f"{where} has encoding {facts.encoding}; events are JSON, which is UTF-8.",
             hint="Use a database with ENCODING 'UTF8'.",
         )
+
+
+def _check_source(facts: server.Facts, where: str) -> None:
+    if facts.wal_level != "logical":
+        raise ServerNotReady(f"{where} has wal_level = {facts.wal_level}.", hint=_HOW_TO_LOGICAL)
     if not facts.may_replicate:
         raise DatabaseRefused(
             f"The role {facts.role!r} may not replicate.",

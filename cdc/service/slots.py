@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 from cdc.config import Settings
 from cdc.lsn import Lsn
+from cdc.service.databases import Databases
 from cdc.service.parent import SOURCE
 from cdc.store import checkpoints, server
 from cdc.store.checkpoints import Checkpoint
-from cdc.store.connect import checked, connect
-from cdc.store.migrate import migrate
 from cdc.store.server import Slot
 from cdc.wal import slot as replication
 
@@ -26,11 +25,12 @@ class State:
 
 async def state(settings: Settings, url: str) -> State:
     """Look."""
-    await migrate(checked(url), "state")
-    async with await connect(url, autocommit=True) as conn:
+    databases = Databases.of(settings, url)
+    await databases.migrate_state()
+    async with await databases.to_watched() as source, await databases.to_state() as conn:
         known = await checkpoints.current(conn, SOURCE)
         return State(
-            await server.slot(conn, settings.slot), known[1] if known else None, await server.wal_position(conn)
+            await server.slot(source, settings.slot), known[1] if known else None, await server.wal_position(source)
         )
 
 
@@ -42,9 +42,10 @@ async def drop(settings: Settings, url: str) -> None:
     Raises:
         SlotInUse: a service is listening; stop it first.
     """
-    await migrate(checked(url), "state")
-    async with await connect(url, autocommit=True) as conn:
+    databases = Databases.of(settings, url)
+    await databases.migrate_state()
+    async with await databases.to_state() as conn:
         known = await checkpoints.current(conn, SOURCE)
         for name in {settings.slot, known[0].slot if known else settings.slot}:
-            await replication.drop_slot(url, name)
+            await replication.drop_slot(databases.watched, name)
         await checkpoints.retire_source(conn, SOURCE)

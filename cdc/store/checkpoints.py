@@ -46,6 +46,11 @@ async def current(conn: Connection, name: str) -> tuple[Source, Checkpoint] | No
     return Source(source_id, system_identifier, timeline, slot), _checkpoint(source_id, *place)
 
 
+async def lock_opening(conn: Connection, name: str) -> None:
+    """Wait, within the caller's transaction, until nobody else opens this source."""
+    await conn.execute(text("checkpoints/lock_opening"), {"name": name})
+
+
 async def open_source(
     conn: Connection, name: str, *, system_identifier: str, timeline: int, slot: str, start: Lsn
 ) -> None:

@@ -13,6 +13,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from cdc.errors import CdcError, ConfigurationError, DatabaseRefused, DatabaseUnreachable
+from cdc.store.bounded import TCP, Bounded
 
 Connection = AsyncConnection[tuple[Any, ...]]
 
@@ -33,28 +34,33 @@ _WITHIN = 10
 """Seconds for one attempt to connect, unless the URL has its own connect_timeout: firewalls may swallow packets."""
 
 
-def checked(url: str) -> str:
+WATCHED = "DATABASE_URL"
+STATE = "CDC_STATE_DATABASE_URL"
+"""The settings that URLs come from, for messages about them."""
+
+
+def checked(url: str, setting: str = WATCHED) -> str:
     """The URL, if libpq can read it.
 
     Raises:
-        ConfigurationError: it cannot, or it names a host where replication is impossible. The URL itself is not
-            repeated: it carries a password.
+        ConfigurationError: it cannot, or it names a host where replication is impossible (of the watched database
+            only). The URL itself is not repeated: it carries a password.
     """
     try:
         parts = psycopg.conninfo.conninfo_to_dict(url)
     except psycopg.ProgrammingError:
         raise ConfigurationError(
-            "DATABASE_URL cannot be read as a Postgres URL.",
+            f"{setting} cannot be read as a Postgres URL.",
             hint="Write it like postgresql://user:password@host:5432/database (special characters %-encoded).",
         ) from None
     host, ports = str(parts.get("host") or ""), str(parts.get("port") or "")
     # A password that is not encoded runs over into host, port or database, which our messages do repeat.
     if "@" in host or "@" in str(parts.get("dbname") or "") or not re.fullmatch(r"[\d,]*", ports):
         raise ConfigurationError(
-            "DATABASE_URL cannot be read; most likely a special character in user or password is not %-encoded.",
+            f"{setting} cannot be read; most likely a special character in user or password is not %-encoded.",
             hint="Write @ as %40, : as %3A, / as %2F, ? as %3F and % as %25.",
         )
-    if "-pooler." in host:
+    if "-pooler." in host and setting == WATCHED:
         raise ConfigurationError(
             f"The host {host} is a connection pooler; logical replication cannot pass through it.",
             hint=f"Use the direct host: {host.replace('-pooler.', '.', 1)}",
@@ -69,8 +75,20 @@ def place(url: str) -> str:
     return f"{host}:{parts.get('port') or 5432}/{parts.get('dbname') or parts.get('user') or ''}"
 
 
-async def connect(url: str, *, autocommit: bool = False) -> Connection:
-    """One connection.
+async def connect(
+    url: str,
+    *,
+    autocommit: bool = False,
+    prepared: bool = True,
+    setting: str = WATCHED,
+    answers_within: float | None = None,
+    silent_for: float | None = None,
+) -> Connection:
+    """One connection; a statement that is not answered within so many seconds ends it.
+
+    The server ends it when we are silent in a transaction for as long, or for `silent_for` seconds if that is given:
+    a process that stands still must not hold its locks. Statements used often are `prepared` on the server; a
+    transaction pooler can bear neither.
 
     Raises:
         DatabaseUnreachable: nobody answered, or the server is still starting.
@@ -78,12 +96,24 @@ async def connect(url: str, *, autocommit: bool = False) -> Connection:
         ConfigurationError: an option in the URL cannot be used.
     """
     try:
-        return await AsyncConnection.connect(url, autocommit=autocommit, **_session(url))
+        conn = await Bounded.connect(url, autocommit=autocommit, **_session(url, prepared=prepared))
     except (psycopg.OperationalError, psycopg.ProgrammingError) as error:
-        raise explained(error, url) from None
+        raise explained(error, url, setting) from None
+    try:
+        if answers_within is not None:
+            silence = answers_within if silent_for is None else silent_for
+            await conn.bound(answers_within, silence if prepared else None)
+    except BaseException as error:
+        await conn.close()
+        if isinstance(error, psycopg.OperationalError):
+            raise explained(error, url, setting) from None
+        raise
+    return conn
 
 
-async def connect_patiently(url: str, *, patience: float, tell: Callable[[CdcError, float], None]) -> Connection:
+async def connect_patiently(
+    url: str, *, patience: float, tell: Callable[[CdcError, float], None], setting: str = WATCHED
+) -> Connection:
     """One autocommit connection, waiting with growing pauses for a server that is not there yet.
 
     `tell` is called before each pause with the reason and the pause in seconds; `patience` bounds the whole wait.
@@ -96,7 +126,7 @@ async def connect_patiently(url: str, *, patience: float, tell: Callable[[CdcErr
     pause = 0.25
     while True:
         try:
-            return await connect(url, autocommit=True)
+            return await connect(url, autocommit=True, prepared=False, setting=setting)
         except DatabaseUnreachable as error:
             if asyncio.get_running_loop().time() + pause > deadline:
                 raise
@@ -105,37 +135,56 @@ async def connect_patiently(url: str, *, patience: float, tell: Callable[[CdcErr
             pause = min(pause * 2, 10.0)
 
 
-def explained(error: psycopg.Error, url: str) -> CdcError:
+def explained(error: psycopg.Error, url: str, setting: str = WATCHED) -> CdcError:
     """What a failed connection means, in our words; the server's own text is kept, credentials are not."""
     said = _ADVICE.split(_PREFIX.sub("", " ".join(str(error).split())))[0].rstrip(". ")
     where = place(url)
     if _UNUSABLE.search(said):
-        return ConfigurationError(f"DATABASE_URL cannot be used: {said}.", hint="Correct that part of it.")
+        return ConfigurationError(f"{setting} cannot be used: {said}.", hint="Correct that part of it.")
     if "password authentication failed" in said or error.sqlstate == "28P01" or "no password supplied" in said:
-        return DatabaseRefused(f"{where} refused the password.", hint="Check user and password in DATABASE_URL.")
+        return DatabaseRefused(f"{where} refused the password.", hint=f"Check user and password in {setting}.")
     if 'database "' in said and "does not exist" in said:
-        return DatabaseRefused(f"{where} has no such database.", hint="Check the name at the end of DATABASE_URL.")
+        return DatabaseRefused(f"{where} has no such database.", hint=f"Check the name at the end of {setting}.")
     if 'role "' in said and "does not exist" in said:
-        return DatabaseRefused(f"{where} has no such user.", hint="Check the user in DATABASE_URL.")
+        return DatabaseRefused(f"{where} has no such user.", hint=f"Check the user in {setting}.")
     if "no pg_hba.conf entry" in said:
         return DatabaseRefused(
             f"{where} does not let this host, user or mode of connection in (pg_hba.conf).",
             hint="Allow it there; many hosted databases need ?sslmode=require.",
         )
     if "server does not support SSL" in said or "certificate" in said:
-        return DatabaseRefused(f"{where}: {said}.", hint="Check sslmode in DATABASE_URL.")
+        return DatabaseRefused(f"{where}: {said}.", hint=f"Check sslmode in {setting}.")
     if "starting up" in said or "shutting down" in said or error.sqlstate in _STARTING:
         return DatabaseUnreachable(f"{where} is not taking connections right now.", hint="It is tried again.")
     return DatabaseUnreachable(
-        f"No connection to {where}: {said}.", hint="Check host and port in DATABASE_URL, and that the server is up."
+        f"No connection to {where}: {said}.", hint=f"Check host and port in {setting}, and that the server is up."
     )
 
 
-def pool(url: str, *, size: int, name: str) -> AsyncConnectionPool[Connection]:
-    """A closed pool of up to `size` connections; open it with `async with`."""
-    return AsyncConnectionPool(url, min_size=1, max_size=size, open=False, name=name, kwargs=_session(url))
+def pool(
+    url: str, *, size: int, name: str, prepared: bool = True, answers_within: float | None = None
+) -> AsyncConnectionPool[Connection]:
+    """A closed pool of up to `size` connections, each as of `connect`; open it with `async with`."""
+
+    async def bound(conn: Connection) -> None:
+        if answers_within is not None and isinstance(conn, Bounded):
+            await conn.bound(answers_within, answers_within if prepared else None)
+            await conn.commit()
+
+    return AsyncConnectionPool(
+        url,
+        connection_class=Bounded,
+        configure=bound,
+        min_size=1,
+        max_size=size,
+        open=False,
+        name=name,
+        kwargs=_session(url, prepared=prepared),
+    )
 
 
-def _session(url: str) -> dict[str, Any]:
+def _session(url: str, *, prepared: bool) -> dict[str, Any]:
     given = psycopg.conninfo.conninfo_to_dict(url)
-    return {**_PINNED, "connect_timeout": given.get("connect_timeout", _WITHIN)}
+    defaults = {**TCP, "connect_timeout": _WITHIN}
+    session = {**{name: value for name, value in defaults.items() if name not in given}, **_PINNED}
+    return session if prepared else {**session, "prepare_threshold": None}

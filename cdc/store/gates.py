@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from cdc.store.connect import Connection
 from cdc.store.queries import text
 
+_TURN = "turn/"
+
 
 @dataclass(slots=True)
 class Gate:
@@ -68,6 +70,12 @@ async def call(conn: Connection, places: Mapping[tuple[str, str], int]) -> bool:
     return (await conn.execute(text("gates/call"), parameters)).rowcount > 0
 
 
+async def call_all(conn: Connection, places: Mapping[str, int]) -> bool:
+    """Call so many runs of each function that stand at these gates; whether there were any."""
+    functions = await (await conn.execute(text("gates/waited_at"), {"names": list(places)})).fetchall()
+    return await call(conn, {(gate, function_id): places[gate] for gate, function_id in functions})
+
+
 async def pass_turns(conn: Connection, run_ids: Sequence[str]) -> bool:
     """Give the turns of runs that ended to the next of their keys; whether there was any."""
     ended = await (await conn.execute(text("turns/end"), {"ids": run_ids})).fetchall()
@@ -82,3 +90,25 @@ async def give_turns(conn: Connection, names: Iterable[str], *, ended: bool = Fa
     parameters = {"names": free_, "takens": [int(name in given) for name in free_]}
     await conn.execute(text("turns/taken"), parameters)
     return bool(given)
+
+
+async def adrift(conn: Connection, after: str, limit: int) -> list[tuple[str, bool]]:
+    """The next `limit` gates after this one where runs stand, and whether each may need `mend`."""
+    cursor = await conn.execute(text("gates/adrift"), {"after": after, "limit": limit})
+    return [(name, needs) for name, needs in await cursor.fetchall()]
+
+
+async def mend(conn: Connection, names: Iterable[str]) -> bool:
+    """Count the places at these gates anew, and call the first run where nobody has one; whether any was called."""
+    async with conn.transaction():
+        locked = await lock(conn, names)
+        places: dict[str, int] = dict(
+            await (await conn.execute(text("gates/places"), {"names": list(locked)})).fetchall()
+        )
+        for name, gate in locked.items():
+            gate.taken = places.get(name, 0)
+        await write(conn, list(locked.values()))
+        empty = [name for name, gate in locked.items() if not gate.taken]
+        called = await call_all(conn, {name: 1 for name in empty if not name.startswith(_TURN)})
+        turns = [name for name in empty if name.startswith(_TURN)]
+        return (bool(turns) and await give_turns(conn, turns)) or called

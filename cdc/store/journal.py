@@ -43,11 +43,13 @@ class LogRecord(NamedTuple):
 class Written:
     """What came of a write; nothing when the worker is not `alive`, that is, has lost its lease.
 
-    `woken`: what some run began to wait for had come already; it is due.
+    `woken`: what some run began to wait for had come already; it is due. `unmoved`: runs that belong to this worker no
+    more, because they were cancelled, say.
     """
 
     alive: bool
     woken: bool
+    unmoved: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
         return self.alive
@@ -98,7 +100,7 @@ async def write(conn: Connection, worker_id: int, steps: Sequence[StepRecord], r
     """Record steps and move runs in one statement."""
     parameters = {"worker_id": worker_id, **_columns(_STEP, steps), **_columns(_RUN, [run[:-1] for run in runs])}
     row = await (await conn.execute(text("journal/write"), parameters)).fetchone()
-    return Written(row is not None, row is not None and row[0])
+    return Written(True, row[0], frozenset(row[1])) if row else Written(alive=False, woken=False)
 
 
 async def write_logs(conn: Connection, lines: Sequence[LogRecord]) -> None:

@@ -9,8 +9,8 @@ from typing import Literal
 from psycopg import sql
 
 from cdc.errors import MigrationError
-from cdc.store.connect import connect
-from cdc.store.queries import SQL, compose
+from cdc.store.connect import WATCHED, Connection, connect
+from cdc.store.queries import SQL, compose, text
 
 Kind = Literal["source", "state"]
 SCHEMAS: dict[Kind, str] = {"source": "cdc", "state": "cdc_state"}
@@ -38,25 +38,41 @@ def available(kind: Kind) -> list[Migration]:
     return [Migration(file.stem, file.read_text(encoding="utf-8")) for file in files]
 
 
-async def migrate(url: str, kind: Kind) -> None:
-    """Bring the schema of this kind up to date; does nothing when it is.
+async def migrate(url: str, kind: Kind, *, setting: str = WATCHED) -> None:
+    """Bring the schema of this kind up to date; does nothing, and needs no right to, when it is.
+
+    `setting` is where the URL comes from.
 
     Raises:
         MigrationError: the database was written by a newer version, or an applied file was edited.
     """
-    async with await connect(url, autocommit=True) as conn:
-        await conn.execute("select pg_advisory_lock(%s)", [_LOCK])
-        schema = sql.Identifier(SCHEMAS[kind])
-        await conn.execute(compose("migrations/prepare_schema", schema=schema))
-        await conn.execute(compose("migrations/prepare_table", schema=schema))
-        rows = await (await conn.execute(compose("migrations/applied", schema=schema))).fetchall()
-        for migration in pending(kind, dict(rows)):
+    async with await connect(url, autocommit=True, prepared=False, setting=setting) as conn:
+        while await _missing(conn, kind):
             async with conn.transaction():
-                await conn.execute(migration.text)
-                await conn.execute(
-                    compose("migrations/record", schema=schema),
-                    {"name": migration.name, "checksum": migration.checksum},
-                )
+                await _apply_next(conn, kind)
+
+
+async def _missing(conn: Connection, kind: Kind) -> bool:
+    exists = await conn.execute(text("migrations/exists"), {"table": f"{SCHEMAS[kind]}.migrations"})
+    return exists.rowcount == 0 or bool(pending(kind, await _applied(conn, kind)))
+
+
+async def _apply_next(conn: Connection, kind: Kind) -> None:
+    """Apply one file within the caller's transaction. The lock ends with it: a session's own passes no pooler."""
+    schema = sql.Identifier(SCHEMAS[kind])
+    await conn.execute(text("migrations/lock"), {"key": _LOCK})
+    await conn.execute(compose("migrations/prepare_schema", schema=schema))
+    await conn.execute(compose("migrations/prepare_table", schema=schema))
+    for migration in pending(kind, await _applied(conn, kind))[:1]:
+        await conn.execute(migration.text)
+        await conn.execute(
+            compose("migrations/record", schema=schema), {"name": migration.name, "checksum": migration.checksum}
+        )
+
+
+async def _applied(conn: Connection, kind: Kind) -> dict[str, str]:
+    schema = sql.Identifier(SCHEMAS[kind])
+    return dict(await (await conn.execute(compose("migrations/applied", schema=schema))).fetchall())
 
 
 def pending(kind: Kind, applied: dict[str, str]) -> list[Migration]:

@@ -58,6 +58,20 @@ async def slot(conn: Connection, name: str) -> Slot | None:
     )
 
 
+async def slot_is_read(conn: Connection, name: str) -> bool:
+    """Whether somebody reads from the slot of this name."""
+    row = await (await conn.execute(text("server/slot_is_read"), {"slot": name})).fetchone()
+    assert row is not None
+    return bool(row[0])
+
+
+async def identity(conn: Connection) -> tuple[str, int, str]:
+    """System identifier, timeline and database, asked without the right to replicate."""
+    row = await (await conn.execute(text("server/identity"))).fetchone()
+    assert row is not None
+    return row[0], row[1], row[2]
+
+
 async def wal_position(conn: Connection) -> Lsn:
     """The end of the WAL that is safe on disk."""
     row = await (await conn.execute(text("server/wal_position"))).fetchone()

@@ -99,6 +99,12 @@ async def missed(conn: Connection, names: Iterable[str], since: float) -> list[t
     ]
 
 
+async def awaited(conn: Connection, event: str) -> str | None:
+    """The run that waits for this event, if any does."""
+    row = await (await conn.execute(text("waits/awaited"), {"event": event})).fetchone()
+    return None if row is None else str(row[0])
+
+
 async def drop(conn: Connection, run_ids: Sequence[str]) -> None:
     """Forget the waits of those of these runs that have ended."""
     await conn.execute(text("waits/drop"), {"ids": run_ids})

@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 
 from cdc.store import gates, runs
+from cdc.store.bounded import TCP, answering
 from cdc.store.connect import Connection
 from cdc.store.queries import text
 
@@ -22,9 +23,13 @@ async def register(conn: Connection, *, host: str, pid: int, functions: Sequence
     return int(row[0])
 
 
-def renew(conn: HeartbeatConnection, worker_id: int, lease: float) -> bool:
-    """Renew a lease from the heartbeat's own thread; False when it is gone."""
-    return conn.execute(text("workers/renew"), {"worker_id": worker_id, "lease": lease}).fetchone() is not None
+def renew(conn: HeartbeatConnection, worker_id: int, lease: float, *, within: float | None = None) -> bool:
+    """Renew a lease from the heartbeat's own thread; False when it is gone.
+
+    Fails, and ends the connection, without an answer `within` seconds: a lease's length unless given.
+    """
+    with answering(conn, lease if within is None else within):
+        return conn.execute(text("workers/renew"), {"worker_id": worker_id, "lease": lease}).fetchone() is not None
 
 
 async def leave(conn: Connection, worker_ids: Sequence[int], *, died: bool = False) -> int:
@@ -58,5 +63,6 @@ async def _free(conn: Connection, released: list[str]) -> int:
 
 
 def heartbeat_connection(url: str) -> HeartbeatConnection:
-    """A synchronous autocommit connection for the heartbeat's thread."""
-    return psycopg.connect(url, autocommit=True, application_name="cdc heartbeat", connect_timeout=5)
+    """A synchronous autocommit connection for the heartbeat's thread; there may be a transaction pooler between."""
+    session = {**TCP, "application_name": "cdc heartbeat", "connect_timeout": 5, "prepare_threshold": None}
+    return psycopg.connect(url, autocommit=True, **session)

@@ -62,10 +62,10 @@ def parse(frame: bytes | memoryview) -> Frame:
     raise ProtocolError(f"a replication frame of {len(frame)} bytes starts with {bytes(frame[:1])!r}")
 
 
-def status(received: Lsn, confirmed: Lsn, now: int) -> bytes:
+def status(received: Lsn, confirmed: Lsn, now: int, *, ask: bool = False) -> bytes:
     """A standby status update: written up to `received`, flushed and applied up to `confirmed`.
 
     A `confirmed` of 0 promises nothing: the server then leaves the slot's confirmed_flush_lsn alone. Any other
-    value is believed, however wrong it is. `now` is in microseconds since the Unix epoch. No answer is asked for.
+    value is believed, however wrong it is. `now` is in microseconds since the Unix epoch. `ask` asks for an answer.
     """
-    return _STATUS.pack(b"r", received, confirmed, confirmed, now - EPOCH, 0)
+    return _STATUS.pack(b"r", received, confirmed, confirmed, now - EPOCH, ask)

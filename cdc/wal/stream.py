@@ -20,7 +20,7 @@ import psycopg
 from cdc.errors import CdcError, CheckpointMismatch, ProtocolError, StreamLost
 from cdc.lsn import Lsn, render
 from cdc.wal import frames
-from cdc.wal.connection import Connection, ask, connect, identifier, literal
+from cdc.wal.connection import Connection, answering, ask, connect, identifier, literal
 from cdc.wal.refusals import command_refused, publication_missing, stream_ended
 from cdc.wal.slot import identity_of
 
@@ -48,7 +48,13 @@ class ReplicationStream:
     """
 
     def __init__(
-        self, connection: Connection, *, publications: Sequence[str], start: Lsn, status_interval: float
+        self,
+        connection: Connection,
+        *,
+        publications: Sequence[str],
+        start: Lsn,
+        status_interval: float,
+        answers_within: float,
     ) -> None:
         """Takes over a connection in COPY BOTH; use `open`."""
         self._publications = publications
@@ -65,17 +71,28 @@ class ReplicationStream:
         self._status_owed = False
         self._unwritable: CdcError | None = None
         self._end: CdcError | None = None
+        self._answers_within = answers_within
+        self._heard_at = self._loop.time()
+        self._asked_at: float | None = None
         self._status_interval = status_interval
         self._timer = self._loop.call_later(status_interval, self._on_timer)
         connection.add_notice_handler(self._on_notice)
 
     @classmethod
     async def open(
-        cls, conninfo: str, *, slot: str, publications: Sequence[str], start: Lsn, status_interval: float = 5.0
+        cls,
+        conninfo: str,
+        *,
+        slot: str,
+        publications: Sequence[str],
+        start: Lsn,
+        status_interval: float = 5.0,
+        answers_within: float = 60.0,
     ) -> Self:
         """Start streaming from the later of `start` and the slot's confirmed_flush_lsn.
 
-        `status_interval` is in seconds; a third of the server's wal_sender_timeout is used where that is less.
+        `status_interval` is in seconds; a third of the server's wal_sender_timeout is used where that is less. A server
+        that is silent for half of `answers_within` is asked for a word, and has the other half to say it.
 
         Raises:
             SlotInUse: another connection reads from the slot.
@@ -92,8 +109,9 @@ class ReplicationStream:
                     f"The checkpoint {render(start)} is ahead of the server, which is at {render(wal_lsn)}.",
                     hint="The server was restored or is another one: make a new slot and backfill.",
                 )
-            (timeout,) = await ask(connection, b"SHOW wal_sender_timeout")
-            await connection.execute(_start_replication(slot, publications, start))
+            with answering(connection):
+                (timeout,) = await ask(connection, b"SHOW wal_sender_timeout")
+                await connection.execute(_start_replication(slot, publications, start))
         except psycopg.Error as error:
             refusal = command_refused(error, slot=slot, user=connection.info.user)
             await connection.close()
@@ -101,8 +119,13 @@ class ReplicationStream:
         except BaseException:
             await connection.close()
             raise
-        interval = min(status_interval, _seconds(timeout) / 3)
-        return cls(connection, publications=publications, start=start, status_interval=interval)
+        return cls(
+            connection,
+            publications=publications,
+            start=start,
+            status_interval=min(status_interval, _seconds(timeout) / 3, answers_within / 4),
+            answers_within=answers_within,
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -225,8 +248,20 @@ class ReplicationStream:
             self._loop.remove_reader(self._socket)
             self._reading = False
         self._readable.set()
+        self._hear()
+
+    def _hear(self) -> None:
+        self._heard_at, self._asked_at = self._loop.time(), None
 
     def _on_timer(self) -> None:
+        now, patience = self._loop.time(), self._answers_within / 2
+        if not self._reading or self._readable.is_set():
+            self._hear()  # something may be there that nobody has read yet
+        elif self._asked_at is None and now - self._heard_at > patience:
+            self._asked_at = now
+        elif self._asked_at is not None and now - self._asked_at > patience:
+            self._finish(StreamLost(f"The server has not answered for {self._answers_within:g} seconds."))
+            return
         self._send_status()
         self._timer = self._loop.call_later(self._status_interval, self._on_timer)
 
@@ -236,7 +271,8 @@ class ReplicationStream:
         if self._writing:
             self._status_owed = True  # one with newer figures will go when the socket takes bytes again
             return
-        status = frames.status(self.received, self._confirmed, time.time_ns() // 1000)
+        asks = self._asked_at is not None
+        status = frames.status(self.received, self._confirmed, time.time_ns() // 1000, ask=asks)
         try:
             self._status_owed = self._pgconn.put_copy_data(status) == 0
         except psycopg.Error as error:

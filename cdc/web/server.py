@@ -33,8 +33,8 @@ class Web:
         self._serving: asyncio.Task[None] | None = None
         self.url = ""
 
-    def start(self) -> None:
-        """Listen and serve.
+    def start(self) -> asyncio.Task[None]:
+        """Listen and serve; the task ends by `stop`, or by a failure.
 
         Raises:
             ConfigurationError: the port is taken.
@@ -43,6 +43,7 @@ class Web:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((HOST, self._port))
+            listening.listen()
         except OSError as error:
             listening.close()
             raise ConfigurationError(
@@ -50,6 +51,7 @@ class Web:
             ) from None
         self.url = f"http://{HOST}:{listening.getsockname()[1]}"
         self._serving = asyncio.create_task(self._server.serve(sockets=[listening]), name="web")
+        return self._serving
 
     async def stop(self) -> None:
         """Answer what was asked, then stop."""

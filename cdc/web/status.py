@@ -10,15 +10,26 @@ from cdc.lsn import Lsn
 
 @dataclass(slots=True)
 class Status:
-    """Kept up to date by the service; read by the web."""
+    """Kept up to date by the service; read by the web.
+
+    `attached`: what needs no slot may go on, because the checkpoint is this database's (or does not matter here);
+    `working`: the worker processes are up.
+    """
 
     source: str
     slot: str
     publication: str
     listening: bool = False
+    attached: bool = False
+    working: bool = True
     received: Lsn = 0
     confirmed: Lsn = 0
     unpublished: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def ready(self) -> bool:
+        """Whether this service does its part: it listens, or stands by and works, or only works."""
+        return self.listening or (self.attached and self.working)
 
     def as_json(self) -> dict[str, object]:
         """For people and scripts; `lag_bytes` is WAL received and not confirmed."""
@@ -26,6 +37,7 @@ class Status:
             "source": self.source,
             "slot": self.slot,
             "publication": self.publication,
+            "ready": self.ready,
             "listening": self.listening,
             "received_lsn": lsn.render(self.received),
             "confirmed_lsn": lsn.render(self.confirmed),

@@ -114,13 +114,16 @@ class Service:
 
 
 @asynccontextmanager
-async def started(**settings: Setting) -> AsyncIterator[Service]:
-    """A service that was started just now; what of it still runs at the end of the block is killed."""
+async def started(*arguments: str, **settings: Setting) -> AsyncIterator[Service]:
+    """`cdc run` with these arguments, started just now; what of it still runs at the end of the block is killed."""
     with tempfile.TemporaryDirectory(prefix="cdc-service-") as folder:
         log = Path(folder) / "log"
         with log.open("wb") as stderr:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "cdc", "run", cwd=folder, env=environment(settings), stderr=stderr
+                *(sys.executable, "-m", "cdc", "run", *arguments),
+                cwd=folder,
+                env=environment(settings),
+                stderr=stderr,
             )
         service = Service(process, log)
         try:
@@ -134,9 +137,9 @@ async def started(**settings: Setting) -> AsyncIterator[Service]:
 
 
 @asynccontextmanager
-async def running(**settings: Setting) -> AsyncIterator[Service]:
-    """A service that listens; it is ended in order unless the block has done that."""
-    async with started(**settings) as service:
+async def running(*arguments: str, **settings: Setting) -> AsyncIterator[Service]:
+    """A service that is ready; it is ended in order unless the block has done that."""
+    async with started(*arguments, **settings) as service:
         await service.logs("api")
         yield service
         if service.process.returncode is None:
@@ -187,7 +190,7 @@ def environment(settings: Mapping[str, Setting]) -> dict[str, str]:
 
     Slots are shared by all databases of a server, so each test has one that is named like its database.
     """
-    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "HOME") if name in os.environ}
     slot = str(settings.get("DATABASE_URL", "")).rpartition("/")[2].partition("?")[0]
     ours = {"CDC_PORT": "0", "CDC_SLOT": slot if slot.isidentifier() else "unused"}
     return {**kept, **ours, **{name: str(value) for name, value in settings.items()}}

@@ -51,3 +51,12 @@ async def published(conn: Connection) -> list[str]:
     """The tables of the publication."""
     cursor = await conn.execute("select tablename::text from pg_publication_tables where pubname = 'cdc' order by 1")
     return [table for (table,) in await cursor.fetchall()]
+
+
+async def follows(conn: Connection, table: str) -> None:
+    """Wait until the table is published."""
+
+    async def is_published() -> bool:
+        return table in await published(conn)
+
+    await eventually(is_published, what=f"{table} is published")

@@ -11,7 +11,7 @@ import pytest
 from cdc.cli import main
 from tests.acceptance.authored import WELCOME
 from tests.acceptance.conftest import Write
-from tests.acceptance.service import Service, cdc, running, started
+from tests.acceptance.service import Service, cdc, running
 from tests.acceptance.state import USERS, completed
 from tests.servers import Connect
 
@@ -27,7 +27,7 @@ async def test_the_api_tells_what_happened(connect: Connect, database_url: str, 
         (run,) = await completed(conn)
 
         assert await answer(service, "/livez") == (200, {"live": True})
-        assert await answer(service, "/readyz") == (200, {"ready": True})
+        assert await answer(service, "/readyz") == (200, {"ready": True, "listening": True})
 
         code, status = await answer(service, "/v1/status")
         assert code == 200
@@ -63,12 +63,12 @@ async def test_the_api_tells_what_happened(connect: Connect, database_url: str, 
     assert await health(port) == (1, "not running\n")
 
 
-async def test_a_service_that_waits_for_its_slot_is_live_and_not_ready(connect: Connect, database_url: str) -> None:
+async def test_a_service_that_stands_by_is_ready_and_says_that_it_does_not_listen(database_url: str) -> None:
     port = free_port()
-    async with running(DATABASE_URL=database_url), started(DATABASE_URL=database_url, CDC_PORT=port) as second:
-        await second.logs("listener connects again")
-        assert await health(port) == (1, "not ready\n")
-        await second.stop()
+    async with running(DATABASE_URL=database_url), running(DATABASE_URL=database_url, CDC_PORT=port) as second:
+        await second.logs("standing by")
+        assert await answer(second, "/readyz") == (200, {"ready": True, "listening": False})
+        assert await health(port) == (0, "ready\n")
 
 
 async def test_help_lists_every_command() -> None:

@@ -9,12 +9,12 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+from tests.acceptance.service import Settings
 from tests.servers import Connection
 from tests.waiting import eventually
 
 WATCH = """
-    create table bodies (
-        run_id uuid not null, step text not null, began_at timestamptz not null default clock_timestamp());
+    create table bodies (run_id uuid not null, step text not null, began_at timestamptz not null);
     create table completions (run_id uuid not null);
     create table recomputed (run_id uuid not null, step text not null);
 
@@ -38,14 +38,28 @@ WATCH = """
         for each row execute function note_recomputed();
 """
 
-THREE_STEPS = """
-    from cdc import Batch, Context, function
+ROWS = "create table rows (id bigint generated always as identity primary key, note text)"
 
-    @function("three-steps", on="db/{table}.inserted", batch_events=Batch({batch}))
+THREE_STEPS = """
+    import asyncio, os, time
+    from cdc import Batch, Context, function
+    from psycopg_pool import AsyncConnectionPool
+
+    # The ledger is not to miss what a service does whose network is cut.
+    LEDGER = AsyncConnectionPool(
+        os.environ["LEDGER_URL"], min_size=1, max_size=8, open=False, check=AsyncConnectionPool.check_connection
+    )
+
+    @function("three-steps", on="db/{table}.inserted", batch_events=Batch({batch}), retries=10)
     async def three_steps(ctx: Context) -> list[str]:
         async def body(step: str) -> str:
-            async with ctx.db.connection() as conn:
-                await conn.execute("insert into public.bodies (run_id, step) values (%s, %s)", [ctx.run_id, step])
+            began = time.time()
+            await LEDGER.open()
+            async with LEDGER.connection() as conn:
+                await conn.execute(
+                    "insert into public.bodies values (%s, %s, to_timestamp(%s))", [ctx.run_id, step, began]
+                )
+            await asyncio.sleep({pause})
             return step
 
         return [await ctx.step.run(step, body, step) for step in ("a", "b", "c")]
@@ -55,11 +69,11 @@ THREE_STEPS = """
 STEPS = ("a", "b", "c")
 
 
-def write_function(folder: Path, table: str, *, batch: int = 1) -> Path:
-    """A folder with the function THREE_STEPS, for CDC_FUNCTIONS."""
+def write_function(folder: Path, url: str, table: str, *, batch: int = 1, pause: float = 0) -> Settings:
+    """The settings of a service on `url` with the function THREE_STEPS, whose bodies take `pause` seconds."""
     folder.mkdir()
-    (folder / "three_steps.py").write_text(dedent(THREE_STEPS.format(table=table, batch=batch)))
-    return folder
+    (folder / "three_steps.py").write_text(dedent(THREE_STEPS.format(table=table, batch=batch, pause=pause)))
+    return {"DATABASE_URL": url, "LEDGER_URL": url, "CDC_FUNCTIONS": folder}
 
 
 @dataclass
@@ -74,6 +88,18 @@ class Ledger:
     async def one(self, query: str, *values: object) -> Any:
         ((value,),) = await self.rows(query, *values)
         return value
+
+    async def insert(self, count: int) -> None:
+        """So many rows in one transaction, into the table of ROWS."""
+        await self.rows("insert into rows (note) select 'row' from generate_series(1, %s) returning 1", count)
+
+    async def work_is_under_way(self, bodies: int) -> None:
+        """Returns once so many second steps have begun."""
+
+        async def has_begun() -> bool:
+            return int(await self.one("select count(*) from bodies where step = 'b'")) >= bodies
+
+        await eventually(has_begun, within=20)
 
     async def events(self) -> int:
         return int(await self.one("select count(*) from cdc_state.events"))
@@ -91,6 +117,11 @@ class Ledger:
         """Steps of the function whose body began more than once, and how often."""
         found = await self.rows("select run_id::text, step, count(*) from bodies group by 1, 2 having count(*) > 1")
         return {(run_id, step): times for run_id, step, times in found}
+
+    async def each_row_is_an_event(self) -> None:
+        """All of the table ROWS, and nothing else."""
+        told = await self.rows("select (data -> 'new' ->> 'id')::bigint from cdc_state.events order by 1")
+        assert told == await self.rows("select id from rows order by 1")
 
     async def check(self) -> None:
         """Each event in one run of each function, each run completed once, nothing recorded computed again."""
@@ -115,3 +146,10 @@ class Ledger:
         assert all(output == list(STEPS) for (output,) in outputs)
         steps = await self.rows("select run_id, step from bodies group by 1, 2")
         assert len(steps) == len(STEPS) * len(outputs)
+
+
+async def open_ledger(connection: Connection) -> Ledger:
+    """For a migrated database, which gets a table of rows."""
+    await connection.execute(WATCH)
+    await connection.execute(ROWS)
+    return Ledger(connection)

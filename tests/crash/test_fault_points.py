@@ -6,12 +6,14 @@ What a body may do again is exactly what had not been recorded when the process 
     accept.committed        nothing: the events are stored, their repeat is skipped
     worker.claimed          nothing: no body had begun
     step.ran                that step's body: it had returned, its result was in memory only
+    run.ended               nothing: all its steps were durable, only the outcome was in memory
     journal.before_commit   the bodies of that batch: their results were on their way
     journal.committed       nothing of that batch: its results were durable
 """
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from signal import SIGKILL
@@ -21,14 +23,11 @@ import pytest
 
 import cdc
 from cdc.faults import POINTS
-from tests.acceptance.service import Service, running, started
-from tests.crash.ledger import WATCH, Ledger, write_function
+from tests.acceptance.service import Service, Settings, running, started
+from tests.acceptance.state import workers
+from tests.crash.ledger import Ledger, write_function
 from tests.servers import Connect
 from tests.waiting import eventually
-
-Settings = dict[str, str | Path]
-
-ROWS = "create table rows (id bigint generated always as identity primary key, note text)"
 
 
 class Fault(NamedTuple):
@@ -49,6 +48,7 @@ FAULTS = [
     Fault("accept.committed", 1, (), later=4),
     Fault("worker.claimed", 1, (), later=3),
     Fault("step.ran", 2, ("b",), later=25),
+    Fault("run.ended", 1, (), later=12),
     Fault("journal.before_commit", 2, ("b",), later=12),
     Fault("journal.committed", 2, (), later=12),
 ]
@@ -64,20 +64,8 @@ def test_each_point_of_the_code_has_its_test() -> None:
 
 
 @pytest.fixture
-async def ledger(migrated_url: str, connect: Connect) -> Ledger:
-    connection = await connect(migrated_url)
-    await connection.execute(WATCH)
-    await connection.execute(ROWS)
-    return Ledger(connection)
-
-
-@pytest.fixture
 def settings(migrated_url: str, tmp_path: Path) -> Settings:
-    return {
-        "DATABASE_URL": migrated_url,
-        "CDC_FUNCTIONS": write_function(tmp_path / "functions", "rows"),
-        "CDC_LEASE": "1",
-    }
+    return {**write_function(tmp_path / "functions", migrated_url, "rows"), "CDC_LEASE": "1"}
 
 
 async def crashed(service: Service, fault: Fault) -> None:
@@ -141,3 +129,57 @@ async def test_in_the_middle_of_work_nothing_is_lost(
     rows = await ledger.rows("select data -> 'new' ->> 'id' from cdc_state.events order by id")
     assert [int(id_) for (id_,) in rows] == list(range(1, 61))
     assert bool(await ledger.repeated_bodies()) >= bool(fault.repeated)
+
+
+async def kill_the_worker(service: Service, ledger: Ledger) -> None:
+    (pid,) = await workers(ledger.connection)
+    os.kill(pid, SIGKILL)
+    await service.logs("worker process died")
+
+
+async def test_bodies_that_a_killed_worker_was_at_run_again_and_no_others(
+    ledger: Ledger, migrated_url: str, tmp_path: Path
+) -> None:
+    settings = write_function(tmp_path / "functions", migrated_url, "rows", pause=0.3)
+    async with running(**settings, CDC_LEASE="1") as service:
+        await ledger.insert(50)
+        await ledger.work_is_under_way(20)
+        await kill_the_worker(service, ledger)
+        recorded = {(run, step) for run, step in await ledger.rows("select run_id::text, id from cdc_state.steps")}
+        await ledger.everything_is_done(50, within=40)
+    await ledger.check()
+    repeated = await ledger.repeated_bodies()
+    assert repeated
+    assert set(repeated.values()) == {2}
+    assert not repeated.keys() & recorded
+
+
+HOLD = """
+    create function hold() returns trigger language plpgsql as $$
+    begin
+        perform pg_advisory_xact_lock_shared(1);
+        return null;
+    end $$;
+    create trigger hold after insert on cdc_state.steps for each statement execute function hold();
+"""
+"""A result is written then, and its commit waits for whoever has the lock."""
+
+
+async def test_a_result_that_was_written_and_not_committed_when_the_worker_died_is_recorded(
+    ledger: Ledger, settings: Settings, migrated_url: str, connect: Connect
+) -> None:
+    other = await connect(migrated_url)
+    await other.execute(HOLD)
+    async with running(**settings) as service:
+        async with other.transaction():
+            await other.execute("select pg_advisory_xact_lock(1)")
+            await ledger.insert(1)
+
+            async def is_written() -> bool:
+                return bool(await ledger.one("select count(*) from pg_stat_activity where wait_event = 'advisory'"))
+
+            await eventually(is_written)
+            await kill_the_worker(service, ledger)
+        await ledger.everything_is_done(1, within=40)
+    await ledger.check()
+    assert await ledger.repeated_bodies() == {}

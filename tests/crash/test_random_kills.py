@@ -21,7 +21,7 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from tests.acceptance.service import Service, started
+from tests.acceptance.service import Service, Settings, running, started
 from tests.crash.ledger import WATCH, Ledger, write_function
 from tests.openai_server import OpenAIServer, unit_vectors
 from tests.servers import Connect, Connection
@@ -29,6 +29,9 @@ from tests.waiting import eventually
 
 ROWS = 10_000
 DIMENSIONS = 64
+
+BURST = 1000
+WORKER_KILLS = 6
 
 AHEAD = 1500
 """Changes that the writer may be ahead of the next kill, so that it is still writing at the last one."""
@@ -119,9 +122,8 @@ async def test_rows_written_while_the_service_is_killed_again_and_again_are_embe
     writer = Writer(await connect(migrated_url), chance)
 
     async with OpenAIServer(latency=0.02, dimensions=DIMENSIONS) as provider, AsyncExitStack() as services:
-        settings: dict[str, str | Path] = {
-            "DATABASE_URL": migrated_url,
-            "CDC_FUNCTIONS": write_function(tmp_path / "functions", "documents", batch=50),
+        settings: Settings = {
+            **write_function(tmp_path / "functions", migrated_url, "documents", batch=50),
             "CDC_LEASE": "2",
             "CDC_EMBED_MODEL": f"openai/test-{DIMENSIONS}",
             "OPENAI_BASE_URL": provider.url,
@@ -151,6 +153,30 @@ async def test_rows_written_while_the_service_is_killed_again_and_again_are_embe
     print(f"{len(await ledger.repeated_bodies())} bodies that were not recorded ran again")
     await check_events(ledger, writer)
     await check_vectors(ledger, writer)
+
+
+async def test_a_burst_of_a_thousand_runs_is_done_by_two_workers_that_are_killed_again_and_again(
+    ledger: Ledger, migrated_url: str, tmp_path: Path
+) -> None:
+    seed = random.randrange(1 << 32)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    settings = write_function(tmp_path / "functions", migrated_url, "rows", pause=0.02)
+    async with running(**settings, CDC_LEASE="2", CDC_WORKERS="2", CDC_CONCURRENCY="100") as service:
+        await ledger.insert(BURST)
+        for bodies in sorted(chance.sample(range(3 * BURST - 300), WORKER_KILLS)):
+
+            async def is_time(bodies: int = bodies) -> bool:
+                return int(await ledger.one("select count(*) from bodies")) >= bodies
+
+            await eventually(is_time, within=60, what=f"{bodies} bodies have begun")
+            pid = chance.choice(await eventually(lambda: workers(service), within=30))
+            print(f"kills worker {pid} after {bodies} bodies")
+            os.kill(pid, SIGKILL)
+        await ledger.everything_is_done(BURST, within=60)
+        await service.stop()
+    await ledger.check()
+    await ledger.each_row_is_an_event()
 
 
 async def check_events(ledger: Ledger, writer: Writer) -> None:

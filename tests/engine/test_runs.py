@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -10,8 +11,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from cdc import Batch, Context, function
+from cdc.engine.heartbeat import Heartbeat
 from cdc.errors import LeaseLost
 from cdc.store import workers
+from cdc.store.connect import connect
 from tests.engine.harness import Engine
 from tests.waiting import eventually
 
@@ -191,20 +194,97 @@ async def test_a_worker_whose_lease_was_ended_writes_nothing_more(live_engine: E
     assert [run["status"] for run in await engine.runs()] == ["queued"]
 
 
+async def test_a_handler_cannot_catch_that_its_run_was_given_away(live_engine: Engine) -> None:
+    engine = live_engine
+    reached, go_on = asyncio.Event(), asyncio.Event()
+    after: list[str] = []
+
+    async def slow() -> None:
+        reached.set()
+        await go_on.wait()
+
+    async def instead() -> None:
+        after.append("instead")
+
+    @function("careful", on="db/users.inserted")
+    async def careful(ctx: Context) -> None:
+        try:
+            await ctx.step.run("slow", slow)
+        except Exception:
+            after.append("caught")
+            await ctx.step.run("instead", instead)
+
+    async with engine.doomed(careful, lease=60) as life:
+        await engine.send("db/users.inserted", {})
+        await reached.wait()
+        await engine.conn.execute("update cdc_state.workers set lease_until = now() - interval '1 s'")
+        await workers.rescue(engine.conn)
+        go_on.set()
+        await eventually(lambda: engine.workers[0].in_flight == 0)
+        assert not life.done()
+
+    assert after == []
+
+
+async def test_no_body_begins_in_a_worker_whose_lease_has_run_out(
+    live_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = live_engine
+    ran: list[str] = []
+    monkeypatch.setattr(Heartbeat, "is_good", lambda self: not ran)
+
+    async def first() -> None:
+        ran.append("first")
+
+    async def second() -> None:
+        ran.append("second")
+
+    @function("stood-still", on="db/users.inserted")
+    async def stood_still(ctx: Context) -> None:
+        await ctx.step.run("first", first)
+        await ctx.step.run("second", second)
+
+    async with engine.doomed(stood_still, lease=60):
+        await engine.send("db/users.inserted", {})
+        await eventually(lambda: ran and engine.workers[0].in_flight == 0)
+
+    assert ran == ["first"]
+    assert [run["status"] for run in await engine.runs()] == ["running"]
+
+
 async def test_a_blocked_event_loop_keeps_its_lease(live_engine: Engine) -> None:
     async def blocks_the_loop() -> None:
-        time.sleep(1.5)  # noqa: ASYNC251 - the mistake that this is about
+        time.sleep(3.0)  # noqa: ASYNC251 - the mistake that this is about
 
     @function("blocks", on="db/users.inserted")
     async def blocks(ctx: Context) -> None:
         await ctx.step.run("block", blocks_the_loop)
 
+    rescued: list[object] = []
+    over = threading.Event()
+
+    def rescue() -> None:
+        """The service's parent, which the blocked loop does not block."""
+
+        async def until_over() -> None:
+            async with await connect(live_engine.url, autocommit=True) as conn:
+                while not over.is_set():
+                    rescued.append(await workers.rescue(conn))
+                    await asyncio.sleep(0.1)
+
+        asyncio.run(until_over())
+
+    rescuer = threading.Thread(target=rescue)
     async with live_engine.working(blocks, lease=1.0):
+        rescuer.start()
         await live_engine.send("db/users.inserted", {})
         (run,) = await live_engine.ended()
-        assert await workers.rescue(live_engine.conn) == ([], 0)
+        over.set()
+    rescuer.join()
 
     assert (run["status"], run["claims"]) == ("completed", 1)
+    assert len(rescued) > 10
+    assert all(found == ([], 0) for found in rescued)
 
 
 async def test_two_workers_share_the_work_and_run_nothing_twice(live_engine: Engine) -> None:

@@ -32,10 +32,21 @@ class Source:
         return row[0]
 
     async def open(
-        self, *, start: Lsn = 0, url: str = "", publications: Sequence[str] = ("p",), status_interval: float = 5.0
+        self,
+        *,
+        start: Lsn = 0,
+        url: str = "",
+        publications: Sequence[str] = ("p",),
+        status_interval: float = 5.0,
+        answers_within: float = 60.0,
     ) -> ReplicationStream:
         return await ReplicationStream.open(
-            url or self.url, slot="s", publications=publications, start=start, status_interval=status_interval
+            url or self.url,
+            slot="s",
+            publications=publications,
+            start=start,
+            status_interval=status_interval,
+            answers_within=answers_within,
         )
 
     async def confirmed(self) -> Lsn:

@@ -19,6 +19,7 @@ from cdc.wal.slot import drop_slot
 from cdc.wal.stream import ReplicationStream
 from cdc.wal.transactions import Committed
 from tests.listener.source import Reader, Source, publish
+from tests.proxy import Proxy
 from tests.servers import Connect, Connection, Server
 from tests.waiting import eventually
 
@@ -95,6 +96,24 @@ async def test_data_that_nobody_reads_costs_no_cpu(database_url: str, connect: C
         before = time.process_time()
         await source.run("select pg_sleep(0.5)")
         assert time.process_time() - before < 0.25
+
+
+async def test_a_server_that_says_nothing_any_more_is_given_up(database_url: str, connect: Connect) -> None:
+    source = await publish(database_url, connect, "create table t (id int primary key)")
+    async with Proxy(source.url) as proxy, await source.open(url=proxy.url, answers_within=1) as stream:
+        proxy.stall()
+        with pytest.raises(StreamLost, match="has not answered for 1 seconds"):
+            await asyncio.wait_for(Reader(stream).changes(), 10)
+
+
+async def test_a_server_that_has_nothing_to_say_is_kept(any_database_url: str, connect: Connect) -> None:
+    source = await publish(any_database_url, connect, "create table t (id int primary key)")
+    async with await source.open(answers_within=1) as stream:
+        reading = asyncio.create_task(Reader(stream).changes())
+        opened = time.monotonic()
+        await eventually(lambda: time.monotonic() > opened + 2.5)
+        await source.run("insert into t values (1)")
+        assert [change.new for change in await reading] == [{"id": 1}]
 
 
 async def test_a_slot_in_use_is_refused_and_free_once_its_reader_has_closed(

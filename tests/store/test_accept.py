@@ -75,7 +75,7 @@ async def test_events_their_runs_and_the_checkpoint_are_stored_together(any_stat
 
     accepted = await door.accept(incoming, before, reached(before, incoming))
 
-    assert accepted == (reached(before, incoming), 3, 5)
+    assert accepted[:3] == (reached(before, incoming), 3, 5)
     assert await state.counts() == (3, 5, 0)
     assert await state.checkpoint() == accepted.checkpoint
     assert await stored(state, before.source_id) == ids(incoming)
@@ -227,7 +227,7 @@ async def test_an_event_that_cannot_be_stored_is_set_aside_alone(state: State, p
 
     accepted = await door.accept(incoming, before, reached(before, incoming))
 
-    assert accepted == (reached(before, incoming), len(good), len(good))
+    assert accepted[:3] == (reached(before, incoming), len(good), len(good))
     assert await state.checkpoint() == accepted.checkpoint
     assert await stored(state, before.source_id) == ids(good)
     aside = await state.rows("select id, source_id, name, position, reason from cdc_state.rejected_events order by id")
@@ -301,7 +301,7 @@ async def test_an_accept_of_nothing_moves_the_checkpoint(any_state: State) -> No
     before = await any_state.source()
     later = before.moved(before.position, before.end_lsn + 1000)
     accepted = await (await any_state.door()).accept([], before, later)
-    assert accepted == (later, 0, 0)
+    assert accepted[:3] == (later, 0, 0)
     assert await any_state.checkpoint() == later
 
 

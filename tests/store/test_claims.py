@@ -12,7 +12,9 @@ GREET = ["greet"]
 
 
 async def due_since(state: State, seconds: int, run_ids: list[str]) -> None:
-    due = "update cdc_state.runs set due_at = now() - make_interval(secs => %s) where id = any (%s::uuid[]) returning 1"
+    due = """
+        update cdc_state.runs r set due_at = t.at, rank = t.at from (select now() - make_interval(secs => %s) as at) t
+         where id = any (%s::uuid[]) returning 1"""
     await state.rows(due, seconds, run_ids)
 
 
@@ -114,7 +116,7 @@ async def test_what_a_lost_answer_claimed_is_given_back_and_what_is_known_is_kep
     await state.queue(3)
     known, *lost = await runs.claim(state.connection, mine, GREET, 2)
     (others,) = await runs.claim(state.connection, other, GREET, 1)
-    assert await runs.release_unknown(state.connection, mine, [known.id]) == 1
+    assert await workers.release_unknown(state.connection, mine, [known.id]) == 1
     assert await state.statuses() == {
         known.id: ("running", mine),
         lost[0].id: ("queued", None),

@@ -168,7 +168,7 @@ async def test_a_batch_waits_for_a_rescue_under_way_and_is_refused(any_state: St
         await workers.leave(rescuer, [worker])
         writing = asyncio.create_task(journal.write(writer, worker, [done(run_id)], [completed(run_id)]))
         await state.waits_for_a_lock(writer)
-    assert await writing is False
+    assert not await writing
     assert await memos(state, run_id) == {}
     assert await state.statuses() == {run_id: ("queued", None)}
 

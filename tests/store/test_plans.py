@@ -14,6 +14,8 @@ from tests.store.state import State
 from tests.store.test_queries import numbered
 
 FINISHED, DUE, HELD, MOST = 200_000, 1_000, 100, 500
+KEYS, EACH = 100, 20
+"""Keys of a concurrency limit, and the runs that stand at the gate of each."""
 
 HISTORY = f"""
     insert into cdc_state.workers (host, pid, functions, lease_until)
@@ -25,6 +27,10 @@ HISTORY = f"""
     select gen_random_uuid(), 'greet', array[gen_random_uuid()] from generate_series(1, {DUE});
     insert into cdc_state.runs (id, function_id, event_ids, status, claims, worker_id)
     select gen_random_uuid(), 'greet', array[gen_random_uuid()], 'running', 1, 1 from generate_series(1, {HELD});
+    insert into cdc_state.runs (id, function_id, event_ids, gates, held_at)
+    select gen_random_uuid(), 'gated', array[gen_random_uuid()], array[gate], case each when 1 then null else gate end
+      from generate_series(1, {KEYS}) as key, generate_series(1, {EACH}) as each,
+           lateral (select 'concurrency/0/gated/' || key as gate) as gates;
 """
 
 
@@ -43,10 +49,14 @@ class Guard(NamedTuple):
 GUARDS = [
     Guard("runs/claim", f"(1, array['greet'], false, {MOST})", "runs_due", 20 * MOST),
     Guard("runs/claim", "(1, array['greet'], false, 10)", "runs_due", 20 * 10),
-    Guard("runs/next_due", "(array['greet'])", "runs_due", 30),
+    Guard("runs/candidates", f"(1, array['gated'], false, {MOST})", "runs_due_gated", 5 * MOST),
+    Guard("runs/candidates", "(1, array['gated'], false, 10)", "runs_due_gated", 5 * 10),
+    Guard("runs/standing", "", "runs_held", 10 * KEYS),
+    Guard("gates/call", "(array['concurrency/0/gated/7'], array['gated'], array[3])", "runs_held", 100),
+    Guard("runs/next_due", "(array['greet'])", "runs_due", 60 + KEYS),
     Guard("runs/release", "(0, array[1])", "runs_of_worker", 20 * HELD),
     Guard("runs/release_unknown", "(1, array[]::uuid[])", "runs_of_worker", 20 * HELD),
-    Guard("runs/counts", "", "runs_due", 2 * (DUE + HELD)),
+    Guard("runs/counts", "", "runs_due", 2 * (DUE + HELD + KEYS * EACH)),
 ]
 
 

@@ -29,6 +29,8 @@ UTILITY = {
     "events/copy_sent": "COPY",
     "migrations/prepare_schema": "CREATE SCHEMA",
     "migrations/prepare_table": "CREATE TABLE",
+    "notifications/listen": "LISTEN",
+    "notifications/unlisten": "UNLISTEN",
     "publications/add_table": "ALTER PUBLICATION",
     "publications/create": "CREATE PUBLICATION",
     "runs/copy": "COPY",

@@ -1,7 +1,8 @@
 -- Record steps and move runs, all or nothing, if the worker still has its lease (one row comes back then, else none).
 -- A recorded step is never changed. A run is moved only by the worker that holds it, and by the claim it holds it with:
 -- a batch that is repeated because its answer was lost must not take the run away from a claim made since.
--- What a suspended run waits for may have come while it ran (woken): it is due at once, and that comes back.
+-- What a suspended run waits for may have come while it ran (woken): it is due at once, and that comes back; likewise
+-- which runs were not moved, because they were cancelled meanwhile.
 -- Arrays and not one JSON document: reading a document resolves its escapes, and \u0000 in a memo would fail there.
 -- Parameters: worker_id, and arrays, one item a step or run: step_run_ids, step_ids, kinds, attempts, data, errors,
 -- wake_ats, wake_ins, tooks, endeds; run_ids, run_claims, statuses, failures, outputs, run_errors, due_ins (in seconds).
@@ -39,6 +40,8 @@ with alive as materialized (
      where r.id = n.id and exists (select from alive)
        -- "is true" keeps the planner off the index of running runs, where it compared every one of them with every item.
        and (r.status = 'running' and r.worker_id = %(worker_id)s and r.claims = n.claims) is true
-    returning r.woken and r.status = 'queued' as woken
+    returning r.id, r.woken and r.status = 'queued' as woken
 )
-select coalesce((select bool_or(woken) from moved), false) from alive
+select coalesce((select bool_or(woken) from moved), false),
+       array(select id::text from unnest(%(run_ids)s::uuid[]) as n (id) where id not in (select id from moved))
+  from alive

@@ -1,6 +1,6 @@
 -- The waits that events with these values may fulfil. Parameters: arrays events, paths, and "values"; a null path
 -- stands for the waits that no field narrows down.
-select distinct w.run_id::text, w.id, w.cancels, w.event, w.path, w.value, w.expression, w.context
+select w.run_id::text, w.id, w.cancels, w.event, w.path, w.value, w.expression, w.context
   from unnest(%(events)s::text[], %(paths)s::text[], %(values)s::text[]) as n (event, path, value)
   join cdc_state.waits w on w.event = n.event and w.path = n.path and w.value = n.value
  where w.expires_at > now()

@@ -1,0 +1,119 @@
+"""One worker process and the line to it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+
+import orjson
+import structlog
+
+from cdc import errors
+from cdc.errors import CdcError
+
+log = structlog.get_logger(__name__)
+
+
+class Died(CdcError):
+    """A process ended before its first report."""
+
+
+class Child:
+    """A process `cdc worker`. `worker_id` is set while it is ready; `deaths` is for who keeps it."""
+
+    def __init__(self, environment: Mapping[str, str], arguments: Sequence[str] = ()) -> None:
+        self._environment = {**os.environ, **environment}
+        self._arguments = arguments
+        self._process: Process | None = None
+        self._started_at = 0.0
+        self.worker_id: int | None = None
+        self.deaths = 0
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process, while there is one."""
+        return self._process.pid if self._process else None
+
+    @property
+    def exit_code(self) -> int | None:
+        """Of the process, once it has ended; negative: the signal."""
+        return self._process.returncode if self._process else None
+
+    async def start(self) -> None:
+        """Start the process and wait for its first report.
+
+        Raises:
+            Died: it ended without one.
+            CdcError: what it reported instead of being ready.
+        """
+        self.worker_id = None
+        self._started_at = asyncio.get_running_loop().time()
+        self._process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "cdc", "worker", *self._arguments),
+            stdin=PIPE,
+            stdout=PIPE,
+            env=self._environment,
+            start_new_session=True,
+        )
+        await self._hear()
+
+    def wake(self) -> None:
+        """Runs are due."""
+        if self._process and self._process.stdin and not self._process.stdin.is_closing():
+            self._process.stdin.write(b"\n")
+
+    async def end(self, on_due: Callable[[], None] = lambda: None) -> float:
+        """Wait until the process has ended; returns how many seconds it lived. `on_due`: it made runs that are due."""
+        assert self._process is not None, "it was started"
+        while (report := await self._report()) is not None:
+            if "due" in report:
+                on_due()
+        await self._process.wait()
+        return asyncio.get_running_loop().time() - self._started_at
+
+    async def stop(self, within: float) -> None:
+        """End the process; tolerates one that never started or has ended."""
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        with suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), within)
+        except TimeoutError:
+            log.warning("worker process killed: it did not stop in time", pid=process.pid)
+            process.kill()
+            await process.wait()
+        except asyncio.CancelledError:  # a second signal
+            with suppress(ProcessLookupError):
+                process.kill()
+            raise
+
+    async def _hear(self) -> None:
+        """The first report: ready, or why not."""
+        report = await self._report()
+        if report is None:
+            assert self._process is not None, "it was started"
+            code = await self._process.wait()
+            raise Died(
+                f"A worker process ended with code {code} before it was ready.", hint="Its own output above says why."
+            )
+        if isinstance(error := report.get("error"), dict):
+            kind = getattr(errors, error["kind"], CdcError)
+            raise kind(error["message"], hint=error["hint"])
+
+    async def _report(self) -> dict[str, object] | None:
+        """The next report; None at their end. A worker whose lease was lost reports a new id."""
+        assert self._process is not None, "it was started"
+        assert self._process.stdout is not None, "it has a pipe"
+        line = await self._process.stdout.readline()
+        if not line:
+            return None
+        report: dict[str, object] = orjson.loads(line)
+        if isinstance(worker_id := report.get("ready"), int):
+            self.worker_id = worker_id
+        return report
