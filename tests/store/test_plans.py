@@ -144,7 +144,7 @@ HUNDRED = {"functions": many("'greet'", 100, "text"), "keys": names("", 100)}
 GUARDS = [
     Guard("runs/claim", {**CLAIM, "limit": str(MOST)}, "runs_due", 20 * MOST),
     Guard("runs/claim", {**CLAIM, "limit": "10"}, "runs_due", 20 * 10),
-    Guard("runs/candidates", {**CLAIM, "limit": str(MOST)}, "runs_due", 10 * MOST),
+    Guard("runs/candidates", {**CLAIM, "limit": str(MOST)}, "runs_due_gated", 10 * MOST),
     Guard("runs/admit", {**CLAIM, "ids": ids(G, 100)}, "runs_pkey", 20 * 100),
     Guard("runs/next_due", GREET, "runs_due", 60),
     Guard("runs/release", {"died": "0", "worker_ids": "array[1]"}, "runs_of_worker", 20 * 1000),
@@ -168,7 +168,6 @@ GUARDS = [
     Guard("gates/free", {"ids": ids(R, 1000)}, "runs_pkey", 10 * 1000),
     Guard("gates/adrift", {"after": "''", "limit": str(MOST)}, "runs_held", 12 * MOST),
     Guard("gates/places", {"names": GATES}, "runs_of_worker", 2000),
-    Guard("gates/call_first", {"names": GATES}, "runs_held", 30 * 100),
     Guard("history/runs", {**WEEK, "after": f"'{ident(F, 0)}'"}, "runs_pkey", 40 * MOST),
     Guard("history/runs", {**WEEK, "after": f"'{ident(F, FINISHED - 1000)}'"}, "runs_pkey", 40),
     Guard("history/events", {**WEEK, "since": "'epoch'", "after": f"'{ident('e', 0)}'"}, "events_accepted", 200),
