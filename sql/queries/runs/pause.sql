@@ -4,11 +4,11 @@
 with chosen as materialized (
     select id from cdc_state.runs
      where function_id = %(function_id)s and id > %(after)s and status = 'queued' and started_at is null
-       and (held_at is null or held_at like 'concurrency/%%')
+       and (held_at is null or held_at like any (array['concurrency/%%', 'throttle/%%']))
      order by id limit %(limit)s
        for no key update
 )
 update cdc_state.runs r set held_at = 'paused'
   from chosen
- where r.id = chosen.id and r.status = 'queued' and (r.held_at is null or r.held_at like 'concurrency/%%')
+ where r.id = chosen.id
 returning r.id::text
