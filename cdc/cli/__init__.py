@@ -34,7 +34,8 @@ _COMMANDS = {
     "cdc.cli.hands:replay": "Give the events of ended runs to new runs of the same functions: "
     "those named, or all failed ones of a choice.",
     "cdc.cli.hands:cancel": "Cancel runs: those that are named, or all unfinished ones of a choice.",
-    "cdc.cli.hands:pause": "Start no more runs of a function. What it has begun goes on; events still create runs, which wait.",
+    "cdc.cli.hands:pause": "Start no more runs of a function. What it has begun goes on; "
+    "events still create runs, which wait.",
     "cdc.cli.hands:resume": "Let a paused function start runs again, those that waited first.",
     "cdc.cli.hands:invoke": "Start one run of a function, whatever its triggers.",
     "cdc.cli.hands:signal": "Send a signal to the run that waits for it.",
