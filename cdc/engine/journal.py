@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 import structlog
 
 from cdc import faults
+from cdc.clock import ServerClock
 from cdc.errors import DatabaseUnreachable, LeaseLost
 from cdc.events import ending, fulfil, intake
 from cdc.events.ending import FINISHED
 from cdc.events.outbox import Invocation, Outbox
 from cdc.store import journal as store
-from cdc.store import waits
+from cdc.store import server, waits
 from cdc.store.connect import Connection
 from cdc.store.events import Incoming
 from cdc.store.failures import StatementFailed, about_a_value
@@ -113,8 +114,10 @@ class Journal:
         *,
         on_runs: Callable[[], None] = lambda: None,
         leased: Callable[[], bool] = lambda: True,
+        clock: ServerClock | None = None,
         connections: int = 2,
     ) -> None:
+        self.clock = clock or ServerClock()
         self._outbox = Outbox()
         self._on_runs = on_runs
         self._leased = leased
@@ -135,6 +138,7 @@ class Journal:
         """Connect and start committing."""
         connections = [await self._connect() for _ in range(self._connections)]
         await self._outbox.refresh(connections[0])
+        self.clock.set(await server.clock(connections[0]), time.monotonic())
         self._committers = [asyncio.create_task(self._commit_forever(conn)) for conn in connections]
 
     async def close(self) -> None:
@@ -312,7 +316,7 @@ async def _asked(conn: Connection, waits_: Sequence[tuple[WaitRecord, Entry]]) -
     """When the steps asked for these waits, by the database's clock; early by the time that it takes to ask for that,
     but never before the run was claimed: an event that it has had already is not the next one.
     """
-    clock = await waits.clock(conn)
+    clock = await server.clock(conn)
     now = time.monotonic()
     return [max(wait.claimed_at, clock - (wait.since + now - entry.made_at)) for wait, entry in waits_]
 

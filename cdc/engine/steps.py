@@ -113,7 +113,7 @@ class LiveSteps:
         key = self._key(id)
         if when.tzinfo is None:
             raise NonRetriableError(f"step {id!r}: sleep_until needs a datetime with a time zone")
-        due_in = max(0.0, when.timestamp() - time.time())
+        due_in = max(0.0, when.timestamp() - self.journal.clock.now())
         await self._slept(StepRecord(self.run_id, key, "sleep", wake_at=when, wake_in=due_in), due_in)
 
     async def send_event(self, id: str, events: Event | Sequence[Event], /) -> list[str]:
@@ -228,7 +228,7 @@ class LiveSteps:
         due_in = None
         if not isinstance(error, NonRetriableError) and attempt <= self.retries:
             try:
-                due_in = backoff.delay_for(error, attempt)
+                due_in = backoff.delay_for(error, attempt, self.journal.clock.now)
             except ValueError as unusable:
                 error = unusable
         stored = memo.error_of(error)

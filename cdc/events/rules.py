@@ -166,10 +166,7 @@ def places(flow: Mapping[str, Any], gates: Sequence[str]) -> dict[str, Place | N
     for gate in gates:
         rule, which, _ = gate.split("/", 2)
         if rule == "throttle":
-            throttle = flow.get("throttle")
-            found[gate] = throttle and Place(
-                throttle["limit"], throttle["period"], throttle["burst"], is_common=_is_common(throttle["key"])
-            )
+            found[gate] = _rate(flow.get("throttle"))
             continue
         own = limits[int(which) :] if which.isdecimal() else shared[which]
         limit = own[0] if own else None
@@ -177,6 +174,12 @@ def places(flow: Mapping[str, Any], gates: Sequence[str]) -> dict[str, Place | N
             del shared[which][:1]
         found[gate] = limit and Place(limit["limit"], is_common=_is_common(limit["key"]))
     return found
+
+
+def _rate(throttle: Mapping[str, Any] | None) -> Place | None:
+    if throttle is None:
+        return None
+    return Place(throttle["limit"], throttle["period"], throttle["burst"], _is_common(throttle["key"]))
 
 
 def _is_common(key: str | None) -> bool:

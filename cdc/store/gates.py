@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from cdc.store import runs
 from cdc.store.connect import Connection
 from cdc.store.queries import text
 
@@ -71,6 +70,12 @@ async def call(conn: Connection, places: Mapping[tuple[str, str], int]) -> bool:
     return (await conn.execute(text("gates/call"), parameters)).rowcount > 0
 
 
+async def call_all(conn: Connection, places: Mapping[str, int]) -> bool:
+    """Call so many runs of each function that stand at these gates; whether there were any."""
+    functions = await (await conn.execute(text("gates/waited_at"), {"names": list(places)})).fetchall()
+    return await call(conn, {(gate, function_id): places[gate] for gate, function_id in functions})
+
+
 async def pass_turns(conn: Connection, run_ids: Sequence[str]) -> bool:
     """Give the turns of runs that ended to the next of their keys; whether there was any."""
     ended = await (await conn.execute(text("turns/end"), {"ids": run_ids})).fetchall()
@@ -104,7 +109,7 @@ async def mend(conn: Connection, names: Iterable[str]) -> bool:
             gate.taken = places.get(name, 0)
         await write(conn, list(locked.values()))
         empty = [name for name, gate in locked.items() if not gate.taken]
-        standing = await runs.standing(conn)
-        called = await call(conn, {(run.held_at, run.function_id): 1 for run in standing if run.held_at in empty})
         turns = [name for name in empty if name.startswith(_TURN)]
-        return (bool(turns) and await give_turns(conn, turns)) or called
+        given = bool(turns) and await give_turns(conn, turns)
+        called = await call_all(conn, {name: 1 for name in empty if not name.startswith(_TURN)})
+        return given or called

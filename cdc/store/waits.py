@@ -68,13 +68,6 @@ async def register(conn: Connection, waits: Sequence[WaitRecord]) -> list[tuple[
     return [(run_id, step_id) for run_id, step_id in await cursor.fetchall()]
 
 
-async def clock(conn: Connection) -> float:
-    """The database's clock, in seconds since 1970."""
-    row = await (await conn.execute(text("waits/clock"))).fetchone()
-    assert row is not None, "a clock has one time"
-    return float(row[0])
-
-
 async def forget(conn: Connection, run_ids: Sequence[str]) -> None:
     """Forget what would cancel these runs."""
     await conn.execute(text("waits/forget"), {"ids": run_ids})

@@ -10,5 +10,6 @@ with chosen as materialized (
 )
 update cdc_state.runs r set held_at = 'paused'
   from chosen
- where r.id = chosen.id
+ where r.id = chosen.id and r.status = 'queued'
+    and (r.held_at is null or r.held_at like any (array['concurrency/%%', 'throttle/%%']))
 returning r.id::text
