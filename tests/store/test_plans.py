@@ -220,3 +220,42 @@ async def test_hot_statements_read_their_index_and_not_the_history(any_state: St
                 if guard.through not in used or scanned & BIG or pages(plan) > guard.pages:
                     wrong.append((guard.statement, statistics, mode, pages(plan), guard.pages, scanned, used))
     assert not wrong, "\n".join(map(str, wrong))
+
+
+QUEUED = f"""
+    insert into cdc_state.runs (id, function_id, event_ids, due_at, rank, gates)
+    select {ident_of("c0")}, 'greet', '{{{{}}}}', now() + n * interval '1 us', now() + n * interval '1 us',
+           case when n % 2 = 0 then array['concurrency/0/greet/' || n % {KEYS}] end
+      from generate_series({{first}}, {{last}}) n
+"""
+AWAITED = """
+    insert into cdc_state.waits (run_id, id, cancels, event, path, value, expires_at)
+    select gen_random_uuid(), 'answer', false, 'db/answers.inserted', 'data.new.id', n::text, now() + '1 year'
+      from generate_series({first}, {last}) n
+"""
+ONE = {"events": "array['db/answers.inserted']", "paths": "array['data.new.id']", "values": "array['5']"}
+FLAT = [
+    *(Guard("runs/claim", {**CLAIM, "limit": limit}, "runs_due", 0) for limit in ("10", str(MOST))),
+    *(Guard("runs/candidates", {**CLAIM, "limit": limit}, "runs_due_gated", 0) for limit in ("10", str(MOST))),
+    Guard("waits/paths", {"names": "array['db/answers.inserted', 'app/nobody.waits']"}, "waits_event", 0),
+    Guard("waits/matching", ONE, "waits_event", 0),
+]
+
+
+async def test_claims_and_accepts_touch_as_much_however_many_are_queued_and_wait(any_state: State) -> None:
+    await any_state.worker("greet")
+
+    async def touched() -> list[int]:
+        await any_state.connection.execute("analyze")
+        return [pages(await explained(any_state, guard)) for guard in FLAT]
+
+    async def fill(first: int, last: int) -> None:
+        for statement in (QUEUED, AWAITED):
+            await any_state.connection.execute(statement.format(first=first, last=last).encode())
+
+    await fill(1, 1000)
+    few = await touched()
+    await fill(1001, WAITING)
+    many_ = await touched()
+    # An index on a hundred times as many has one more level, and of a thousand runs five hundred are better read at once.
+    assert all(after <= 2 * before + 10 for before, after in zip(few, many_, strict=True)), (few, many_)
