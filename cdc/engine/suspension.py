@@ -36,7 +36,8 @@ class Suspension:
         self._suspend = suspend
         self._busy = 0
         self._handler = asyncio.current_task()
-        self._waiting: list[tuple[float, Until]] = []
+        self._waiting: list[Until] = []
+        self._written: list[tuple[float, Until]] = []
         self._waits: list[asyncio.Future[None]] = []
         self._flushes: list[asyncio.Task[None]] = []
         self._unwritten: Draft | None = None
@@ -48,8 +49,9 @@ class Suspension:
     @property
     def until(self) -> Until:
         """What the suspended run waits for: the first that comes, and how long that is from now."""
-        due_at, until = min(self._waiting)
-        return Until(until.status, max(0.0, due_at - asyncio.get_running_loop().time()))
+        now = asyncio.get_running_loop().time()
+        left = [Until(until.status, max(0.0, due_at - now)) for due_at, until in self._written]
+        return min((*self._waiting, *left), key=lambda until: until.due_in)
 
     @property
     def unwritten(self) -> Draft:
@@ -77,7 +79,7 @@ class Suspension:
     async def wait(self, until: Until) -> NoReturn:
         """Wait in the database, not in memory: this await never ends, the run is suspended under it."""
         loop = asyncio.get_running_loop()
-        self._waiting.append((loop.time() + until.due_in, until))
+        self._waiting.append(until)
         if asyncio.current_task() is self._handler:
             self._turns = _TURNS
         self._settle()
@@ -100,7 +102,7 @@ class Suspension:
             wait.cancel()
 
     def _settle(self) -> None:
-        if self._waiting and not self.suspended:
+        if (self._waiting or self._written) and not self.suspended:
             asyncio.get_running_loop().call_soon(self._look, self._turns)
 
     def _look(self, turns: int) -> None:
@@ -112,4 +114,11 @@ class Suspension:
             self.suspended = True
             self._suspend()
         elif self._unwritten is not None:
-            self._flushes.append(asyncio.create_task(self._journal.write(self.take_unwritten())))
+            self._flush()
+
+    def _flush(self) -> None:
+        """Write what waits: its time begins now."""
+        now = asyncio.get_running_loop().time()
+        self._written.extend((now + until.due_in, until) for until in self._waiting)
+        self._waiting.clear()
+        self._flushes.append(asyncio.create_task(self._journal.write(self.take_unwritten())))

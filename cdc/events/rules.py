@@ -82,7 +82,7 @@ class Rules:
     def of(cls, definition: Mapping[str, Any]) -> Rules | None:
         """The rules of a stored definition; None when its events start their runs as they come."""
         flow = dict(definition.get("flow") or {})
-        batch = flow.get("batch_events")
+        batch = flow.get("batch_events") or {}
         if flow.keys() == {"batch_events"} and not any(batch[name] for name in ("timeout", "key", "if_exp")):
             return None  # events of one accept share a run: cdc.events.match does that
         return cls(definition["id"], flow) if flow else None
@@ -166,10 +166,7 @@ def places(flow: Mapping[str, Any], gates: Sequence[str]) -> dict[str, Place | N
     for gate in gates:
         rule, which, _ = gate.split("/", 2)
         if rule == "throttle":
-            throttle = flow.get("throttle")
-            found[gate] = throttle and Place(
-                throttle["limit"], throttle["period"], throttle["burst"], is_common=_is_common(throttle["key"])
-            )
+            found[gate] = _rate(flow.get("throttle"))
             continue
         own = limits[int(which) :] if which.isdecimal() else shared[which]
         limit = own[0] if own else None
@@ -177,6 +174,12 @@ def places(flow: Mapping[str, Any], gates: Sequence[str]) -> dict[str, Place | N
             del shared[which][:1]
         found[gate] = limit and Place(limit["limit"], is_common=_is_common(limit["key"]))
     return found
+
+
+def _rate(throttle: Mapping[str, Any] | None) -> Place | None:
+    if throttle is None:
+        return None
+    return Place(throttle["limit"], throttle["period"], throttle["burst"], _is_common(throttle["key"]))
 
 
 def _is_common(key: str | None) -> bool:

@@ -70,6 +70,12 @@ async def call(conn: Connection, places: Mapping[tuple[str, str], int]) -> bool:
     return (await conn.execute(text("gates/call"), parameters)).rowcount > 0
 
 
+async def call_all(conn: Connection, places: Mapping[str, int]) -> bool:
+    """Call so many runs of each function that stand at these gates; whether there were any."""
+    functions = await (await conn.execute(text("gates/waited_at"), {"names": list(places)})).fetchall()
+    return await call(conn, {(gate, function_id): places[gate] for gate, function_id in functions})
+
+
 async def pass_turns(conn: Connection, run_ids: Sequence[str]) -> bool:
     """Give the turns of runs that ended to the next of their keys; whether there was any."""
     ended = await (await conn.execute(text("turns/end"), {"ids": run_ids})).fetchall()
@@ -105,5 +111,5 @@ async def mend(conn: Connection, names: Iterable[str]) -> bool:
         empty = [name for name, gate in locked.items() if not gate.taken]
         turns = [name for name in empty if name.startswith(_TURN)]
         given = bool(turns) and await give_turns(conn, turns)
-        others = {"names": [name for name in empty if not name.startswith(_TURN)]}
-        return (await conn.execute(text("gates/call_first"), others)).rowcount > 0 or given
+        called = await call_all(conn, {name: 1 for name in empty if not name.startswith(_TURN)})
+        return given or called

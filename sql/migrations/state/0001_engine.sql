@@ -176,6 +176,7 @@ create table cdc_state.logs (
     run_id uuid not null,
     number bigint generated always as identity,
     ts     timestamptz not null default now(),
+    place  text,                               -- the handler's attempt and the step before it; null in a step's body
     level  text not null,
     line   text not null,
     fields json not null,

@@ -1,4 +1,5 @@
 -- Answer the steps that invoked runs which ended in this transaction. Parameters: ids. Lock order: steps, runs.
+-- A run whose handler failed keeps its pause before it is called again.
 with ended as materialized (
     select id, invoker, invoker_step, status, output, error
       from cdc_state.runs
@@ -15,5 +16,5 @@ update cdc_state.runs r
    set woken = (r.status = 'running'), status = case r.status when 'running' then 'running' else 'queued' end,
        due_at = now(), rank = now() - make_interval(secs => r.priority)
   from (select distinct run_id from answered) as a
- where r.id = a.run_id and r.ended_at is null
+ where r.id = a.run_id and r.ended_at is null and not (r.status = 'queued' and r.error is not null)
 returning r.id::text
