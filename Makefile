@@ -1,6 +1,7 @@
-# Everything runs in .venv, which is made again when pyproject.toml changes. `make` alone lists what there is.
+# Everything runs in .venv, which is made again when pyproject.toml changes; what bench-peers compares with has
+# .venv-peers. `make` alone lists what there is.
 #   PYTHON=python3.12   the interpreter to build .venv with; otherwise the newest from 3.13 to 3.11
-#   ARGS="..."          more arguments, for demo, test and bench
+#   ARGS="..."          more arguments, for demo, test, bench and bench-peers
 #   WORKERS=2           how many processes run the tests; each has servers of its own
 
 ARGS ?=
@@ -18,6 +19,7 @@ export DEBIAN_FRONTEND = noninteractive
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 BIN := .venv/bin
+PEERS := tests/benchmarks/peers/requirements.txt
 
 # $(call need,<command that is true when it is there>,<what for>,<Debian package>)
 define need
@@ -28,10 +30,10 @@ define need
 	} || { echo "$(2) is missing. On Debian or Ubuntu: sudo apt-get install $(3). Then run make again." >&2; exit 1; }
 endef
 
-.PHONY: help demo test lint types imports bench clean postgres-15 pgbouncer
+.PHONY: help demo test lint types imports bench bench-peers clean postgres-15 pgbouncer
 
 help: ## list these targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 13
 
 demo: .venv/.installed-demo ## see a row become a vector, with a Postgres of its own
 	$(BIN)/cdc demo $(ARGS)
@@ -52,8 +54,11 @@ imports: .venv/.installed-dev ## who may import whom
 bench: .venv/.installed-dev ## measure
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
-clean: ## remove .venv and everything that was built
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+bench-peers: .venv/.installed-dev .venv-peers/.installed ## measure, beside other engines
+	$(BIN)/python -m tests.benchmarks.peers $(ARGS)
+
+clean: ## remove the environments and everything that was built
+	rm -rf .venv .venv-peers build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find cdc functions tests -name __pycache__ -prune -exec rm -rf {} +
 
 postgres-15:
@@ -71,6 +76,12 @@ pgbouncer:
 .venv/.installed-dev: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
 	$(BIN)/pip install --quiet --editable '.[embedded,local,local-fast]' --group dev
+	@touch $@
+
+# Apart, so that nothing of theirs is in the service's environment, nor its versions bound by theirs.
+.venv-peers/.installed: $(PEERS) | $(BIN)/python
+	$(BIN)/python -m venv .venv-peers
+	.venv-peers/bin/pip install --quiet --upgrade --requirement $(PEERS)
 	@touch $@
 
 $(BIN)/python:

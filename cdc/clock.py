@@ -1,9 +1,10 @@
-"""Durations as people write them."""
+"""Durations and moments as people write them."""
 
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+import time
+from datetime import UTC, datetime, timedelta
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])")
@@ -28,3 +29,43 @@ def seconds(duration: Duration) -> float:
     if not parts or "".join(number + unit for number, unit in parts) != duration.replace(" ", ""):
         raise ValueError(f"not a duration: {duration!r} (write it like '90s', '5m' or '1h30m')")
     return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+def moment(text: str) -> datetime:
+    """A moment as people give it: in ISO 8601 (UTC unless it says otherwise).
+
+    Raises:
+        ValueError: it is not.
+    """
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"not a moment: {text!r} (write it like '2026-05-01' or '2026-05-01T12:00Z')") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def past(text: str) -> datetime:
+    """A moment in the past as people give it: as `moment`, or how long ago it was.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    try:
+        return datetime.now(UTC) - timedelta(seconds=seconds(text))
+    except (ValueError, OverflowError):
+        return moment(text)
+
+
+class ServerClock:
+    """The database's clock, carried on by a clock of our own that nobody sets: the machine's may be hours off."""
+
+    def __init__(self) -> None:
+        self._ahead = time.time() - time.monotonic()
+
+    def set(self, now: float, at: float) -> None:
+        """It is, or was, `now` (seconds since 1970) at the moment `at` of `time.monotonic()`."""
+        self._ahead = now - at
+
+    def now(self) -> float:
+        """Seconds since 1970; the machine's own before `set` was called."""
+        return time.monotonic() + self._ahead

@@ -6,12 +6,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from cdc.clock import seconds
 from cdc.errors import ConfigurationError
+
+
+def _duration(given: Any) -> Any:
+    """Seconds.
+
+    Raises:
+        ValueError: it is no duration; the value is not repeated.
+    """
+    try:
+        return seconds(given)
+    except ValueError:
+        raise ValueError("write it like 12h, 7d or 4w") from None
 
 
 class Settings(BaseSettings):
@@ -63,8 +76,19 @@ class Settings(BaseSettings):
         le=3600.0,
         description="Seconds after which the runs of a silent worker are given to others.",
     )
+    retention: Annotated[float, BeforeValidator(_duration)] = Field(
+        default=7 * 86400.0,
+        ge=3600.0,
+        description="How long finished runs and events are kept: `12h`, `7d` or `4w`, say; an hour at least.",
+        json_schema_extra={"default": "7d", "type": "string", "format": "duration"},
+    )
     port: int = Field(
         default=8288, ge=0, le=65535, description="Port of the HTTP API on 127.0.0.1; 0 picks a free one."
+    )
+    event_key: SecretStr | None = Field(
+        default=None,
+        description="Keys that events may come with to `POST /e/{key}`, separated by commas. Without it, any key is "
+        "accepted.",
     )
     slot: str = Field(default="cdc", pattern=r"^[a-z0-9_]{1,63}$", description="Name of the replication slot.")
     publication: str = Field(default="cdc", min_length=1, max_length=63, description="Name of the publication.")
@@ -94,6 +118,12 @@ class Settings(BaseSettings):
         """Where the state lives: the watched database unless told otherwise."""
         url = self.state_database_url or self.database_url
         return url.get_secret_value() if url else None
+
+    @property
+    def event_keys(self) -> tuple[str, ...]:
+        """The keys of `event_key`."""
+        given = self.event_key.get_secret_value().split(",") if self.event_key else []
+        return tuple(key.strip() for key in given if key.strip())
 
     @property
     def openai_available(self) -> bool:

@@ -38,6 +38,9 @@ class Cron:
             raise ValueError(f"{self.schedule!r} is no schedule: write five fields, as 0 9 * * 1-5")
         self.after(datetime(2000, 1, 1, tzinfo=UTC))
 
+    def __str__(self) -> str:
+        return self.schedule if self.timezone == "UTC" else f"{PREFIX}{self.timezone} {self.schedule}"
+
     def after(self, moment: datetime) -> datetime:
         """The first tick strictly after a moment, in UTC.
 

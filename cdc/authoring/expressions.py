@@ -38,6 +38,11 @@ class Expression:
             raise ValueError(f"{text!r} cannot use {foreign.pop()!r}: here an expression is over {' and '.join(of)}")
         return cls(text)
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether it reads nothing of any event."""
+        return not program_of(self.text).roots
+
     def value(self, event: Event, awaited: Event | None = None) -> Any:
         """Its JSON value; None where a type does not fit."""
         return program_of(self.text).value(event, awaited)

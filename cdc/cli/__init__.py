@@ -6,7 +6,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
 from cdc.errors import CdcError
@@ -15,6 +15,7 @@ app = App(
     name="cdc",
     help="Point it at a Postgres URL. Insert a row. A durable function runs.",
     version_flags=["--version"],
+    default_parameter=Parameter(negative_iterable=()),
 )
 # Loaded when they are used; their sentences stand here, too, so that `cdc --help` loads none of them.
 _COMMANDS = {
@@ -28,9 +29,19 @@ _COMMANDS = {
     "cdc.cli.embed:unembed": "Stop keeping vectors for a table.",
     "cdc.cli.search:search": "Find the rows nearest in meaning to some words.",
     "cdc.cli.send:send": "Send an event of one's own.",
+    "cdc.cli.runs:runs": "List the latest runs, or show one with its steps, waits and log lines.",
+    "cdc.cli.runs:events": "List the latest events, or show one with the runs that it started.",
+    "cdc.cli.hands:replay": "Give the events of ended runs to new runs of the same functions: "
+    "those named, or all failed ones of a choice.",
+    "cdc.cli.hands:cancel": "Cancel runs: those that are named, or all unfinished ones of a choice.",
+    "cdc.cli.hands:pause": "Start no more runs of a function. What it has begun goes on; "
+    "events still create runs, which wait.",
+    "cdc.cli.hands:resume": "Let a paused function start runs again, those that waited first.",
+    "cdc.cli.hands:invoke": "Start one run of a function, whatever its triggers.",
+    "cdc.cli.hands:signal": "Send a signal to the run that waits for it.",
     "cdc.cli.functions:functions": "List the functions that would run, and check their files.",
     "cdc.cli.slot:slot": "Show or drop the replication slot.",
-    "cdc.cli.health:health": "Whether the service on this machine is listening.",
+    "cdc.cli.health:health": "Whether the service on this machine is ready.",
 }
 for place, sentence in _COMMANDS.items():
     app.command(place, help=sentence)

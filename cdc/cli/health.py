@@ -9,7 +9,7 @@ from cdc import config
 
 
 def health() -> int:
-    """Whether the service on this machine is listening: exit code 0 when it is, 1 when not."""
+    """Whether the service on this machine is ready: exit code 0 when it is, 1 when not."""
     settings = config.load()
     try:
         answer = httpx.get(f"http://127.0.0.1:{settings.port}/readyz", timeout=5.0, trust_env=False)

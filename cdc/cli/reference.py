@@ -52,8 +52,9 @@ Those of sysexits(3), where it has one.
 | code | name | when |
 |---|---|---|
 | 0 | EX_OK | done; `cdc run` and `cdc demo`: stopped as asked |
-| 1 | | `cdc health`: not ready; `cdc unembed`: nothing was declared; `cdc slot drop`: not confirmed; \
-else a fault of cdc, with a traceback |
+| 1 | | `cdc health`: not ready; `cdc unembed`: nothing was declared; `cdc slot drop`, `cdc cancel`, `cdc replay`: not \
+confirmed; `cdc runs`, `cdc events`, `cdc cancel`, `cdc replay`: one that is named is not there, or cannot be; \
+`cdc signal`: nobody waits; else a fault of cdc, with a traceback |
 | 64 | EX_USAGE | unknown command or option |
 """
 
@@ -98,7 +99,9 @@ def _value(schema: dict[str, Any]) -> str:
     if "pattern" in schema:
         return f"matches `{schema['pattern']}`"
     if schema["type"] == "string":
-        kind = {"password": "text, secret", "path": "path"}.get(schema.get("format", ""), "text")
+        kind = {"password": "text, secret", "path": "path", "duration": "duration"}.get(
+            schema.get("format", ""), "text"
+        )
         return f"{kind}{_range(schema, 'minLength', 'maxLength', ' characters')}"
     kind = "whole number" if schema["type"] == "integer" else "number"
     return f"{kind}{_range(schema, 'minimum', 'maximum')}"

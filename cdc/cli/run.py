@@ -6,9 +6,10 @@ import asyncio
 import signal
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Annotated, Any
 
 import structlog
+from cyclopts import Parameter
 
 from cdc import config, telemetry
 from cdc.config import Settings
@@ -23,7 +24,7 @@ _PUSH = 0.1
 """Seconds that each part has to end in after the second signal."""
 
 
-def run(*, only: list[str] | None = None, reload: bool = False) -> int:
+def run(*, only: Annotated[list[str] | None, Parameter(negative=())] = None, reload: bool = False) -> int:
     """Watch DATABASE_URL and run functions, until SIGTERM or Ctrl-C.
 
     Without DATABASE_URL a Postgres of its own is started on this machine. Settings come from the environment:

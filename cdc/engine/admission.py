@@ -1,75 +1,133 @@
-"""Which due runs find a place at their gates: concurrency limits and throttles. Pure."""
+"""Which due runs find a place at their gates: concurrency limits and throttles. Pure.
+
+A run stands at one gate that is full or closed for it. Whoever looks at a gate that has room calls as many of those who
+stand there, so that none is forgotten. But when a function's runs all need one more gate (a limit without a key) and
+that one is full, calling them would only move them from gate to gate: they stay, and go on with those who stand there.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cdc.events.rules import Place, place
+from cdc.events.rules import Place, places
 from cdc.store.gates import Gate
-from cdc.store.runs import Candidate
+from cdc.store.runs import Candidate, Standing
 
 Flows = Mapping[str, Mapping[str, Any]]
 """The flow control of each function, as it is stored."""
 
+Calls = dict[tuple[str, str], int]
+"""How many of a function's runs that stand at a gate may be called, by gate and function."""
+
+_ALL = 1000
+"""Runs called at once from a gate that limits nothing any more."""
+
 
 @dataclass(slots=True)
 class Admission:
-    """What becomes of the candidates: claimed, held at a full gate, or booked for a moment (seconds since 1970).
+    """What becomes of the candidates: claimed, held at a gate, or booked for a moment (seconds since 1970).
 
-    `room`: places that are still free at gates which were looked at; others that stand there may be called.
+    `calls`: others that stand at these gates and may find a place.
     """
 
     admitted: list[str] = field(default_factory=list)
     held: dict[str, str] = field(default_factory=dict)
     booked: dict[str, float] = field(default_factory=dict)
-    room: dict[str, int] = field(default_factory=dict)
+    calls: Calls = field(default_factory=dict)
 
 
 def admit(candidates: Sequence[Candidate], gates: Mapping[str, Gate], flows: Flows) -> Admission:
     """Go through the candidates in their order, and change the gates by what they take."""
     admission = Admission()
+    seen: dict[tuple[str, str], Place | None] = {}
     for run in candidates:
-        places = {name: place(flows[run.function_id], name) for name in run.gates}
-        full = next((name for name in run.gates if _is_full(gates[name], places[name])), None)
-        throttles = {name: rate for name, rate in places.items() if rate and rate.period and run.is_new}
-        moment = max((_next(gates[name], rate) for name, rate in throttles.items()), default=0.0)
+        allowed = places(flows[run.function_id], run.gates)
+        seen.update({(name, run.function_id): place for name, place in allowed.items()})
+        rates = {name: place for name, place in allowed.items() if place and place.period and run.is_new}
+        full = _full(allowed, gates)
+        closed = next((name for name, rate in rates.items() if _opens(gates[name], rate) > gates[name].now), None)
         if full is not None:
             admission.held[run.id] = full
-        elif any(moment > gates[name].now for name in throttles):
-            admission.booked[run.id] = max(_book(gates[name], rate, moment) for name, rate in throttles.items())
-        else:
+        elif closed is None:
             admission.admitted.append(run.id)
-            _take(run, gates, throttles)
-        for name, limit in places.items():
-            if limit and limit.period is None:
-                admission.room[name] = limit.limit - gates[name].taken
-    admission.room = {name: free for name, free in admission.room.items() if free > 0}
+            _take(run, gates, rates)
+        elif gates[closed].booked_until > gates[closed].now:
+            admission.held[run.id] = closed
+        else:
+            moment = _opens(gates[closed], rates[closed])
+            gates[closed].booked_until = admission.booked[run.id] = moment
+    admission.calls = _calls(seen, gates)
     return admission
 
 
-def _is_full(gate: Gate, limit: Place | None) -> bool:
-    return limit is not None and limit.period is None and gate.taken >= limit.limit
+def recall(standing: Iterable[Standing], gates: Mapping[str, Gate], flows: Flows) -> Calls:
+    """Whom to call of those who stand at gates, of each function the first at each gate; nobody else has called them.
+
+    A call may get lost with the run that was called: paused, or of a function that no worker has. And limits change.
+    """
+    calls: Calls = {}
+    for run in standing:
+        allowed = places(flows[run.function_id], run.gates)
+        others = {name: place for name, place in allowed.items() if name != run.held_at}
+        if _full(others, gates) is None and not any(place and _is_shut(gates[n], place) for n, place in others.items()):
+            place = allowed.get(run.held_at)
+            calls[run.held_at, run.function_id] = _room(gates[run.held_at], place)
+    return {name: count for name, count in calls.items() if count > 0}
 
 
-def _take(run: Candidate, gates: Mapping[str, Gate], throttles: Mapping[str, Place]) -> None:
+def _full(allowed: Mapping[str, Place | None], gates: Mapping[str, Gate]) -> str | None:
+    """The gate where a run has to stand: with a key rather than one that all runs need, for it concerns fewer."""
+    full = [(place.is_common, name) for name, place in allowed.items() if place and _is_full(gates[name], place)]
+    return min(full)[1] if full else None
+
+
+def _calls(seen: Mapping[tuple[str, str], Place | None], gates: Mapping[str, Gate]) -> Calls:
+    stuck = {
+        function
+        for (name, function), place in seen.items()
+        if place and place.is_common and _is_shut(gates[name], place)
+    }
+    calls = {
+        (name, function): _room(gates[name], place) for (name, function), place in seen.items() if function not in stuck
+    }
+    return {name: count for name, count in calls.items() if count > 0}
+
+
+def _room(gate: Gate, place: Place | None) -> int:
+    """How many of those who stand at this gate may come now; at a throttle at least one, to be booked."""
+    if place is None:
+        return _ALL
+    if place.period is None:
+        return place.limit - gate.taken
+    if gate.booked_until > gate.now:
+        return 0
+    ahead = max(0.0, gate.free_at - gate.now) / _interval(place)
+    return max(1, place.burst - math.ceil(ahead))
+
+
+def _is_full(gate: Gate, place: Place) -> bool:
+    return place.period is None and gate.taken >= place.limit
+
+
+def _is_shut(gate: Gate, place: Place) -> bool:
+    """Whether nobody needs to come: it is full, or closed and somebody is booked for the moment when it opens."""
+    return _is_full(gate, place) or (place.period is not None and gate.booked_until > gate.now)
+
+
+def _take(run: Candidate, gates: Mapping[str, Gate], rates: Mapping[str, Place]) -> None:
     for name in run.gates:
-        if name in throttles:
-            gates[name].free_at = max(gates[name].free_at, gates[name].now) + _interval(throttles[name])
+        if name in rates:
+            gates[name].free_at = max(gates[name].free_at, gates[name].now) + _interval(rates[name])
         elif name.startswith("concurrency/"):
             gates[name].taken += 1
 
 
-def _next(gate: Gate, rate: Place) -> float:
+def _opens(gate: Gate, rate: Place) -> float:
     """When the next run may start: the generic cell rate algorithm (ITU-T I.371), `free_at` its arrival time."""
     return gate.free_at - (rate.burst - 1) * _interval(rate)
-
-
-def _book(gate: Gate, rate: Place, moment: float) -> float:
-    """A moment of its own for each run that waits, so that it is looked at again only when it may start."""
-    gate.booked_until = max(moment, gate.booked_until + _interval(rate))
-    return gate.booked_until
 
 
 def _interval(rate: Place) -> float:

@@ -36,6 +36,8 @@ async def call(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, 
     Raises:
         TimeoutError: it took longer than `timeout` seconds.
     """
+    if timeout is None:
+        return await _call(fn, args, kwargs)
     try:
         async with asyncio.timeout(timeout) as limit:
             return await _call(fn, args, kwargs)

@@ -31,6 +31,12 @@ POLL = 10.0
 _LOOK = 0.25
 """Seconds between two looks for cancelled runs."""
 
+_SUSPECTS = 1.0
+"""Seconds between two looks for suspects, when there are none."""
+
+_RECALL = 1.0
+"""Seconds between two looks for runs that stand at gates with room, while any stand."""
+
 _SHORTEST = 0.02
 """Seconds; a run that is due but locked by another worker must not be asked for in a tight loop."""
 
@@ -44,8 +50,11 @@ class Claims:
         self._worker_id = worker_id
         self._executor = executor
         self._functions = list(executor.functions)
-        self._gated = places.gated(executor.functions.values())
+        self._flows = places.flows_of(executor.functions.values())
+        self._is_gated = self._has_gates = bool(places.gated(executor.functions.values()))
+        self._placed_first = False
         self._suspect: str | None = None
+        self._suspects_at = 0.0
         self._connect = connect
         self._capacity = capacity
         self._flight: dict[str, asyncio.Task[None]] = {}
@@ -53,6 +62,7 @@ class Claims:
         self._room = asyncio.Event()
         self._due_at = 0.0
         self._look_at = 0.0
+        self._recall_at = 0.0
         self._stopping = False
         self._broken: Exception | None = None
 
@@ -110,30 +120,77 @@ class Claims:
         while not self._stopping:
             await self._until_room(conn)
             self._awake.clear()
-            claimed, more = await self._claim(conn, min(MOST, self._capacity - len(self._flight)))
-            if claimed:
-                faults.point("worker.claimed")
-                await self._start(conn, claimed)
-            if not more:
+            more = await self._recall(conn)
+            if not await self._claim(conn) and not more:
+                await self._claim_suspect(conn)
                 await self._drop_cancelled(conn)
                 await self._until_due(conn)
 
-    async def _claim(self, conn: Connection, limit: int) -> Claimed:
-        """Runs without gates first, then those with, then one that is suspected of having killed its worker."""
+    async def _claim(self, conn: Connection) -> bool:
+        """Claim and start; whether there may be more. Runs without gates and those with are asked for first by turns:
+        neither can take all the room for ever.
+        """
+        kinds = [self._claim_free, self._claim_placed]
+        self._placed_first = not self._placed_first
+        more = False
+        for claim in reversed(kinds) if self._placed_first else kinds:
+            if (limit := min(MOST, self._capacity - len(self._flight))) > 0:
+                claimed = await claim(conn, limit)
+                await self._start(conn, claimed.runs)
+                more |= claimed.more
+        return more
+
+    async def _claim_free(self, conn: Connection, limit: int) -> Claimed:
         claimed = await runs.claim(conn, self._worker_id, self._functions, limit)
-        more = len(claimed) == limit
-        if self._gated and not more:
-            placed = await places.claim(conn, self._worker_id, self._gated, limit - len(claimed))
-            claimed.extend(placed.runs)
-            more = placed.more
-        if self._suspect not in self._flight and not more:
-            # Alone, so that no other run is found guilty with it; see docs/operations.md on quarantine.
-            suspects = await runs.claim(conn, self._worker_id, self._functions, 1, suspect=True)
-            claimed.extend(suspects)
-            self._suspect = suspects[0].id if suspects else None
-        return Claimed(claimed, more)
+        return Claimed(claimed, more=len(claimed) == limit)
+
+    async def _claim_placed(self, conn: Connection, limit: int) -> Claimed:
+        if not self._has_gates:
+            return Claimed([], more=False)
+        placed = await places.claim(conn, self._worker_id, self._flows, limit, suspects=int(self._may_suspect))
+        self._has_gates = self._is_gated or bool(placed.runs) or placed.more
+        self._suspect = next((run.id for run in placed.runs if run.rescues > 1), self._suspect)
+        if placed.held:
+            self._recall_at = min(self._recall_at, asyncio.get_running_loop().time() + _RECALL)
+        return placed
+
+    async def _claim_suspect(self, conn: Connection) -> None:
+        """A run that is suspected of having killed its worker: alone, so that no other is found guilty with it; see
+        docs/operations.md on quarantine.
+        """
+        now = asyncio.get_running_loop().time()
+        if not self._may_suspect:
+            return
+        if now < self._suspects_at:
+            self._due_at = min(self._due_at, self._suspects_at)
+            return
+        suspects = await runs.claim(conn, self._worker_id, self._functions, 1, suspect=True)
+        self._suspects_at = 0.0 if suspects else now + _SUSPECTS
+        self._suspect = suspects[0].id if suspects else None
+        await self._start(conn, suspects)
+
+    @property
+    def _may_suspect(self) -> bool:
+        return self._suspect not in self._flight
+
+    async def _recall(self, conn: Connection) -> bool:
+        """Call runs that stand at gates where there is room, now and then, so that no lost call holds them for ever.
+
+        At most a fiftieth of the time goes into that; while no run stands anywhere, it is asked as seldom as all polls.
+        """
+        begun = asyncio.get_running_loop().time()
+        if begun < self._recall_at:
+            return False
+        called, standing = await places.recall(conn, self._flows)
+        self._has_gates = True  # for once, if none of these functions has limits: it may have lost them
+        now = asyncio.get_running_loop().time()
+        self._recall_at = now + (min(POLL, max(_RECALL, 50 * (now - begun))) if standing else POLL)
+        return called
 
     async def _start(self, conn: Connection, claimed: Sequence[ClaimedRun]) -> None:
+        if not claimed:
+            return
+        faults.point("worker.claimed")
         loaded = await events.load(conn, {event_id for run in claimed for event_id in run.event_ids})
         replayed = [run.id for run in claimed if run.claims > 1]
         if replayed:
@@ -194,7 +251,7 @@ class Claims:
             due_in = await runs.next_due(conn, self._functions)
             self._due_at = now + min(POLL, max(_SHORTEST, POLL if due_in is None else due_in))
         try:
-            async with asyncio.timeout_at(self._due_at):
+            async with asyncio.timeout_at(min(self._due_at, max(self._recall_at, now + _SHORTEST))):
                 await self._awake.wait()
         except TimeoutError:
             pass

@@ -105,7 +105,7 @@ class Executor:
                 return _failed(run, error)
             if not is_failure(error):
                 raise
-            return _retry(run, function, error)
+            return _retry(run, function, error, self.journal.clock.now)
 
     async def _recorded(self, ending: _Ending, ended: Outcome, suspension: Suspension) -> Outcome:
         faults.point("run.ended")
@@ -113,7 +113,8 @@ class Executor:
             await suspension.flushed()
             entry = suspension.take_unwritten()
             entry.run = outcome.record(ending.run, ended, awaited=ending.awaited or suspension.awaits)
-            entry.logs = [*entry.logs, *ending.lines.take()]
+            if lines := ending.lines.take():
+                entry.logs = [*entry.logs, *lines]
             await self._write(entry, ending, ended)
         except RecordRefused as refused:
             ended = _failed(ending.run, refused)
@@ -162,12 +163,12 @@ def _is_final(error: BaseException) -> bool:
     return isinstance(error, NonRetriableError | StepError | EventUnfit)
 
 
-def _retry(run: ClaimedRun, function: Function, error: BaseException) -> Outcome:
+def _retry(run: ClaimedRun, function: Function, error: BaseException, now: Callable[[], float]) -> Outcome:
     counts = not isinstance(error, RetryAfter) or error.counts_as_attempt
     if counts and run.failures >= function.retries:
         return _failed(run, error)
     try:
-        due_in = backoff.delay_for(error, run.failures + 1)
+        due_in = backoff.delay_for(error, run.failures + 1, now)
     except ValueError as unusable:
         return _failed(run, unusable)
     log.warning("run is tried again", run=run.id, function=run.function_id, error=type(error).__name__, seconds=due_in)

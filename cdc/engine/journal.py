@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 import structlog
 
 from cdc import faults
+from cdc.clock import ServerClock
 from cdc.errors import DatabaseUnreachable, LeaseLost
 from cdc.events import ending, fulfil, intake
 from cdc.events.ending import FINISHED
 from cdc.events.outbox import Invocation, Outbox
 from cdc.store import journal as store
-from cdc.store import waits
+from cdc.store import server, waits
 from cdc.store.connect import Connection
 from cdc.store.events import Incoming
 from cdc.store.failures import StatementFailed, about_a_value
@@ -48,22 +49,24 @@ class Entry:
     for which only some listen.
     """
 
-    steps: list[StepRecord] = field(default_factory=list)
+    steps: Sequence[StepRecord] = ()
     run: RunRecord | None = None
     events: Sequence[Incoming] = ()
-    invocations: list[Invocation] = field(default_factory=list)
-    waits: list[WaitRecord] = field(default_factory=list)
-    logs: list[LogRecord] = field(default_factory=list)
+    invocations: Sequence[Invocation] = ()
+    waits: Sequence[WaitRecord] = ()
+    logs: Sequence[LogRecord] = ()
     finished: Callable[[], Sequence[Incoming]] | None = None
     made_at: float = field(default_factory=time.monotonic)
 
     @property
     def size(self) -> int:
         """Characters of its documents."""
-        size = sum(len(step.data or "") + len(step.error or "") for step in self.steps)
-        size += sum(len(event.data) for event in self.events)
-        size += sum(len(each.event.data) for each in self.invocations)
-        return size if self.run is None else size + len(self.run.output or "") + len(self.run.error or "")
+        size = 0
+        for step in self.steps:
+            size += len(step.data or step.error or "")
+        for event in self.told:
+            size += len(event.data)
+        return size if self.run is None else size + len(self.run.output or self.run.error or "")
 
     @property
     def is_plain(self) -> bool:
@@ -71,6 +74,28 @@ class Entry:
         return not (
             self.events or self.invocations or self.waits or self.logs or (self.run is not None and self.run.holds)
         )
+
+    @property
+    def told(self) -> list[Incoming]:
+        """All events that it takes in."""
+        if not self.invocations:
+            return list(self.events)
+        return [*self.events, *(invocation.event for invocation in self.invocations)]
+
+
+@dataclass(slots=True)
+class Draft:
+    """An entry in the making: what waiting branches of a run have to record."""
+
+    steps: list[StepRecord] = field(default_factory=list)
+    invocations: list[Invocation] = field(default_factory=list)
+    waits: list[WaitRecord] = field(default_factory=list)
+    logs: list[LogRecord] = field(default_factory=list)
+    made_at: float = field(default_factory=time.monotonic)
+
+    def entry(self) -> Entry:
+        """The entry that it is by now."""
+        return Entry(self.steps, invocations=self.invocations, waits=self.waits, logs=self.logs, made_at=self.made_at)
 
 
 @dataclass(slots=True)
@@ -89,8 +114,10 @@ class Journal:
         *,
         on_runs: Callable[[], None] = lambda: None,
         leased: Callable[[], bool] = lambda: True,
+        clock: ServerClock | None = None,
         connections: int = 2,
     ) -> None:
+        self.clock = clock or ServerClock()
         self._outbox = Outbox()
         self._on_runs = on_runs
         self._leased = leased
@@ -110,6 +137,8 @@ class Journal:
     async def open(self) -> None:
         """Connect and start committing."""
         connections = [await self._connect() for _ in range(self._connections)]
+        await self._outbox.refresh(connections[0])
+        self.clock.set(await server.clock(connections[0]), time.monotonic())
         self._committers = [asyncio.create_task(self._commit_forever(conn)) for conn in connections]
 
     async def close(self) -> None:
@@ -203,15 +232,15 @@ class Journal:
         entries = [pending.entry for pending in batch]
         faults.point("journal.before_commit")
         known = self._outbox.version
-        finished = _finished(entries) if self._outbox.listens_to(FINISHED) else []
-        if all(entry.is_plain for entry in entries) and not finished:
+        listens = self._outbox.listens_to(FINISHED) and any(entry.finished for entry in entries)
+        if not listens and all(entry.is_plain for entry in entries):
             written = await self._write_rows(conn, entries)
             due = written.woken
         else:
-            written, due = await self._write_all(conn, entries, finished)
+            written, due = await self._write_all(conn, entries, listens=listens)
         faults.point("journal.committed")
-        if written.alive and written.version != known and not finished:
-            due |= await self._learn(conn, entries)
+        if written.alive and written.version != known and not listens:
+            due |= await self._learn(conn, _moved(entries, written))
         for pending in batch:
             if not written.alive:
                 _refuse(pending, _lost())
@@ -236,31 +265,48 @@ class Journal:
             return (await self._outbox.add(conn, finished)).due
 
     async def _write_all(
-        self, conn: Connection, entries: Sequence[Entry], finished: Sequence[Incoming]
+        self, conn: Connection, entries: Sequence[Entry], *, listens: bool
     ) -> tuple[store.Written, bool]:
-        """The same with what comes of it, in one transaction; and whether that made any run due."""
-        events = [event for entry in entries for event in entry.events]
-        events.extend(finished)
-        invocations = [invocation for entry in entries for invocation in entry.invocations]
-        registered = [wait for entry in entries for wait in entry.waits]
+        """The same with what comes of it, in one transaction; and whether that made any run due.
+
+        `listens`: some function starts when runs finish.
+        """
         async with conn.transaction():
-            accepted = [*events, *(each.event for each in invocations)]
-            names = intake.names(accepted) if accepted else set()
-            if names or registered:
-                await waits.lock_names(conn, accepted=names, awaited={wait.event for wait in registered})
+            names = {event.name for entry in entries for event in entry.told}
+            if listens and any(entry.finished for entry in entries):
+                names.add(FINISHED)
+            awaited = {wait.event for entry in entries for wait in entry.waits}
+            if names or awaited:
+                await waits.lock_names(conn, accepted=names, awaited=awaited)
             written = await self._write_rows(conn, entries)
             if not written.alive:
                 return written, False
-            due = written.woken
-            if registered:
-                asked = await _asked(conn, [(wait, entry) for entry in entries for wait in entry.waits])
-                due |= await fulfil.catch_up(conn, registered, asked) > 0
-            if events or invocations:
-                due |= (await self._outbox.add(conn, events, invocations)).due
-            if holding := [entry.run.id for entry in entries if entry.run is not None and entry.run.holds]:
-                due |= await ending.settle(conn, holding)
+            moved = _moved(entries, written)
+            due = written.woken | await self._follow(conn, moved, _finished(moved) if listens else [])
             await store.write_logs(conn, [line for entry in entries for line in entry.logs])
         return written, due
+
+    async def _follow(self, conn: Connection, entries: Sequence[Entry], finished: Sequence[Incoming]) -> bool:
+        """What comes of these entries, besides their rows; whether that made any run due."""
+        registered = [(wait, entry) for entry in entries for wait in entry.waits]
+        events = [*(event for entry in entries for event in entry.events), *finished]
+        invocations = [invocation for entry in entries for invocation in entry.invocations]
+        due = False
+        if registered:
+            asked = await _asked(conn, registered)
+            due = await fulfil.catch_up(conn, [wait for wait, _ in registered], asked) > 0
+        if events or invocations:
+            due |= (await self._outbox.add(conn, events, invocations)).due
+        if holding := [entry.run.id for entry in entries if entry.run is not None and entry.run.holds]:
+            due |= await ending.settle(conn, holding)
+        return due
+
+
+def _moved(entries: Sequence[Entry], written: store.Written) -> list[Entry]:
+    """Without the runs that were cancelled meanwhile: these have told their end already, and what they came to in
+    memory is of no account.
+    """
+    return [entry for entry in entries if entry.run is None or entry.run.id not in written.unmoved]
 
 
 def _finished(entries: Sequence[Entry]) -> list[Incoming]:
@@ -271,7 +317,7 @@ async def _asked(conn: Connection, waits_: Sequence[tuple[WaitRecord, Entry]]) -
     """When the steps asked for these waits, by the database's clock; early by the time that it takes to ask for that,
     but never before the run was claimed: an event that it has had already is not the next one.
     """
-    clock = await waits.clock(conn)
+    clock = await server.clock(conn)
     now = time.monotonic()
     return [max(wait.claimed_at, clock - (wait.since + now - entry.made_at)) for wait, entry in waits_]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any, cast
@@ -20,6 +20,8 @@ MOST = 1000
 
 _LONGEST = 8000
 
+_Everything = structlog.make_filtering_bound_logger(0)
+
 
 _after: ContextVar[str] = ContextVar("after", default="")
 """The step that this branch of the handler took last."""
@@ -34,27 +36,28 @@ class Lines:
 
     def __init__(self, run_id: str, function_id: str, attempt: int, told: Mapping[str, int]) -> None:
         self._run_id = run_id
+        self._function_id = function_id
+        self._log: Any = None
         self._attempt = attempt
         self._told = told
         self._seen: Counter[str] = Counter()
-        self._log = structlog.get_logger("cdc.run").bind(run=run_id, function=function_id)
         self._new: list[LogRecord] = []
         self._kept = 0
 
     @property
     def logger(self) -> structlog.typing.FilteringBoundLogger:
         """What the handler is given."""
-        bound = structlog.wrap_logger(
-            None, processors=[self._take], wrapper_class=structlog.make_filtering_bound_logger(0)
-        )
+        bound = structlog.wrap_logger(None, processors=[self._take], wrapper_class=_Everything)
         return cast("structlog.typing.FilteringBoundLogger", bound)
 
     def passed(self, step: str) -> None:
         """This branch of the handler has come to a step."""
         _after.set(step)
 
-    def take(self) -> list[LogRecord]:
+    def take(self) -> Sequence[LogRecord]:
         """The new lines, to be stored."""
+        if not self._new:
+            return ()
         lines, self._new = self._new, []
         return lines
 
@@ -70,6 +73,8 @@ class Lines:
 
     def _tell(self, level: str, fields: dict[str, Any], place: str | None) -> None:
         line = _storable(str(fields.pop("event", ""))[:_LONGEST])
+        if self._log is None:
+            self._log = structlog.get_logger("cdc.run").bind(run=self._run_id, function=self._function_id)
         try:
             getattr(self._log, level)(line, **fields)
         except Exception:  # noqa: BLE001 - a value without a text: no line that is told makes its run fail

@@ -55,7 +55,7 @@ class _Later(Interrupt):
         self.due_in = due_in
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class LiveSteps:
     """Implements `cdc.Step` for one run that is in memory; `event` is the run's own."""
 
@@ -113,7 +113,7 @@ class LiveSteps:
         key = self._key(id)
         if when.tzinfo is None:
             raise NonRetriableError(f"step {id!r}: sleep_until needs a datetime with a time zone")
-        due_in = max(0.0, when.timestamp() - time.time())
+        due_in = max(0.0, when.timestamp() - self.journal.clock.now())
         await self._slept(StepRecord(self.run_id, key, "sleep", wake_at=when, wake_in=due_in), due_in)
 
     async def send_event(self, id: str, events: Event | Sequence[Event], /) -> list[str]:
@@ -198,7 +198,7 @@ class LiveSteps:
         if recorded is not None and recorded.due_in is not None and recorded.due_in > 0:
             await self._wait(Until("queued", recorded.due_in))
         try:
-            with self.suspension.working():
+            with self.suspension:
                 return memo.load(await self._attempt(key, recorded.attempts if recorded else 0, body), fn)
         except _Later as later:
             await self._wait(Until("queued", later.due_in))
@@ -226,7 +226,7 @@ class LiveSteps:
         due_in = None
         if not isinstance(error, NonRetriableError) and attempt <= self.retries:
             try:
-                due_in = backoff.delay_for(error, attempt)
+                due_in = backoff.delay_for(error, attempt, self.journal.clock.now)
             except ValueError as unusable:
                 error = unusable
         stored = memo.error_of(error)
@@ -253,7 +253,7 @@ class LiveSteps:
             return list(_result(key, recorded))
         sent = [str(UUID(bytes=event.id)) for event in events]
         try:
-            with self.suspension.working():
+            with self.suspension:
                 document = memo.dump("the ids of its events", sent)
                 await self._record(StepRecord(self.run_id, key, attempts=1, data=document, ended=True), events)
                 if self.drop_after_each_step:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Literal, NamedTuple, NoReturn
 
-from cdc.engine.journal import Entry, Journal
+from cdc.engine.journal import Draft, Entry, Journal
 
 Status = Literal["queued", "sleeping", "waiting"]
 
@@ -41,7 +40,7 @@ class Suspension:
         self._written: list[tuple[float, Until]] = []
         self._waits: list[asyncio.Future[None]] = []
         self._flushes: list[asyncio.Task[None]] = []
-        self._unwritten: Entry | None = None
+        self._unwritten: Draft | None = None
         self._turns = _MOST_TURNS
         self.suspended = False
         self.awaits = False
@@ -55,27 +54,27 @@ class Suspension:
         return min((*self._waiting, *left), key=lambda until: until.due_in)
 
     @property
-    def unwritten(self) -> Entry:
+    def unwritten(self) -> Draft:
         """What goes into the same commit as the suspension."""
         if self._unwritten is None:
-            self._unwritten = Entry()
+            self._unwritten = Draft()
         return self._unwritten
 
     def take_unwritten(self) -> Entry:
         """The same, for the caller to write."""
-        entry, self._unwritten = self.unwritten, None
+        if self._unwritten is None:
+            return Entry()
+        entry, self._unwritten = self._unwritten.entry(), None
         self.awaits = self.awaits or bool(entry.waits)
         return entry
 
-    @contextmanager
-    def working(self) -> Iterator[None]:
+    def __enter__(self) -> None:
         """A branch is busy for the length of the block."""
         self._busy += 1
-        try:
-            yield
-        finally:
-            self._busy -= 1
-            self._settle()
+
+    def __exit__(self, *exception: object) -> None:
+        self._busy -= 1
+        self._settle()
 
     async def wait(self, until: Until) -> NoReturn:
         """Wait in the database, not in memory: this await never ends, the run is suspended under it."""
@@ -94,7 +93,8 @@ class Suspension:
         Raises:
             RecordRefused, LeaseLost: it could not be written.
         """
-        await asyncio.gather(*self._flushes)
+        if self._flushes:
+            await asyncio.gather(*self._flushes)
 
     def close(self) -> None:
         """End what still waits: branches that the handler left behind, for the first of several that came."""

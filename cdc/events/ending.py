@@ -37,9 +37,9 @@ async def settle(conn: Connection, run_ids: Sequence[str]) -> bool:
 
     Returns whether that made any run due.
     """
-    called = await gates.free(conn, run_ids)
     answered = await runs.answer(conn, run_ids)
     await waits.drop(conn, run_ids)
+    called = await gates.free(conn, run_ids)
     passed = await gates.pass_turns(conn, run_ids)
     return called or answered or passed
 

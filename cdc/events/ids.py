@@ -6,9 +6,13 @@ version 8 (RFC 9562, section 5.8). The same change always has the same id, and i
 
 from __future__ import annotations
 
-from uuid import UUID, uuid5
+from datetime import datetime
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 from cdc.lsn import Position
+
+_REQUESTS = UUID("6d1f7a4e-3e0b-5f9e-9d5c-0f6c3f1f2b9a")
+"""The namespace of ids made from the seeds of clients."""
 
 MAX_SOURCE = (1 << 26) - 1
 MAX_ORDINAL = (1 << 32) - 1
@@ -28,6 +32,16 @@ def of_step(run_id: str, step_id: str, index: int) -> bytes:
     A UUID of version 5 (RFC 9562, section 5.5): a hash of run, step and the event's place within it.
     """
     return uuid5(UUID(run_id), f"{index}:{step_id}").bytes
+
+
+def of_tick(function_id: str, schedule: str, tick: datetime) -> bytes:
+    """The 16 bytes of the id of the event that a function's schedule makes at this moment, whoever makes it."""
+    return uuid5(NAMESPACE_URL, f"cdc:tick/{tick.timestamp():.0f}/{schedule}/{function_id}").bytes
+
+
+def of_request(seed: str, index: int) -> bytes:
+    """The 16 bytes of the id of an event that a client sends: the same whenever it sends with the same seed again."""
+    return uuid5(_REQUESTS, f"{index}:{seed}").bytes
 
 
 def to_position(id: bytes) -> tuple[int, Position]:

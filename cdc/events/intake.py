@@ -14,9 +14,10 @@ from cdc.events import ending, fulfil, start
 from cdc.events.match import Registry
 from cdc.events.start import Decided, Wanted
 from cdc.store import events as store
-from cdc.store import gates, waits
+from cdc.store import gates, runs, waits
 from cdc.store.connect import Connection
 from cdc.store.events import Incoming
+from cdc.store.starts import uuid
 
 
 class Taken(NamedTuple):
@@ -38,7 +39,7 @@ async def take(
 
     What this cancels is an event in its turn, and so on until nothing more comes of it.
     """
-    runs, due = 0, False
+    count, due = 0, False
     while incoming or directed:
         stored = [*incoming, *(want.event for want in directed)]
         await store.insert_events(conn, source_id, stored)
@@ -46,6 +47,8 @@ async def take(
         wanted = [*(Wanted(*ruled) for ruled in started.ruled), *directed]
         decided = await start.create(conn, wanted, new_id)
         await store.insert_runs(conn, started.runs)
+        if started.paused:
+            await runs.hold_paused(conn, [uuid(run.id) for run in started.paused])
         met = await fulfil.meet(conn, stored, decided.begun)
         woken = await waits.fulfil(conn, met.fulfilled) if met.fulfilled else 0
         finished = bool(registry.started_by(ending.FINISHED))
@@ -53,10 +56,10 @@ async def take(
         woken += await ending.refuse(conn, decided.refused)
         turns = {run["turn"] for run in decided.runs if run["turn"]}
         given = bool(turns) and await gates.give_turns(conn, turns)
-        runs += len(started.runs) + len(decided.runs)
+        count += len(started.runs) + len(decided.runs)
         due = due or given or ended.due or woken > 0 or bool(started.runs or decided.runs)
         incoming, directed, source_id = ended.events, (), None
-    return Taken(runs, due)
+    return Taken(count, due)
 
 
 def new_id() -> bytes:

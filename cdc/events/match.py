@@ -40,10 +40,14 @@ class Start:
 
 
 class Started(NamedTuple):
-    """What the events of one accept start: runs as they come, and what the rules of others have to decide on."""
+    """What the events of one accept start: runs as they come, and what the rules of others have to decide on.
+
+    `paused` are those of the runs that must not start yet.
+    """
 
     runs: list[NewRun]
     ruled: list[tuple[Start, Incoming]]
+    paused: list[NewRun]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,17 +91,19 @@ class Registry:
 
     def match(self, events: Sequence[Incoming], new_id: Callable[[], bytes]) -> Started:
         """What these events start, in the order of the events."""
-        started = Started([], [])
+        started = Started([], [], [])
         filling: dict[str, NewRun] = {}
         for event in events:
             for start in self._met_by(event):
-                if start.rules or start.paused or event.is_scheduled:
+                if start.rules or event.is_scheduled:
                     started.ruled.append((start, event))
                     continue
                 run = filling.get(start.function_id)
                 if run is None or len(run.event_ids) >= start.batch_size:
                     run = filling[start.function_id] = NewRun(new_id(), start.function_id, [])
                     started.runs.append(run)
+                    if start.paused:
+                        started.paused.append(run)
                 run.event_ids.append(event.id)
         return started
 

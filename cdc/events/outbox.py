@@ -68,8 +68,10 @@ class Outbox:
 
     async def refresh(self, conn: Connection) -> Mapping[str, Start]:
         """The functions in force, read anew when they changed."""
-        if await functions.version(conn) != self._registry.version:
-            self._registry = Registry.of(*await functions.registered(conn), frozenset())
+        if await functions.version(conn) > self._registry.version:
+            found = Registry.of(*await functions.registered(conn), frozenset())
+            if found.version > self._registry.version:  # another transaction of this process may know a newer one
+                self._registry = found
         return self._registry.functions
 
 

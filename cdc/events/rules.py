@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,19 +12,23 @@ from cdc.authoring.options import MAX_PRIORITY
 DAY = 86400.0
 """Seconds for which an idempotency key, or the id that a sender gave to an event, counts."""
 
-_LONGEST_KEY = 200
-"""Characters; a longer key is hashed, because an index takes no more than a third of a page."""
+SHARED = ("env", "account")
+"""Scopes of limits that functions share; their gates are named after them (sql/queries/gates/free.sql knows that)."""
 
 EventDict = Mapping[str, Any]
 """An event as expressions see it."""
 
 
 class Limit(NamedTuple):
-    """What a rate limit or an idempotency key allows at its gate; `period` is seconds."""
+    """What a rate limit or an idempotency key allows at its gate; `period` is seconds.
+
+    An idempotency key counts every event, `of_events`; a rate limit the runs that begin, not what is added to one.
+    """
 
     gate: str
     limit: int
     period: float
+    of_events: bool
 
 
 class Filling(NamedTuple):
@@ -79,9 +82,9 @@ class Rules:
     def of(cls, definition: Mapping[str, Any]) -> Rules | None:
         """The rules of a stored definition; None when its events start their runs as they come."""
         flow = dict(definition.get("flow") or {})
-        batch = flow.get("batch_events")
-        if batch and batch["timeout"] is None and batch["key"] is None and batch["if_exp"] is None:
-            del flow["batch_events"]  # events of one accept share a run: cdc.events.match does that
+        batch = flow.get("batch_events") or {}
+        if flow.keys() == {"batch_events"} and not any(batch[name] for name in ("timeout", "key", "if_exp")):
+            return None  # events of one accept share a run: cdc.events.match does that
         return cls(definition["id"], flow) if flow else None
 
     def apply(self, event: EventDict) -> Flow:
@@ -107,7 +110,7 @@ class Rules:
             if rule["scope"] == "fn":
                 gates.append(self._gate(f"concurrency/{index}", rule["key"], event))
             else:
-                gates.append(f"concurrency/{index}//{_key(rule['key'], event)}")
+                gates.append(f"concurrency/{rule['scope']}//{_key(rule['key'], event)}")
         if throttle := self.flow.get("throttle"):
             gates.append(self._gate("throttle/0", throttle["key"], event))
         return gates
@@ -115,9 +118,9 @@ class Rules:
     def _limits(self, event: EventDict) -> tuple[Limit, ...]:
         limits = []
         if rate := self.flow.get("rate_limit"):
-            limits.append(Limit(self._gate("rate", rate["key"], event), rate["limit"], rate["period"]))
+            limits.append(Limit(self._gate("rate", rate["key"], event), rate["limit"], rate["period"], of_events=False))
         if key := self.flow.get("idempotency"):
-            limits.append(Limit(self._gate("once", key, event), 1, DAY))
+            limits.append(Limit(self._gate("once", key, event), 1, DAY, of_events=True))
         return tuple(limits)
 
     def _filling(self, event: EventDict) -> Filling | None:
@@ -140,28 +143,51 @@ class Rules:
 
 
 class Place(NamedTuple):
-    """What a gate allows to runs of one function: `limit` at once, or `limit` starts each `period` seconds."""
+    """What a gate allows to runs of one function: `limit` at once, or `limit` starts each `period` seconds.
+
+    `is_common`: each of the function's runs needs this very gate.
+    """
 
     limit: int
     period: float | None = None
     burst: int = 1
+    is_common: bool = False
 
 
-def place(flow: Mapping[str, Any], gate: str) -> Place | None:
-    """What a function with this flow control may take at a gate; None when it has no such rule any more."""
-    rule, index, _ = gate.split("/", 2)
-    if rule == "throttle":
-        throttle = flow.get("throttle")
-        return Place(throttle["limit"], throttle["period"], throttle["burst"]) if throttle else None
+def places(flow: Mapping[str, Any], gates: Sequence[str]) -> dict[str, Place | None]:
+    """What a run of a function with this flow control may take at its gates; None where it has no such rule any more.
+
+    A gate that functions share is named without its place among a function's limits: the first such gate of a run
+    belongs to the first such limit, the second to the second.
+    """
     limits = flow.get("concurrency", ())
-    return Place(limits[int(index)]["limit"]) if int(index) < len(limits) else None
+    shared = {scope: [rule for rule in limits if rule["scope"] == scope] for scope in SHARED}
+    found: dict[str, Place | None] = {}
+    for gate in gates:
+        rule, which, _ = gate.split("/", 2)
+        if rule == "throttle":
+            found[gate] = _rate(flow.get("throttle"))
+            continue
+        own = limits[int(which) :] if which.isdecimal() else shared[which]
+        limit = own[0] if own else None
+        if which in shared:
+            del shared[which][:1]
+        found[gate] = limit and Place(limit["limit"], is_common=_is_common(limit["key"]))
+    return found
+
+
+def _rate(throttle: Mapping[str, Any] | None) -> Place | None:
+    if throttle is None:
+        return None
+    return Place(throttle["limit"], throttle["period"], throttle["burst"], _is_common(throttle["key"]))
+
+
+def _is_common(key: str | None) -> bool:
+    return key is None or Expression.compile(key).is_constant
 
 
 def _key(expression: str | None, event: EventDict) -> str:
-    if expression is None:
-        return ""
-    key = Expression.compile(expression).key(event).replace("\0", "\\u0000")
-    return key if len(key) <= _LONGEST_KEY else hashlib.sha256(key.encode()).hexdigest()
+    return "" if expression is None else Expression.compile(expression).key(event)
 
 
 def _cancelling(cancel: Mapping[str, Any], event: EventDict) -> Cancelling:

@@ -158,7 +158,7 @@ class Listener:
         elif message.prefix == SEND:
             try:
                 self._add(self._translator.sent(message))
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 log.warning("message passed over", prefix=SEND, position=str(message.position), reason=str(error))
         if message.header is not None:
             self._position = message.position

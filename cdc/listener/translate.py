@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 import orjson
 
 from cdc import lsn
-from cdc.authoring.triggers import event_name, is_taken
+from cdc.authoring.triggers import SIGNAL, event_name, is_taken
 from cdc.events import ids
+from cdc.events.given import given_by_sender
 from cdc.store.events import Incoming
 from cdc.store.json import loads
 from cdc.wal.transactions import Change, Header, Message
@@ -52,16 +53,19 @@ class Translator:
         return Incoming(ids.of_position(self._source_id, position), name, header.commit_time, data, position)
 
     def sent(self, message: Message) -> Incoming:
-        """The event of one `cdc.send()`: its message is the name, a line break, and the data as JSON.
+        """The event of one `cdc.send()` or `cdc.signal()`; see migrations/source for what the message is.
 
         Raises:
             ValueError: it is not, so somebody else emitted it under our prefix.
         """
-        name, _, data = message.content.partition(b"\n")
-        if message.header is None or is_taken(name.decode()) or not isinstance(loads(data), dict):
+        first, _, data = message.content.partition(b"\n")
+        name, _, more = first.decode().partition(" ")
+        is_signal = name.startswith(SIGNAL) and name != SIGNAL
+        if message.header is None or (is_taken(name) and not is_signal) or not isinstance(loads(data), dict):
             raise ValueError("not a message of cdc.send")
         event_id = ids.of_position(self._source_id, message.position)
-        return Incoming(event_id, name.decode(), message.header.commit_time, data, message.position)
+        event = Incoming(event_id, name, message.header.commit_time, data, message.position)
+        return _with(event, loads(more)) if more else event
 
     def _of_kind(self, schema: str, table: str, verb: str) -> tuple[str, bytes]:
         """The event's name, and what the data of all such events says of the table."""
@@ -79,3 +83,16 @@ class Translator:
             "lsn": lsn.render(header.commit_lsn),
         }
         return b"," + orjson.dumps(shared)[1:]
+
+
+def _with(event: Incoming, more: object) -> Incoming:
+    """The event with what its sender gave besides.
+
+    Raises:
+        ValueError: that is not what cdc.send writes.
+    """
+    match more:
+        case {"given": dict() as given, "user": dict() | None as user}:
+            extra, ts = given_by_sender(given.get("id"), given.get("ts"), user, given.get("v"))
+            return event._replace(ts=event.ts if ts is None else ts, extra=extra)
+    raise ValueError("not a message of cdc.send")

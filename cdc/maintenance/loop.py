@@ -15,13 +15,13 @@ log = structlog.get_logger(__name__)
 
 
 class Loop:
-    """Calls `tick` every `interval` seconds. A database that is away is waited for, which is told once, and its end;
-    other failures end the loop.
+    """Calls `tick` every `interval` seconds, or after as many as `tick` answers with. A database that is away is waited
+    for, which is told once, and its end; other failures end the loop.
 
     `stop` may be called without `start`, and twice. `failed` is done when the loop ended by a failure.
     """
 
-    def __init__(self, name: str, interval: float, tick: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, name: str, interval: float, tick: Callable[[], Awaitable[float | None]]) -> None:
         self._name = name
         self._interval = interval
         self._tick = tick
@@ -42,8 +42,9 @@ class Loop:
     async def _tick_forever(self) -> None:
         waits = False
         while True:
+            pause = None
             try:
-                await self._tick()
+                pause = await self._tick()
             except (*ConnectionTrouble, DatabaseUnreachable) as error:
                 if not waits:
                     log.warning(f"{self._name} waits for the database", reason=str(error).strip())
@@ -52,4 +53,4 @@ class Loop:
                 if waits:
                     log.info(f"{self._name} goes on")
                 waits = False
-            await asyncio.sleep(self._interval)
+            await asyncio.sleep(self._interval if pause is None else pause)

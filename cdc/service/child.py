@@ -29,6 +29,7 @@ from cdc.service.databases import Databases
 from cdc.service.models import embedder
 from cdc.service.process import prepare
 from cdc.service.stopping import Stopping
+from cdc.store import notifications
 from cdc.store.connect import pool
 from cdc.store.failures import ConnectionTrouble
 
@@ -117,7 +118,7 @@ async def _work(settings: Settings, functions: Mapping[str, Function], reports: 
             return Worker(
                 functions,
                 url=databases.state,
-                connect=databases.to_state,
+                connect=lambda: databases.to_state(silent_for=settings.lease),
                 db=db,
                 embeddings=embeddings,
                 capacity=settings.concurrency,
@@ -129,8 +130,17 @@ async def _work(settings: Settings, functions: Mapping[str, Function], reports: 
 
         try:
             await _lives(worker, stopping, reports, settings.shutdown_timeout)
+            if stopping.orphaned:
+                await _tell_others(databases)
         finally:
             await models.close()
+
+
+async def _tell_others(databases: Databases) -> None:
+    """What this process gave back is due; its parent would have said so."""
+    with suppress(*ConnectionTrouble, CdcError):
+        async with await databases.to_state() as conn:
+            await notifications.notify(conn, "due")
 
 
 async def _lives(new_worker: Callable[[], Worker], stopping: Stopping, reports: Reports, grace: float) -> None:

@@ -23,15 +23,15 @@ class Databases:
     pooled: bool = False
 
     @classmethod
-    def of(cls, settings: Settings, url: str) -> Databases:
-        """With `url` as the watched one.
+    def of(cls, settings: Settings, url: str, *, watches: bool = True) -> Databases:
+        """With `url` as the watched one, if there is one.
 
         Raises:
             ConfigurationError: one of them cannot be used.
         """
         given = settings.state_database_url
         state = checked(given.get_secret_value(), STATE) if given else url
-        return cls(checked(url), state, settings.network_timeout)
+        return cls(checked(url) if watches else url, state, settings.network_timeout)
 
     @property
     def apart(self) -> bool:
@@ -46,14 +46,15 @@ class Databases:
         """An autocommit connection to the watched database."""
         return await connect(self.watched, autocommit=True, answers_within=self.answers_within)
 
-    async def to_state(self) -> Connection:
-        """An autocommit connection to the state database."""
+    async def to_state(self, *, silent_for: float | None = None) -> Connection:
+        """An autocommit connection to the state database; see `connect` on `silent_for`."""
         return await connect(
             self.state,
             autocommit=True,
             prepared=not self.pooled,
             setting=self._state_setting,
             answers_within=self.answers_within,
+            silent_for=silent_for,
         )
 
     async def migrate_state(self) -> None:

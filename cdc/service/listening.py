@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from cdc.errors import CdcError, SlotInUse
+from cdc.errors import CdcError, ListenerFenced, SlotInUse
 from cdc.events.accept import Door
 from cdc.listener.listener import Listener
 from cdc.listener.source import Watched, attach, belongs
@@ -64,7 +64,7 @@ class Listening:
             began = asyncio.get_running_loop().time()
             try:
                 await self._listen()
-            except SlotInUse as taken:
+            except (SlotInUse, ListenerFenced) as taken:
                 self._tell_standby(taken)
                 await self._until_free()
                 continue
@@ -134,7 +134,7 @@ class Listening:
         self._status.attached = True
         self._hooks.on_change()
 
-    def _tell_standby(self, taken: SlotInUse) -> None:
+    def _tell_standby(self, taken: CdcError) -> None:
         """Once, not for every look."""
         self._status.attached = True
         if not self._stands_by:

@@ -13,8 +13,8 @@ from cdc import discovery
 from cdc.config import Settings
 from cdc.errors import CdcError
 from cdc.listener.source import Watched
+from cdc.maintenance import upkeep
 from cdc.maintenance.loop import Loop
-from cdc.maintenance.rescuer import rescuer
 from cdc.service import children, listening
 from cdc.service.children import Children
 from cdc.service.databases import Databases
@@ -58,10 +58,10 @@ async def run(
     """
     prepare()
     discovery.search_path(settings.functions)
-    databases = Databases.of(settings, url)
-    await databases.prepare(settings, only)
+    databases = Databases.of(settings, url, watches=only != {"web"})
     async with AsyncExitStack() as stack:
         service = _Service(settings, databases, only, stack, started)
+        await databases.prepare(settings, only)
         await service.start()
         if reload:
             service.reload()
@@ -92,6 +92,9 @@ class _Service:
         # As if through a pooler: it is what finds out.
         self._wakeups = Wakeups(databases.through_pooler().to_state, self._wake)
         self._children = Children(0, self._child, grace=0.0, hooks=self._of_children())
+        models = embedder(settings)
+        stack.push_async_callback(models.close)
+        self._following = Following(settings, databases.watched, models, self._status)
         self._registered = asyncio.Event()
         self._address = ""
         self._retries = 0
@@ -99,13 +102,15 @@ class _Service:
 
     async def start(self) -> None:
         """Start what the roles ask for."""
+        await self._start_wakeups()
         if self._roles != {"web"}:
-            await self._start_wakeups()
             await self._start_workers()
         listening = await self._listening() if "listener" in self._roles else None
         await self._start_web()
         if self._roles != {"web"}:
-            self._loop(rescuer(self._databases.to_state, lease=self._settings.lease, on_runs=self._due))
+            lease, retention = self._settings.lease, self._settings.retention
+            for loop in upkeep.loops(self._databases.to_state, lease=lease, retention=retention, on_runs=self._due):
+                self._loop(loop)
         if listening is not None:
             self._start_listening(listening)
         else:
@@ -166,18 +171,16 @@ class _Service:
                 self._databases.state, size=2, name="web", prepared=False, answers_within=self._settings.network_timeout
             )
             connection = (await self._stack.enter_async_context(state)).connection
-        web = Web(app(self._status, connection), self._settings.port)
+        keys = self._settings.event_keys
+        web = Web(app(self._status, connection, wake=self._due, keys=keys), self._settings.port)
         self.parts.append(web.start())
         self._stack.push_async_callback(web.stop)
         self._address = web.url
 
     async def _listening(self) -> Listening:
-        models = embedder(self._settings)
-        self._stack.push_async_callback(models.close)
-        following = Following(self._settings, self._databases.watched, models, self._status)
-        await following.declare()
+        await self._following.declare()
         hooks = listening.Hooks(on_attached=self._children.begin, on_runs=self._due, on_change=self._changed)
-        return Listening(self._watched, self._databases, following, self._status, hooks)
+        return Listening(self._watched, self._databases, self._following, self._status, hooks)
 
     def _start_listening(self, listening: Listening) -> None:
         async def retry_following() -> None:

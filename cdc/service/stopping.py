@@ -18,6 +18,7 @@ class Stopping:
         self._reading = False
         self.asked = asyncio.Event()
         self.woken = False
+        self.orphaned = False
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stop)
 
@@ -36,6 +37,7 @@ class Stopping:
 
     def orphan(self) -> None:
         """The parent is gone: nobody knows of this process any more."""
+        self.orphaned = True
         self._stop(at_once=True)
 
     async def within(self, seconds: float) -> None:

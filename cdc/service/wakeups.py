@@ -26,6 +26,10 @@ APART = 0.01
 POLL = 1.0
 """Seconds between looks for due runs where notifications do not arrive."""
 
+_DUE = "due"
+_TESTING = "testing"
+"""What a notification says; with the name of the service that sent it, which need not hear it."""
+
 _TESTS = 2
 _TEST = 1.0
 _QUIET = 60.0
@@ -41,7 +45,7 @@ class Wakeups:
     def __init__(self, connect: Callable[[], Awaitable[Connection]], wake: Callable[[], None]) -> None:
         self._connect = connect
         self._wake = wake
-        self._me = f"due {secrets.token_hex(8)}"
+        self._name = secrets.token_hex(8)
         self._due = asyncio.Event()
         self._notifier: Connection | None = None
 
@@ -54,7 +58,7 @@ class Wakeups:
         async with await self._connect() as conn:
             await notifications.listen(conn)
             for _ in range(_TESTS):
-                await self._notify()
+                await self._notify(_TESTING)
                 if await self._heard_within(conn, _TEST):
                     return True
             await notifications.unlisten(conn)
@@ -70,7 +74,7 @@ class Wakeups:
             await self._due.wait()
             self._due.clear()
             with suppress(*ConnectionTrouble, CdcError):  # the slow poll of the others will find them
-                await self._notify()
+                await self._notify(_DUE)
             await asyncio.sleep(APART)
 
     async def hear_forever(self) -> None:
@@ -98,7 +102,7 @@ class Wakeups:
         """Tell the others once more: what our workers gave back is due."""
         with suppress(*ConnectionTrouble, CdcError, TimeoutError):
             async with asyncio.timeout(_LAST_WORD):
-                await self._notify()
+                await self._notify(_DUE)
         if self._notifier is not None:
             await self._notifier.close()
 
@@ -108,7 +112,7 @@ class Wakeups:
             if not heard:
                 async with asyncio.timeout(_LONGEST_PAUSE):
                     await notifications.listen(conn)
-            elif any(message != self._me for message in heard):
+            elif any(self._is_news(message) for message in heard):
                 self._wake()
 
     async def _heard_within(self, conn: Connection, seconds: float) -> bool:
@@ -116,11 +120,15 @@ class Wakeups:
         now = asyncio.get_running_loop().time
         until = now() + seconds
         while (left := until - now()) > 0:
-            if self._me in await notifications.received(conn, within=left):
+            if f"{_TESTING} {self._name}" in await notifications.received(conn, within=left):
                 return True
         return False
 
-    async def _notify(self) -> None:
+    def _is_news(self, message: str) -> bool:
+        """Whatever a person may have sent is."""
+        return not message.startswith(f"{_TESTING} ") and message != f"{_DUE} {self._name}"
+
+    async def _notify(self, what: str) -> None:
         if self._notifier is None or self._notifier.closed:
             self._notifier = await self._connect()
-        await notifications.notify(self._notifier, self._me)
+        await notifications.notify(self._notifier, f"{what} {self._name}")

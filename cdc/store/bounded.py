@@ -37,14 +37,14 @@ class Bounded(AsyncConnection[tuple[Any, ...]]):
 
     _limit = math.inf
 
-    async def bound(self, seconds: float, *, session: bool) -> None:
-        """Set the limit, here and for the server: it lets go of the locks of a transaction whose client is silent.
+    async def bound(self, answers: float, silence: float | None) -> None:
+        """Limits in seconds: ours for the server's `answers`, the server's for our `silence` in a transaction.
 
-        Through a transaction pooler there is no `session` that the server could keep it for.
+        Through a transaction pooler there is no session for which the server could keep one.
         """
-        self._limit = seconds
-        if session:
-            await self.execute(text("server/bound"), {"milliseconds": str(math.ceil(seconds * 1000))})
+        self._limit = answers
+        if silence is not None:
+            await self.execute(text("server/bound"), {"milliseconds": str(math.ceil(silence * 1000))})
 
     async def wait(self, gen: PQGen[T], *args: Any, **options: Any) -> T:
         """Psycopg's own, within the limit."""

@@ -82,10 +82,13 @@ async def connect(
     prepared: bool = True,
     setting: str = WATCHED,
     answers_within: float | None = None,
+    silent_for: float | None = None,
 ) -> Connection:
     """One connection; a statement that is not answered within so many seconds ends it.
 
-    Statements used often are `prepared` on the server, which a transaction pooler cannot bear.
+    The server ends it when we are silent in a transaction for as long, or for `silent_for` seconds if that is given:
+    a process that stands still must not hold its locks. Statements used often are `prepared` on the server; a
+    transaction pooler can bear neither.
 
     Raises:
         DatabaseUnreachable: nobody answered, or the server is still starting.
@@ -98,7 +101,8 @@ async def connect(
         raise explained(error, url, setting) from None
     try:
         if answers_within is not None:
-            await conn.bound(answers_within, session=prepared)
+            silence = answers_within if silent_for is None else silent_for
+            await conn.bound(answers_within, silence if prepared else None)
     except BaseException as error:
         await conn.close()
         if isinstance(error, psycopg.OperationalError):
@@ -164,7 +168,7 @@ def pool(
 
     async def bound(conn: Connection) -> None:
         if answers_within is not None and isinstance(conn, Bounded):
-            await conn.bound(answers_within, session=prepared)
+            await conn.bound(answers_within, answers_within if prepared else None)
             await conn.commit()
 
     return AsyncConnectionPool(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -124,23 +125,23 @@ async def load(conn: Connection, ids: Iterable[str]) -> dict[str, Event]:
     }
 
 
-async def latest(conn: Connection, limit: int) -> list[dict[str, Any]]:
-    """The latest events as people see them, newest first."""
-    found = await (await conn.execute(text("events/latest"), {"limit": limit})).fetchall()
-    return [
-        {"id": id_, "name": name, "ts": ts, "data": data, "accepted_at": accepted_at}
-        for id_, name, ts, data, accepted_at in found
-    ]
-
-
-async def send(conn: Connection, name: str, data: str) -> None:
-    """Call `cdc.send()` in the watched database; `data` is a JSON object.
+async def send(
+    conn: Connection,
+    name: str,
+    data: str,
+    *,
+    id: str | None = None,
+    ts: datetime | None = None,
+    user: str | None = None,
+    v: str | None = None,
+) -> None:
+    """Call `cdc.send()` in the watched database; `data` and `user` are JSON objects.
 
     Raises:
-        ConfigurationError: the name or the data cannot be used.
+        ConfigurationError: the name, the data or one of the others cannot be used.
     """
     try:
-        await conn.execute(text("events/send"), {"name": name, "data": data})
+        await conn.execute(text("events/send"), {"name": name, "data": data, "id": id, "ts": ts, "user": user, "v": v})
     except psycopg.DataError as error:
         message = error.diag.message_primary or str(error)
         raise ConfigurationError(f"{message}.", hint=error.diag.message_hint or "") from None

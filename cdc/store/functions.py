@@ -14,7 +14,7 @@ from cdc.store.queries import text
 async def registered(conn: Connection) -> tuple[int, list[dict[str, Any]]]:
     """The registry's version and the definitions in force."""
     rows = await (await conn.execute(text("functions/registered"))).fetchall()
-    return rows[0][0], [definition for _, id_, definition in rows if id_ is not None]
+    return rows[0][0], [{**definition, "paused": paused} for _, id_, definition, paused in rows if id_ is not None]
 
 
 async def version(conn: Connection) -> int:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from cdc.store.connect import Connection
 from cdc.store.queries import text
 
+_TURN = "turn/"
+
 
 @dataclass(slots=True)
 class Gate:
@@ -31,6 +33,13 @@ async def lock(conn: Connection, names: Iterable[str]) -> dict[str, Gate]:
     return found
 
 
+async def read(conn: Connection, names: Iterable[str]) -> dict[str, Gate]:
+    """These gates as they are, unlocked; those that are not there are as good as new."""
+    wanted = list(names)
+    rows = await (await conn.execute(text("gates/read"), {"names": wanted})).fetchall()
+    return {name: Gate(name, 0, 0.0, 0.0, 0.0) for name in wanted} | {row[0]: Gate(*row) for row in rows}
+
+
 async def write(conn: Connection, gates: Sequence[Gate]) -> None:
     """Write what was decided at these locked gates."""
     if gates:
@@ -45,16 +54,26 @@ async def write(conn: Connection, gates: Sequence[Gate]) -> None:
 
 async def free(conn: Connection, run_ids: Sequence[str]) -> bool:
     """Give back the places of runs that suspended or ended, and call others; whether any was called."""
-    freed: dict[str, int] = dict(await (await conn.execute(text("gates/free"), {"ids": run_ids})).fetchall())
-    return await call(conn, freed)
+    freed = await (await conn.execute(text("gates/free"), {"ids": run_ids})).fetchall()
+    return await call(conn, {(gate, function_id): places for gate, function_id, places in freed})
 
 
-async def call(conn: Connection, places: Mapping[str, int]) -> bool:
-    """Call as many runs as there are free places at these locked gates; whether there were any."""
+async def call(conn: Connection, places: Mapping[tuple[str, str], int]) -> bool:
+    """Call so many runs that stand at a gate, by gate and function; whether there were any."""
     if not places:
         return False
-    parameters = {"names": list(places), "places": list(places.values())}
+    parameters = {
+        "names": [gate for gate, _ in places],
+        "functions": [function_id for _, function_id in places],
+        "places": list(places.values()),
+    }
     return (await conn.execute(text("gates/call"), parameters)).rowcount > 0
+
+
+async def call_all(conn: Connection, places: Mapping[str, int]) -> bool:
+    """Call so many runs of each function that stand at these gates; whether there were any."""
+    functions = await (await conn.execute(text("gates/waited_at"), {"names": list(places)})).fetchall()
+    return await call(conn, {(gate, function_id): places[gate] for gate, function_id in functions})
 
 
 async def pass_turns(conn: Connection, run_ids: Sequence[str]) -> bool:
@@ -71,3 +90,26 @@ async def give_turns(conn: Connection, names: Iterable[str], *, ended: bool = Fa
     parameters = {"names": free_, "takens": [int(name in given) for name in free_]}
     await conn.execute(text("turns/taken"), parameters)
     return bool(given)
+
+
+async def adrift(conn: Connection, after: str, limit: int) -> list[tuple[str, bool]]:
+    """The next `limit` gates after this one where runs stand, and whether each may need `mend`."""
+    cursor = await conn.execute(text("gates/adrift"), {"after": after, "limit": limit})
+    return [(name, needs) for name, needs in await cursor.fetchall()]
+
+
+async def mend(conn: Connection, names: Iterable[str]) -> bool:
+    """Count the places at these gates anew, and call the first run where nobody has one; whether any was called."""
+    async with conn.transaction():
+        locked = await lock(conn, names)
+        places: dict[str, int] = dict(
+            await (await conn.execute(text("gates/places"), {"names": list(locked)})).fetchall()
+        )
+        for name, gate in locked.items():
+            gate.taken = places.get(name, 0)
+        await write(conn, list(locked.values()))
+        empty = [name for name, gate in locked.items() if not gate.taken]
+        turns = [name for name in empty if name.startswith(_TURN)]
+        given = bool(turns) and await give_turns(conn, turns)
+        called = await call_all(conn, {name: 1 for name in empty if not name.startswith(_TURN)})
+        return given or called

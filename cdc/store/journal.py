@@ -44,12 +44,14 @@ class LogRecord(NamedTuple):
 class Written:
     """What came of a write; nothing when the worker is not `alive`, that is, has lost its lease.
 
-    `woken`: what some run began to wait for had come already; it is due. `steps`: how many were recorded; a step that
-    is recorded already is not. `version`: of the registry.
+    `woken`: what some run began to wait for had come already; it is due. `unmoved`: runs that belong to this worker no
+    more, because they were cancelled, say. `steps`: how many were recorded; a step that is recorded already is not.
+    `version`: of the registry.
     """
 
     alive: bool
     woken: bool = False
+    unmoved: frozenset[str] = frozenset()
     steps: int = 0
     version: int = -1
 
@@ -102,7 +104,10 @@ async def write(conn: Connection, worker_id: int, steps: Sequence[StepRecord], r
     """Record steps and move runs in one statement."""
     parameters = {"worker_id": worker_id, **_columns(_STEP, steps), **_columns(_RUN, [run[:-1] for run in runs])}
     row = await (await conn.execute(text("journal/write"), parameters)).fetchone()
-    return Written(alive=False) if row is None else Written(True, *row)
+    if row is None:
+        return Written(alive=False)
+    woken, unmoved, recorded, version = row
+    return Written(True, woken, frozenset(unmoved), recorded, version)
 
 
 async def write_logs(conn: Connection, lines: Sequence[LogRecord]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, LiteralString, NamedTuple
 
 from cdc.store.connect import Connection
 from cdc.store.json import document
@@ -37,12 +37,31 @@ class Candidate(NamedTuple):
     is_new: bool
 
 
+class Standing(NamedTuple):
+    """The first run of a function that stands at a gate for a place."""
+
+    held_at: str
+    id: str
+    function_id: str
+    gates: list[str]
+    is_new: bool
+
+
 class CancelledRun(NamedTuple):
     """A run that was cancelled just now."""
 
     id: str
     function_id: str
     event_ids: list[str]
+
+
+class Given(NamedTuple):
+    """A run's function, and the events that it was given."""
+
+    id: str
+    function_id: str
+    event_ids: list[str]
+    ended: bool
 
 
 class Memo(NamedTuple):
@@ -68,9 +87,14 @@ async def claim(
     return [ClaimedRun(*row) for row in await cursor.fetchall()]
 
 
-async def candidates(conn: Connection, worker_id: int, functions: Sequence[str], limit: int) -> list[Candidate]:
-    """Up to `limit` due runs of these functions that need places, locked; none when the worker's lease is gone."""
-    parameters = {"worker_id": worker_id, "functions": list(functions), "limit": limit}
+async def candidates(
+    conn: Connection, worker_id: int, functions: Sequence[str], limit: int, *, suspect: bool = False
+) -> list[Candidate]:
+    """Up to `limit` due runs of these functions that need places, locked; none when the worker's lease is gone.
+
+    Those that are `suspect` apart from the others, as in `claim`.
+    """
+    parameters = {"worker_id": worker_id, "functions": list(functions), "limit": limit, "suspect": suspect}
     return [Candidate(*row) for row in await (await conn.execute(text("runs/candidates"), parameters)).fetchall()]
 
 
@@ -89,6 +113,11 @@ async def hold(conn: Connection, held: Mapping[str, str], booked: Mapping[str, f
         "moments": list(booked.values()),
     }
     await conn.execute(text("runs/hold"), parameters)
+
+
+async def standing(conn: Connection) -> list[Standing]:
+    """Of each function, the first run at each gate where one stands for a place."""
+    return [Standing(*row) for row in await (await conn.execute(text("runs/standing"))).fetchall()]
 
 
 async def expire_waits(conn: Connection, run_ids: Sequence[str]) -> None:
@@ -122,6 +151,17 @@ async def cancelled(conn: Connection, worker_id: int) -> list[str]:
     return [row[0] for row in await (await conn.execute(text("runs/cancelled"), {"worker_id": worker_id})).fetchall()]
 
 
+async def overdue(conn: Connection, limit: int) -> list[tuple[str, bool]]:
+    """Up to `limit` unfinished runs whose deadline has passed, locked; and whether each had started."""
+    return [(id_, started) for id_, started in await _rows(conn, "runs/overdue", {"limit": limit})]
+
+
+async def next_deadline(conn: Connection) -> float | None:
+    """Seconds until the next deadline of an unfinished run; None when there is none."""
+    found = await _rows(conn, "runs/next_deadline", {})
+    return float(found[0][0]) if found else None
+
+
 async def memos(conn: Connection, run_ids: Sequence[str]) -> dict[str, dict[str, Memo]]:
     """The recorded steps of these runs, by run and step id."""
     found: dict[str, dict[str, Memo]] = {}
@@ -151,15 +191,15 @@ async def release_unknown(conn: Connection, worker_id: int, known: Iterable[str]
     return [row[0] for row in await (await conn.execute(text("runs/release_unknown"), parameters)).fetchall()]
 
 
-async def latest(conn: Connection, limit: int) -> list[dict[str, Any]]:
-    """The latest runs as people see them, newest first."""
-    return await _dicts(conn, "runs/latest", {"limit": limit})
+async def repeatable(conn: Connection, run_ids: Sequence[str]) -> list[Given]:
+    """What these runs were given, to give it to others."""
+    cursor = await conn.execute(text("runs/repeatable"), {"ids": run_ids})
+    return [Given(*row) for row in await cursor.fetchall()]
 
 
-async def by_id(conn: Connection, run_id: str) -> dict[str, Any] | None:
-    """One run with its steps; None when there is no such run."""
-    found = await _dicts(conn, "runs/by_id", {"id": run_id})
-    return {**found[0], "steps": await _dicts(conn, "steps/of_run", {"id": run_id})} if found else None
+async def hold_paused(conn: Connection, run_ids: Sequence[str]) -> None:
+    """Keep runs of paused functions, created in the caller's transaction, from starting."""
+    await conn.execute(text("runs/hold_paused"), {"ids": run_ids})
 
 
 async def counts(conn: Connection) -> dict[str, int]:
@@ -167,7 +207,5 @@ async def counts(conn: Connection) -> dict[str, int]:
     return dict(await (await conn.execute(text("runs/counts"))).fetchall())
 
 
-async def _dicts(conn: Connection, name: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
-    cursor = await conn.execute(text(name), parameters)
-    names = [column.name for column in cursor.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in await cursor.fetchall()]
+async def _rows(conn: Connection, name: LiteralString, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+    return await (await conn.execute(text(name), parameters)).fetchall()

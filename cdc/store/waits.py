@@ -68,11 +68,9 @@ async def register(conn: Connection, waits: Sequence[WaitRecord]) -> list[tuple[
     return [(run_id, step_id) for run_id, step_id in await cursor.fetchall()]
 
 
-async def clock(conn: Connection) -> float:
-    """The database's clock, in seconds since 1970."""
-    row = await (await conn.execute(text("waits/clock"))).fetchone()
-    assert row is not None, "a clock has one time"
-    return float(row[0])
+async def forget(conn: Connection, run_ids: Sequence[str]) -> None:
+    """Forget what would cancel these runs."""
+    await conn.execute(text("waits/forget"), {"ids": run_ids})
 
 
 async def paths(conn: Connection, names: Iterable[str]) -> list[tuple[str, str | None]]:
@@ -107,6 +105,12 @@ async def missed(conn: Connection, names: Iterable[str], since: float) -> list[t
         (Event(name, data, given_id or id_, ts, user or {}, v), accepted_at)
         for id_, name, ts, data, given_id, user, v, accepted_at in await cursor.fetchall()
     ]
+
+
+async def awaited(conn: Connection, event: str) -> str | None:
+    """The run that waits for this event, if any does."""
+    row = await (await conn.execute(text("waits/awaited"), {"event": event})).fetchone()
+    return None if row is None else str(row[0])
 
 
 async def drop(conn: Connection, run_ids: Sequence[str]) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -26,6 +30,9 @@ _KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_cou
 
 _WITHIN = 10
 """Seconds for one attempt to connect, unless the URL has its own connect_timeout."""
+
+ANSWERS_WITHIN = 60.0
+"""Seconds for the answer to a command that has nothing to wait for."""
 
 
 async def connect(conninfo: str) -> Connection:
@@ -60,6 +67,21 @@ async def connect(conninfo: str) -> Connection:
         return await AsyncConnection.connect(conninfo, autocommit=True, **settings)
     except psycopg.OperationalError as error:
         raise connection_refused(error) from error
+
+
+@contextmanager
+def answering(connection: Connection) -> Iterator[None]:
+    """Ends the connection, and with it what waits in the block, when the server does not answer within a minute."""
+    overdue = asyncio.get_running_loop().call_later(ANSWERS_WITHIN, _hang_up, connection)
+    try:
+        yield
+    finally:
+        overdue.cancel()
+
+
+def _hang_up(connection: Connection) -> None:
+    with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as line:
+        line.shutdown(socket.SHUT_RDWR)
 
 
 async def ask(connection: Connection, command: bytes) -> tuple[Any, ...]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import psycopg
 
 from cdc.lsn import Lsn, parse
-from cdc.wal.connection import Connection, ask, connect, identifier
+from cdc.wal.connection import Connection, answering, ask, connect, identifier
 from cdc.wal.refusals import command_refused
 
 
@@ -76,5 +76,6 @@ async def drop_slot(conninfo: str, name: str) -> None:
 
 async def identity_of(connection: Connection) -> Identity:
     """Who the server of this replication connection is."""
-    system_identifier, timeline, wal_lsn, database = await ask(connection, b"IDENTIFY_SYSTEM")
+    with answering(connection):
+        system_identifier, timeline, wal_lsn, database = await ask(connection, b"IDENTIFY_SYSTEM")
     return Identity(str(system_identifier), int(timeline), parse(wal_lsn), database)

@@ -20,7 +20,7 @@ import psycopg
 from cdc.errors import CdcError, CheckpointMismatch, ProtocolError, StreamLost
 from cdc.lsn import Lsn, render
 from cdc.wal import frames
-from cdc.wal.connection import Connection, ask, connect, identifier, literal
+from cdc.wal.connection import Connection, answering, ask, connect, identifier, literal
 from cdc.wal.refusals import command_refused, publication_missing, stream_ended
 from cdc.wal.slot import identity_of
 
@@ -109,8 +109,9 @@ class ReplicationStream:
                     f"The checkpoint {render(start)} is ahead of the server, which is at {render(wal_lsn)}.",
                     hint="The server was restored or is another one: make a new slot and backfill.",
                 )
-            (timeout,) = await ask(connection, b"SHOW wal_sender_timeout")
-            await connection.execute(_start_replication(slot, publications, start))
+            with answering(connection):
+                (timeout,) = await ask(connection, b"SHOW wal_sender_timeout")
+                await connection.execute(_start_replication(slot, publications, start))
         except psycopg.Error as error:
             refusal = command_refused(error, slot=slot, user=connection.info.user)
             await connection.close()

@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from cdc.errors import ConfigurationError
-from cdc.store.connect import checked, connect, place
+from cdc.store.connect import STATE, checked, connect, place
 from tests.acceptance.service import refused
 from tests.servers import Server
 
@@ -67,6 +67,14 @@ async def test_a_pooler_is_refused_before_anything_is_sent_to_it() -> None:
     done = await refused("run", code=78, says="pooler", hint="ep-x.eu.aws.neon.tech", DATABASE_URL=url)
     assert not done.logged
     assert PASSWORD not in done.err
+
+
+def test_a_pooler_may_stand_before_the_state() -> None:
+    url = f"postgresql://u:{PASSWORD}@ep-x-pooler.eu.aws.neon.tech/db"
+    assert checked(url, STATE) == url
+    with pytest.raises(ConfigurationError, match="CDC_STATE_DATABASE_URL cannot be read") as refusal:
+        checked(PASSWORD, STATE)
+    assert PASSWORD not in str(refusal.value)
 
 
 async def test_a_wrong_password_is_refused_at_once(server: Server, database_url: str) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
+from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM, Signals
 from textwrap import dedent
 from typing import Any
 
@@ -102,6 +103,27 @@ async def test_a_service_that_stands_by_takes_over_when_the_listener_is_killed(
         done = await completed(conn, 40)
         assert len({run.output["said"][0] for run in done}) == 40
         await standby.stop()
+
+
+async def test_a_listener_that_was_frozen_stands_by_when_it_wakes_up(
+    connect: Connect, database_url: str, functions: Path, write: Write
+) -> None:
+    write("welcome.py", WELCOME)
+    conn = await connect(database_url)
+    await conn.execute(USERS)
+    settings: Settings = {"DATABASE_URL": database_url, "CDC_FUNCTIONS": functions}
+    async with started(**settings) as first, started(**settings) as second:
+        listener, standby = await roles(first, second)
+        listener.send(SIGSTOP)
+        await conn.execute("select pg_terminate_backend(active_pid) from pg_replication_slots where active_pid > 0")
+        await standby.logs("listening", within=10)
+        await conn.execute("insert into users (name) select 'x' from generate_series(1, 20) n")
+        await completed(conn, 20)
+        listener.send(SIGCONT)
+        await listener.logs("standing by")
+        await standby.stop()
+        await listener.logs("listening", times=2, within=10)
+        await listener.stop()
 
 
 async def test_parts_of_a_service_may_run_apart_and_wake_each_other(
@@ -215,8 +237,9 @@ async def test_a_notification_by_hand_wakes_the_workers(
         await completed(patient, 4, within=SOON)
 
 
-async def test_what_a_stopped_service_gives_back_goes_on_elsewhere_at_once(
-    patient: Connection, database_url: str, functions: Path
+@pytest.mark.parametrize("number", [SIGTERM, SIGKILL])
+async def test_what_a_service_gives_back_when_it_ends_goes_on_elsewhere_at_once(
+    patient: Connection, database_url: str, functions: Path, number: Signals
 ) -> None:
     settings: Settings = {"DATABASE_URL": database_url, "CDC_FUNCTIONS": functions, "CDC_SHUTDOWN_TIMEOUT": "0.1"}
     async with started(**settings) as first, started(**settings) as second:
@@ -225,7 +248,8 @@ async def test_what_a_stopped_service_gives_back_goes_on_elsewhere_at_once(
         await eventually(lambda: effects(functions) == ["first", "second"])
         (at_work,) = await holders(patient)
         holder, other = (first, second) if parent_of(at_work) == first.pid else (second, first)
-        await holder.stop()
+        holder.send(number)
+        await holder.ended()
         await eventually(lambda: effects(functions) == ["first", "second", "second"], within=SOON)
         let_go(functions)
         await completed(patient)

@@ -163,11 +163,11 @@ async def test_attempts_are_one_two_and_four_seconds_apart(live_engine: Engine) 
             await live_engine.hurry()
         await live_engine.ended()
 
-    assert waits[0] >= 1.0
+    assert waits[0] > 0.9  # counted from the failure, a little before the step is recorded
     first_start = [round(wait) for wait in waits]
     assert first_start[0] == 1
-    assert waits[1] > 2.0
-    assert waits[2] > 4.0
+    assert waits[1] > 1.9
+    assert waits[2] > 3.9
 
 
 async def test_a_step_out_of_attempts_raises_where_it_is_awaited_and_may_be_caught(engine: Engine) -> None:

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import asyncio
+
+import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
 from cdc.errors import ConfigurationError, DatabaseRefused, DatabaseUnreachable
+from cdc.wal import connection
 from cdc.wal.connection import ask
 from cdc.wal.connection import connect as connect_for_replication
-from cdc.wal.slot import identify
+from cdc.wal.slot import identify, identity_of
+from tests.proxy import Proxy
 from tests.servers import Connect
 
 
@@ -23,6 +28,12 @@ async def test_options_of_the_url_are_kept_but_for_those_that_change_values(any_
     assert await shown(url, "statement_timeout") == "12345ms"
     assert (await shown(url, "DateStyle")).startswith("ISO")
     assert await shown(url, "TimeZone") == "UTC"
+
+
+async def test_the_server_notices_soon_that_a_machine_vanished_unless_the_url_says_otherwise(database_url: str) -> None:
+    assert await shown(database_url, "wal_sender_timeout") == "20s"
+    patient = make_conninfo(database_url, options="-c wal_sender_timeout=3min")
+    assert await shown(patient, "wal_sender_timeout") == "3min"
 
 
 async def test_options_of_the_environment_are_kept_too(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,3 +82,13 @@ async def test_a_url_that_cannot_be_read_is_a_configuration_error_that_does_not_
     with pytest.raises(ConfigurationError) as error:
         await identify("postgresql://postgres:se cret@host:port/db")
     assert "cret" not in str(error.value)
+
+
+async def test_a_command_that_is_not_answered_ends_its_connection(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "ANSWERS_WITHIN", 0.5)
+    async with Proxy(database_url) as proxy, await connect_for_replication(proxy.url) as silent:
+        proxy.stall()
+        with pytest.raises(psycopg.OperationalError):
+            await asyncio.wait_for(identity_of(silent), 5)

@@ -12,7 +12,9 @@ import pytest
 from cdc import Context, function
 from cdc.errors import CheckpointMismatch, ListenerFenced, ServerNotReady, SlotInUse
 from cdc.events.accept import Accepted
+from cdc.listener.source import attach, belongs
 from cdc.store import server as store
+from cdc.store.checkpoints import Checkpoint
 from cdc.wal.slot import create_slot, drop_slot
 from tests.listener.listening import Listening, ids, open_listening, until_streaming
 from tests.servers import Connect, Server
@@ -116,6 +118,32 @@ async def test_a_slot_that_stands_already_is_read_from_where_it_stands(any_migra
     async with database.listening():
         await database.read_everything()
     assert ids(await database.events()) == [1]
+
+
+async def test_of_several_services_that_come_first_one_opens_the_source(
+    any_migrated_url: str, connect: Connect
+) -> None:
+    database = await open_listening(any_migrated_url, connect, T)
+
+    async def come() -> Checkpoint:
+        return await attach(database.watched, await connect(database.url), await connect(database.url))
+
+    found = await asyncio.gather(*(come() for _ in range(5)))
+    assert len(set(found)) == 1
+    assert await database.one("select count(*) from cdc_state.sources") == 1
+
+
+async def test_who_only_works_finds_out_whether_the_source_is_this_database(
+    any_migrated_url: str, connect: Connect
+) -> None:
+    database = await open_listening(any_migrated_url, connect, T)
+    conn = database.connection
+    assert not await belongs(database.watched, conn, conn)
+    await database.attach()
+    assert await belongs(database.watched, conn, conn)
+    await another_timeline(database)
+    with pytest.raises(CheckpointMismatch, match="another server or timeline"):
+        await belongs(database.watched, conn, conn)
 
 
 # --- two listeners ------------------------------------------------------------------------------------------------

@@ -53,6 +53,18 @@ async def test_migrators_at_the_same_time_take_turns(any_database_url: str, conn
     assert len(await applied(await connect(any_database_url), kind)) == len(available(kind))
 
 
+async def test_a_schema_that_is_up_to_date_asks_for_no_right_to_make_anything(
+    migrated_url: str, connect: Connect, kind: Kind
+) -> None:
+    connection = await connect(migrated_url)
+    role = migrated_url.rpartition("/")[2]
+    await connection.execute(f"create role {role} login password 'open-sesame'".encode())
+    await connection.execute(f"grant usage on schema {SCHEMAS[kind]} to {role}".encode())
+    await connection.execute(f"grant select on {SCHEMAS[kind]}.migrations to {role}".encode())
+    await migrate(f"postgresql://{role}:open-sesame@{migrated_url.rpartition('@')[2]}", kind)
+    await connection.execute(f"drop owned by {role}; drop role {role}".encode())
+
+
 async def test_an_edited_migration_is_refused(
     migrated_url: str, connect: Connect, kind: Kind, released: Callable[..., None]
 ) -> None:

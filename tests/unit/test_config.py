@@ -13,6 +13,7 @@ Environment = pytest.MonkeyPatch
 
 SET: dict[str, tuple[str, Any]] = {
     "database_url": ("postgresql://h/d", SecretStr("postgresql://h/d")),
+    "state_database_url": ("postgresql://h/d", SecretStr("postgresql://h/d")),
     "functions": ("/a:/b", "/a:/b"),
     "embed": ("notes(body)", "notes(body)"),
     "embed_model": ("local/minilm", "local/minilm"),
@@ -22,7 +23,9 @@ SET: dict[str, tuple[str, Any]] = {
     "concurrency": ("7", 7),
     "threads": ("7", 7),
     "lease": ("2.5", 2.5),
+    "retention": ("1h30m", 5400.0),
     "port": ("0", 0),
+    "event_key": ("a, b", SecretStr("a, b")),
     "slot": ("mine_2", "mine_2"),
     "publication": ("Mine", "Mine"),
     "connect_timeout": ("0", 0.0),
@@ -52,6 +55,8 @@ def test_every_setting_is_set_by_its_variable_and_an_empty_one_counts_as_none(
         ("CDC_CONCURRENCY", "0"),
         ("CDC_THREADS", "many"),
         ("CDC_LEASE", "0.5"),
+        ("CDC_RETENTION", "59m"),
+        ("CDC_RETENTION", "sometimes"),
         ("CDC_PORT", "65536"),
         ("CDC_SLOT", "My-Slot"),
         ("CDC_PUBLICATION", "p" * 64),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cdc.web.app import Json
+from cdc.web.answers import Json
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

@@ -220,22 +220,70 @@ end;
 comment on function cdc.unembed is 'Stop keeping vectors; those that exist stay.';
 
 -- Send an event of one's own, in the caller's transaction: it exists if and only if that commits. An outbox without a
--- table: nothing is stored here, the listener reads the message from the WAL.
-create function cdc.send(name text, data json default '{}')
-returns void
+-- table: nothing is stored here, the listener reads the message from the WAL. With an id of its own the event counts
+-- once in 24 hours; with a ts in the future its runs start then; "user" and v are the sender's.
+--
+-- The message is a line with the name, and the rest as JSON if there is any, and below it the data as JSON. Line breaks
+-- stand in JSON only between values, so that they may become spaces.
+create function cdc.send(
+    name   text,
+    data   json default '{}',
+    id     text default null,
+    ts     timestamptz default null,
+    "user" json default null,
+    v      text default null
+) returns void
 language plpgsql
 as $$
+declare
+    given json;
 begin
-    if coalesce(name, '') = '' or name ~ '\s' or name like 'db/%' or name ilike 'inngest/%' then
+    if coalesce(name, '') = '' or name ~ '\s' or name like 'db/%' or name like 'cdc/signal.%' or name ilike 'inngest/%' then
         raise exception 'cdc.send: % is not a name for an event of your own', coalesce(quote_literal(name), 'null')
-            using hint = 'Write it like app/order.paid; db/ and inngest/ are taken.',
+            using hint = 'Write it like app/order.paid; db/, cdc/signal. and inngest/ are taken.',
                   errcode = 'invalid_parameter_value';
     end if;
     if data is null or json_typeof(data) <> 'object' then
         raise exception 'cdc.send: the data of an event is a JSON object'
             using hint = 'Write it like ''{"id": 1}''.', errcode = 'invalid_parameter_value';
     end if;
-    perform pg_logical_emit_message(true, 'cdc.send', name || e'\n' || data::text);
+    if json_typeof("user") <> 'object' then
+        raise exception 'cdc.send: the user of an event is a JSON object'
+            using hint = 'Write it like ''{"id": 1}''.', errcode = 'invalid_parameter_value';
+    end if;
+    if ts < '1980-01-01 00:00+00' or ts >= '2100-01-01 00:00+00' then
+        raise exception 'cdc.send: % is not a time for an event', ts
+            using hint = 'Give one between 1980 and 2100.', errcode = 'invalid_parameter_value';
+    end if;
+    if id = '' or length(id) > 255 or length(v) > 255 then
+        raise exception 'cdc.send: the id of an event has 1 to 255 characters, its v at most 255'
+            using hint = 'Leave it out to have one made.', errcode = 'invalid_parameter_value';
+    end if;
+    given := json_strip_nulls(json_build_object('id', id, 'ts', floor(extract(epoch from ts) * 1000)::bigint, 'v', v));
+    perform pg_logical_emit_message(true, 'cdc.send', concat(
+        name,
+        case when given::text <> '{}' or "user" is not null
+             then ' ' || translate(json_build_object('given', given, 'user', "user")::text, e'\n\r', '  ') end,
+        e'\n', data));
 end
 $$;
 comment on function cdc.send is 'Send an event, transactionally with whatever else this transaction does.';
+
+-- Send a signal to the run that waits for it, in the caller's transaction; when none does, nothing happens.
+create function cdc.signal(name text, data json default '{}')
+returns void
+language plpgsql
+as $$
+begin
+    if coalesce(name, '') = '' or name ~ '\s' then
+        raise exception 'cdc.signal: % is not the name of a signal', coalesce(quote_literal(name), 'null')
+            using hint = 'Name the one that a run waits for.', errcode = 'invalid_parameter_value';
+    end if;
+    if data is null or json_typeof(data) <> 'object' then
+        raise exception 'cdc.signal: the data of a signal is a JSON object'
+            using hint = 'Write it like ''{"id": 1}''.', errcode = 'invalid_parameter_value';
+    end if;
+    perform pg_logical_emit_message(true, 'cdc.send', concat('cdc/signal.', name, e'\n', data));
+end
+$$;
+comment on function cdc.signal is 'Send a signal, transactionally with whatever else this transaction does.';

@@ -48,6 +48,7 @@ create table cdc_state.rejected_events (
     reason      text not null,
     rejected_at timestamptz not null default now()
 );
+create index rejected_events_rejected on cdc_state.rejected_events (rejected_at);
 
 create table cdc_state.functions (
     id          text primary key,
@@ -98,30 +99,37 @@ create table cdc_state.runs (
     priority     integer not null default 0,   -- seconds
     gates        text[],                       -- it executes only with a place at each of these (cdc_state.gates)
     placed       boolean not null default false,        -- it has them
-    turn         text,                         -- the gate of its order_by key
+    turn         text collate "C",             -- the gate of its order_by key
     has_turn     boolean not null default false,        -- which it keeps to its end
-    held_at      text,                         -- the gate where it stands, out of the queue; or 'paused'
+    held_at      text collate "C",             -- the gate where it stands, out of the queue; or 'paused'
     filling      text,                         -- key of a debounced run or a batch that still takes events
     singleton    text,
     deadline     timestamptz,                  -- cancelled when it comes: to start by first, to finish by later
     finish_in    float8,                       -- seconds from start to the second deadline
     invoker      uuid,                         -- the run, and its step, that wait for this one's result
-    invoker_step text
+    invoker_step text,
+    replays      uuid                          -- the run whose events this one was given again
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
-create index runs_due on cdc_state.runs (rank, id) where status in ('queued', 'sleeping', 'waiting') and held_at is null;
+-- Two queues: a claim of the one must not read through the other. With due_at, what sleeps is passed over in the index.
+create index runs_due on cdc_state.runs (rank, id, due_at)
+    where status in ('queued', 'sleeping', 'waiting') and held_at is null and gates is null;
+create index runs_due_gated on cdc_state.runs (rank, id, due_at)
+    where status in ('queued', 'sleeping', 'waiting') and held_at is null and gates is not null;
 create index runs_of_worker on cdc_state.runs (worker_id) where worker_id is not null;
-create index runs_held on cdc_state.runs (held_at, rank, id) where held_at is not null;
+create index runs_held on cdc_state.runs (held_at, function_id, rank, id) where held_at is not null;
 create unique index runs_filling on cdc_state.runs (function_id, filling) where filling is not null;
+create index runs_turns on cdc_state.runs (turn) where has_turn;
 create index runs_singleton on cdc_state.runs (function_id, singleton) where singleton is not null and ended_at is null;
+create index runs_replays on cdc_state.runs (replays) where replays is not null;
 create index runs_deadline on cdc_state.runs (deadline) where deadline is not null and ended_at is null;
 
 -- Where flow control counts: one row for each rule and key in use, locked by whoever decides. Names are made in
--- cdc/events/rules.py: 'concurrency/0/<function>/<key>', 'throttle/...', 'rate/...', 'turn/...'.
+-- cdc/events/rules.py: 'concurrency/0/<function>/<key>', 'concurrency/env//<key>', 'throttle/...', 'rate/...', 'turn/...'.
 create table cdc_state.gates (
-    name    text primary key,
+    name    text collate "C" primary key,
     taken   integer not null default 0,        -- places taken; of a rate limit, events counted in its period
     free_at timestamptz not null default 'epoch',       -- of a throttle: when the next may start; of a rate limit: its end
-    booked_until timestamptz not null default 'epoch'   -- of a throttle: the last moment promised to a run that waits
+    booked_until timestamptz not null default 'epoch'   -- of a throttle: when the next of those that stand there comes
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
 
 create table cdc_state.steps (

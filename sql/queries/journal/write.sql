@@ -1,7 +1,8 @@
 -- Record steps and move runs, all or nothing, if the worker still has its lease (one row comes back then, else none).
 -- A recorded step is never changed. A run is moved only by the worker that holds it, and by the claim it holds it with:
 -- a batch that is repeated because its answer was lost must not take the run away from a claim made since.
--- Back comes also how many steps were recorded, and the version of the registry.
+-- Back comes also which runs were not moved, because they were cancelled meanwhile, how many steps were recorded, and the
+-- version of the registry.
 -- What a suspended run waits for may have come while it ran (woken): it is due at once, and that comes back. A run whose
 -- handler failed has an error, and keeps its pause.
 -- Arrays and not one JSON document: reading a document resolves its escapes, and \u0000 in a memo would fail there.
@@ -43,8 +44,10 @@ with alive as materialized (
      where r.id = n.id and exists (select from alive)
        -- "is true" keeps the planner off the index of running runs, where it compared every one of them with every item.
        and (r.status = 'running' and r.worker_id = %(worker_id)s and r.claims = n.claims) is true
-    returning r.woken and r.status = 'queued' and r.error is null as woken
+    returning r.id, r.woken and r.status = 'queued' and r.error is null as woken
 )
-select coalesce((select bool_or(woken) from moved), false), (select count(*) from recorded),
+select coalesce((select bool_or(woken) from moved), false),
+       array(select id::text from unnest(%(run_ids)s::uuid[]) as n (id) where id not in (select id from moved)),
+       (select count(*) from recorded),
        (select version from cdc_state.registry)
   from alive

@@ -1,6 +1,7 @@
 -- Claim due runs without gates for a live worker, by rank. No row comes back when the worker's lease is gone.
 -- Parameters: worker_id, functions, limit, suspect. Lock order: the worker's row (key share), then run rows, skipping
--- locked ones.
+-- locked ones. A run is suspect when its worker died twice: the first time all in flight are there by accident,
+-- and to take a thousand of them one by one would hold them all up.
 with alive as materialized (
     select id from cdc_state.workers where id = %(worker_id)s for key share
 ), due as materialized (
@@ -8,7 +9,7 @@ with alive as materialized (
       from cdc_state.runs r
      where r.status in ('queued', 'sleeping', 'waiting') and r.held_at is null
        and r.rank <= now() + interval '600 s' and r.due_at <= now()
-       and r.function_id = any (%(functions)s) and r.gates is null and (r.rescues > 0) = %(suspect)s
+       and r.function_id = any (%(functions)s) and r.gates is null and (r.rescues > 1) = %(suspect)s
        and exists (select from alive)
      order by r.rank, r.id
      limit %(limit)s

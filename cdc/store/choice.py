@@ -1,0 +1,72 @@
+"""A choice of runs, for those who look at many of them, cancel them or give them their events again."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from cdc.store.connect import Connection
+from cdc.store.queries import text
+
+UNFINISHED = ("queued", "running", "sleeping", "waiting")
+ENDED = ("completed", "failed", "cancelled")
+STATUSES = (*UNFINISHED, *ENDED)
+
+_SKEW = timedelta(hours=1)
+"""Between the clocks of the process that made a run's id and of the database, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Runs of these functions, in these states, created in this time; None is any."""
+
+    functions: Sequence[str] | None = None
+    statuses: Sequence[str] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def parameters(self) -> dict[str, Any]:
+        """For the statements that take a choice."""
+        return {
+            "functions": None if self.functions is None else list(self.functions),
+            "statuses": None if self.statuses is None else list(self.statuses),
+            "since": self.since,
+            "until": self.until,
+        }
+
+
+class Counted(NamedTuple):
+    """A choice that later runs do not enter, and how many it has."""
+
+    choice: Choice
+    runs: int
+
+
+async def count(conn: Connection, choice: Choice) -> Counted:
+    """How many runs a choice has now. It ends now, unless it ended before."""
+    parameters = {**choice.parameters(), "after": _below(choice)}
+    row = await (await conn.execute(text("runs/count_chosen"), parameters)).fetchone()
+    assert row is not None, "an aggregate has one row"
+    return Counted(replace(choice, until=row[1]), row[0])
+
+
+async def pages(conn: Connection, choice: Choice, size: int) -> AsyncIterator[list[str]]:
+    """The runs of a counted choice, `size` at a time, by id: each page is read when the one before is done with."""
+    parameters = {**choice.parameters(), "after": _below(choice), "limit": size}
+    while page := [row[0] for row in await (await conn.execute(text("runs/chosen"), parameters)).fetchall()]:
+        yield page
+        parameters["after"] = page[-1]
+
+
+def first_id(moment: datetime) -> str:
+    """The least id of a run that is made at this moment: its first 48 bits are the milliseconds."""
+    milliseconds = max(0, int(moment.astimezone(UTC).timestamp() * 1000))
+    return str(UUID(int=milliseconds << 80))
+
+
+def _below(choice: Choice) -> str:
+    """An id below those of all runs of this choice."""
+    return str(UUID(int=0)) if choice.since is None else first_id(choice.since - _SKEW)
