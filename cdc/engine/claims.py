@@ -14,7 +14,7 @@ from cdc.engine.executor import Executor
 from cdc.engine.outcome import Retry, Suspended
 from cdc.engine.places import Claimed
 from cdc.errors import DatabaseUnreachable, LeaseLost
-from cdc.store import events, runs, workers
+from cdc.store import events, journal, runs, workers
 from cdc.store.connect import Connection
 from cdc.store.failures import ConnectionTrouble
 from cdc.store.runs import ClaimedRun
@@ -195,9 +195,10 @@ class Claims:
         if replayed:
             await runs.expire_waits(conn, replayed)
         memos = await runs.memos(conn, replayed)
+        told = await journal.told(conn, replayed)
         for run in claimed:
             seen = [loaded[id_] for id_ in run.event_ids if id_ in loaded]
-            execution = self._executor.execute(run, seen, memos.get(run.id, {}))
+            execution = self._executor.execute(run, seen, memos.get(run.id, {}), told.get(run.id, {}))
             self._flight[run.id] = asyncio.create_task(self._follow(run.id, execution))
 
     async def _drop_cancelled(self, conn: Connection) -> None:

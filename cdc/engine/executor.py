@@ -46,15 +46,17 @@ class Executor:
     embeddings: Embeddings
     drop_after_each_step: bool = False
 
-    async def execute(self, run: ClaimedRun, events: Sequence[Event], memos: Mapping[str, Memo]) -> Outcome:
-        """Take the run as far as it goes now, and record where that is.
+    async def execute(
+        self, run: ClaimedRun, events: Sequence[Event], memos: Mapping[str, Memo], told: Mapping[str, int]
+    ) -> Outcome:
+        """Take the run as far as it goes now, and record where that is. `told`: see `Lines`.
 
         Raises:
             LeaseLost: the run belongs to another worker; nothing was recorded.
         """
         function = self.functions[run.function_id]
         suspension = Suspension(self.journal, _cancel_current_task())
-        lines = Lines(run.id, run.function_id, len(memos))
+        lines = Lines(run.id, run.function_id, run.failures, told)
         if (error := _uncallable(run, events)) is not None:
             ended: Outcome = _failed(run, error)
         else:
@@ -107,7 +109,6 @@ class Executor:
 
     async def _recorded(self, ending: _Ending, ended: Outcome, suspension: Suspension) -> Outcome:
         faults.point("run.ended")
-        ending.lines.live()
         try:
             await suspension.flushed()
             entry = suspension.take_unwritten()

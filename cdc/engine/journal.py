@@ -231,14 +231,15 @@ class Journal:
     async def _write(self, conn: Connection, batch: list[_Pending]) -> None:
         entries = [pending.entry for pending in batch]
         faults.point("journal.before_commit")
-        listens = self._outbox.listens_to(FINISHED)
-        if all(entry.is_plain and not (listens and entry.finished) for entry in entries):
+        known = self._outbox.version
+        listens = self._outbox.listens_to(FINISHED) and any(entry.finished for entry in entries)
+        if not listens and all(entry.is_plain for entry in entries):
             written = await self._write_rows(conn, entries)
             due = written.woken
         else:
             written, due = await self._write_all(conn, entries, listens=listens)
         faults.point("journal.committed")
-        if written.alive and self._outbox.is_stale(written.version):
+        if written.alive and written.version != known and not listens:
             due |= await self._learn(conn, _moved(entries, written))
         for pending in batch:
             if not written.alive:

@@ -172,20 +172,18 @@ class LiveSteps:
             )
         count = self._seen.get(id, 0)
         self._seen[id] = count + 1
-        return f"{id}:{count}" if count else id
+        key = f"{id}:{count}" if count else id
+        self.lines.passed(key)
+        return key
 
     def _recorded(self, key: str, kind: str) -> Memo | None:
-        """What is recorded of a step; from here on the handler is live when nothing is.
+        """What is recorded of a step.
 
         Raises:
             NonRetriableError: a step of another kind is recorded under this id.
         """
         recorded = self.memos.get(key)
-        if recorded is None:
-            self.lines.live()
-            return None
-        self.lines.replayed()
-        if recorded.kind != kind:
+        if recorded is not None and recorded.kind != kind:
             raise NonRetriableError(
                 f"step {key!r} is recorded as {_KINDS[recorded.kind]} and is now {_KINDS[kind]}; "
                 "give the changed step an id of its own"

@@ -61,9 +61,10 @@ class Outbox:
         """Whether some function starts on events of this name; known since the last refresh."""
         return bool(self._registry.started_by(name))
 
-    def is_stale(self, version: int) -> bool:
-        """Whether the registry has changed since the last refresh."""
-        return version != self._registry.version
+    @property
+    def version(self) -> int:
+        """Of the registry, at the last refresh."""
+        return self._registry.version
 
     async def refresh(self, conn: Connection) -> Mapping[str, Start]:
         """The functions in force, read anew when they changed."""

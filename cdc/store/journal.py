@@ -31,9 +31,10 @@ class StepRecord(NamedTuple):
 
 
 class LogRecord(NamedTuple):
-    """A line that a run told its logger; `fields` is JSON."""
+    """A line that a run told its logger; `fields` is JSON, `place` where in the handler it was told."""
 
     run_id: str
+    place: str | None
     level: str
     line: str
     fields: str
@@ -112,8 +113,18 @@ async def write(conn: Connection, worker_id: int, steps: Sequence[StepRecord], r
 async def write_logs(conn: Connection, lines: Sequence[LogRecord]) -> None:
     """Keep lines that runs told their loggers."""
     if lines:
-        columns = {"run_ids": plain, "levels": plain, "lines": quoted, "fields": quoted}
+        columns = {"run_ids": plain, "places": quoted, "levels": plain, "lines": quoted, "fields": quoted}
         await conn.execute(text("logs/insert"), _columns(columns, lines))
+
+
+async def told(conn: Connection, run_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+    """How many lines of these runs are kept, by run and place."""
+    found: dict[str, dict[str, int]] = {}
+    if run_ids:
+        cursor = await conn.execute(text("logs/told"), {"ids": list(run_ids)})
+        for run_id, place, lines in await cursor.fetchall():
+            found.setdefault(run_id, {})[place] = lines
+    return found
 
 
 def _columns(

@@ -169,7 +169,7 @@ async def test_children_keep_to_their_concurrency_and_each_answers(engine: Engin
         return int(ctx.event.data["n"])
 
     @function("parent", on="db/users.inserted")
-    async def parent(ctx: Context) -> list[int]:
+    async def parent(ctx: Context) -> Any:
         return await asyncio.gather(*(ctx.step.invoke(f"child-{n}", limited, {"n": n}) for n in range(8)))
 
     async with engine.working(parent, limited):

@@ -30,7 +30,7 @@ async def matching_wait(ctx: Context) -> Any:
 
 async def are_waiting(engine: Engine, count: int = 1) -> None:
     async def so_many() -> bool:
-        return sum(run["status"] == "waiting" for run in await engine.runs()) == count
+        return [run["status"] for run in await engine.runs()].count("waiting") == count
 
     await eventually(so_many, what=f"{count} runs wait")
 
@@ -192,7 +192,7 @@ async def test_waits_in_a_loop_are_numbered_and_each_has_an_event_of_its_own(eng
             await tell(engine, "app/next", {"n": number})
 
             async def is_answered(count: int = number + 1) -> bool:
-                return sum(step["ended"] for step in (await engine.steps()).values()) == count
+                return [step["ended"] for step in (await engine.steps()).values()].count(True) == count
 
             await eventually(is_answered)
         (run,) = await engine.ended()
@@ -262,7 +262,7 @@ async def test_a_run_cancelled_while_its_wait_is_on_its_way_leaves_none_behind(
     live_engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine, held, go_on = live_engine, asyncio.Event(), asyncio.Event()
-    register = fulfil.waits.register
+    register = waits.register
 
     async def held_up(conn: Any, waits_: Any) -> Any:
         held.set()
@@ -275,7 +275,7 @@ async def test_a_run_cancelled_while_its_wait_is_on_its_way_leaves_none_behind(
             ctx.step.wait_for_event("paid", "app/paid", "1h"), ctx.step.run("long", asyncio.Event().wait)
         )
 
-    monkeypatch.setattr(fulfil.waits, "register", held_up)
+    monkeypatch.setattr(waits, "register", held_up)
     async with engine.doomed(busy):
         await engine.send("db/users.inserted", {})
         await held.wait()

@@ -252,26 +252,6 @@ def test_the_extras_that_are_mentioned_exist() -> None:
 # --- what is to be pasted works -------------------------------------------------------------------------------------
 
 
-async def test_the_retention_statements_delete_what_is_old_and_ended(migrated_url: str, connect: Connect) -> None:
-    conn = await connect(migrated_url)
-    for name, event_age, run_age, status in (
-        ("old", 40, 35, "completed"),
-        ("old failed", 40, 35, "failed"),
-        ("old, ended lately", 40, 5, "completed"),
-        ("old, unfinished", 40, None, "sleeping"),
-        ("new", 5, 4, "completed"),
-        ("old, no run", 40, None, None),
-    ):
-        await _event(conn, name, event_age, run_age, status)
-
-    await conn.execute(_pasted("operations.md", "## Retention"))
-
-    assert await _column(conn, "select name from cdc_state.events") == ["new", "old, ended lately", "old, unfinished"]
-    kept = ["new", "old, ended lately", "old, unfinished"]
-    assert await _column(conn, "select function_id from cdc_state.runs") == kept
-    assert await _column(conn, "select id from cdc_state.steps") == kept
-
-
 async def test_the_statement_for_copies_ends_all_runs(migrated_url: str, connect: Connect) -> None:
     conn = await connect(migrated_url)
     await _event(conn, "asleep", 1, None, "sleeping")
