@@ -1,6 +1,6 @@
--- The runs that an event started or was added to, and their replays, oldest first. Ids begin with the time: a run is
--- made with its event, or earlier where some function gathers events. Parameters: id, first and last (ids of runs made
--- about then), earliest (likewise, of runs that may have gathered).
+-- The runs that an event started or was added to, and their replays (of each up to a thousand), oldest first. Ids begin
+-- with the time: a run is made with its event, or earlier where some function gathers events. Parameters: id, first and
+-- last (ids of runs made about then), earliest (likewise, of runs that may have gathered).
 with recursive begun as (
     select case when exists (select from cdc_state.functions f
                               where f.definition #> '{flow,debounce}' is not null
