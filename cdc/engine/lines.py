@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any, cast
 
@@ -92,11 +93,12 @@ def _document(fields: Mapping[str, Any]) -> str:
 
 
 def _odd(fields: Mapping[str, Any]) -> str:
-    """What orjson refuses: large integers, halves of surrogate pairs; and what has no text at all has no field."""
-    try:
-        return json.dumps(fields, default=str, skipkeys=True)
-    except Exception:  # noqa: BLE001 - likewise
-        return "{}"
+    """What orjson refuses, field by field: large integers, halves of surrogate pairs; what has no text is left out."""
+    documents = {}
+    for name, value in fields.items():
+        with suppress(Exception):
+            documents[name] = json.loads(json.dumps(value, allow_nan=False, default=str))
+    return json.dumps(documents)
 
 
 def _storable(text: str) -> str:

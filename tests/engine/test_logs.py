@@ -116,7 +116,6 @@ async def test_odd_values_harm_nothing(engine: Engine) -> None:
         ctx.logger.info("no text", odd=Odd())
         ctx.logger.info("an object", of=object, error=ValueError("x"), both={1: {2}})
         ctx.logger.info("long " + "x" * 100_000, long="y" * 100_000)
-        ctx.logger.info(None)  # type: ignore[arg-type]
         try:
             raise KeyError("k")
         except KeyError:
@@ -127,13 +126,12 @@ async def test_odd_values_harm_nothing(engine: Engine) -> None:
         (run,) = await engine.ended()
 
     assert run["status"] == "completed", run["error"]
-    nul, no_text, an_object, long, none, stack = await lines(engine)
+    nul, no_text, an_object, long, stack = await lines(engine)
     assert nul[1] == "nul \\0 and half ?"
-    assert nul[2]["big"] == 2**80
+    assert nul[2] == {"nul": "\0", "half": "\ud800", "big": 2**80}
     assert no_text[1:] == ("no text", {})
     assert an_object[2]["error"] == "x"
     assert (len(long[1]), long[2]) == (8000, {})
-    assert none[1] == "None"
     assert stack[0] == "error"
 
 

@@ -123,6 +123,26 @@ async def test_what_the_sender_gives_comes_with_the_event(any_migrated_url: str,
     assert started == [(False,), (True,)], "the second event has the id of the first, and starts nothing"
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"id": "tab\tand\nbreak \u200b\U0001f600"},
+        {"id": "\U0001f600" * 255, "v": "\u00a0" * 255},
+        {"ts": datetime(1980, 1, 1, tzinfo=UTC)},
+        {"ts": datetime(2099, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)},
+        {"user": "{}"},
+    ],
+    ids=lambda given: next(iter(given)),
+)
+async def test_whatever_sql_accepts_is_accepted(given: dict[str, Any], migrated_url: str, connect: Connect) -> None:
+    database = await open_listening(migrated_url, connect, T)
+    async with database.listening():
+        await events.send(database.connection, "app/x", "{}", **given)
+        await database.read_everything()
+
+    assert [event.name for event in await database.events()] == ["app/x"]
+
+
 async def test_a_signal_is_an_event_of_its_own_kind(migrated_url: str, connect: Connect) -> None:
     database = await open_listening(migrated_url, connect, T)
     async with database.listening():
@@ -132,7 +152,17 @@ async def test_a_signal_is_an_event_of_its_own_kind(migrated_url: str, connect: 
 
 
 @pytest.mark.parametrize(
-    "given", [{"id": "x" * 256}, {"id": ""}, {"ts": datetime(1979, 1, 1, tzinfo=UTC)}, {"user": "[]"}, {"user": "{"}]
+    "given",
+    [
+        {"id": "x" * 256},
+        {"id": ""},
+        {"v": "x" * 256},
+        {"ts": datetime(1979, 12, 31, tzinfo=UTC)},
+        {"ts": datetime(2100, 1, 1, tzinfo=UTC)},
+        {"user": "[]"},
+        {"user": "{"},
+    ],
+    ids=str,
 )
 async def test_what_cannot_be_used_of_it_is_refused(given: dict[str, Any], migrated_url: str, connect: Connect) -> None:
     connection = await connect(migrated_url)

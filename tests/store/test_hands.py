@@ -77,17 +77,23 @@ async def test_an_accept_under_way_is_waited_for_before_a_function_is_paused(sta
     assert await held == 3
 
 
-async def test_runs_of_other_functions_are_called_to_places_that_a_paused_one_leaves(state: State) -> None:
-    await state.register(definition("greet"), definition("other"))
-    (first,), (second,) = await state.queue(1), await state.queue(1, "other")
-    gate = "concurrency/0//shared"
-    await state.connection.execute("update cdc_state.runs set gates = array[%s]", [gate])
-    await state.connection.execute("update cdc_state.runs set held_at = %s where id = %s", [gate, second])
+async def test_wherever_a_run_stands_before_its_start_it_stands_aside_and_in_a_turn_it_stays(state: State) -> None:
+    await state.register(definition("greet"))
+    at = {"queue": None, "full": "concurrency/0/greet/", "closed": "throttle/0/greet/", "turn": "turn/greet/a"}
+    ids = dict(zip(at, await state.queue(4), strict=True))
+    begun, other = (await state.queue(1))[0], (await state.queue(1, "other"))[0]
+    for name, gate in at.items():
+        await state.connection.execute("update cdc_state.runs set held_at = %s where id = %s", [gate, ids[name]])
+    await state.connection.execute("update cdc_state.runs set started_at = now() where id = %s", [begun])
 
-    assert await Hands(state.connection).pause("greet") == 1
-
+    assert await Hands(state.connection).pause("greet") == 3
     standing = dict(await state.rows("select id::text, held_at from cdc_state.runs"))
-    assert standing == {first: "paused", second: None}
+    aside = {ids[name]: "paused" for name in ("queue", "full", "closed")}
+    assert standing == {**aside, ids["turn"]: at["turn"], begun: None, other: None}
+
+    assert await Hands(state.connection).resume("greet") == 3
+    standing = dict(await state.rows("select id::text, held_at from cdc_state.runs"))
+    assert standing == {**dict.fromkeys(aside, None), ids["turn"]: at["turn"], begun: None, other: None}
 
 
 async def test_pausing_twice_and_resuming_twice_changes_nothing_more(state: State) -> None:

@@ -220,8 +220,8 @@ def test_every_command_that_is_mentioned_exists(page: Path) -> None:
 def test_every_route_and_every_figure_of_the_status_is_documented() -> None:
     operations, api = doc("operations.md"), doc("api.md")
     for route in web(Status("", "", ""), _no_connection).routes:
-        path, methods = getattr(route, "path", ""), getattr(route, "methods", set())
-        for method in methods - {"HEAD"}:
+        path, methods = getattr(route, "path", ""), getattr(route, "methods", None) or ()
+        for method in {*methods} - {"HEAD"}:
             assert f"`{method} {path}`" in operations + api, path
     for name in (*Status("", "", "").as_json(), "runs"):
         assert f"`{name}`" in operations, name
