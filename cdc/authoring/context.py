@@ -103,7 +103,8 @@ class Context:
     """One run as its handler sees it.
 
     `attempt` counts from 1 and concerns the handler itself; each step has attempts of its own. What `logger` is told
-    goes to the service's log and is kept with the run, each line once however often the handler is replayed.
+    goes to the service's log and is kept with the run, each line once however often the handler is replayed; a new
+    attempt of the handler tells its lines again.
     """
 
     run_id: str

@@ -69,7 +69,7 @@ class Step(Protocol):
         field being equal in both. A waiting run holds no memory.
 
         Raises:
-            NonRetriableError: the expression is not usable, or the event's name is a pattern.
+            NonRetriableError: the expression is not usable, or the event's name is a pattern or that of ends of runs.
         """
         ...
 
@@ -91,7 +91,7 @@ class Step(Protocol):
         """The data of the next signal of this name, or None when `timeout` is over. One run at a time waits for it.
 
         Raises:
-            NonRetriableError: another run waits for this signal already.
+            StepError: another step waits for this signal already.
         """
         ...
 
@@ -105,8 +105,8 @@ class Step(Protocol):
         Whatever `fn` writes over the connection is there if and only if the step is recorded. It must not commit.
 
         Raises:
-            NonRetriableError: the service's state lives in another database, so that one commit cannot span both.
-            StepError: the body failed on its last attempt.
+            StepError: the body failed on its last attempt; or at once, because the service's state lives in another
+                database, so that one commit cannot span both.
         """
         ...
 

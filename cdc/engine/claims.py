@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
 import structlog
 
@@ -198,8 +199,8 @@ class Claims:
         told = await journal.told(conn, replayed)
         for run in claimed:
             seen = [loaded[id_] for id_ in run.event_ids if id_ in loaded]
-            execution = self._executor.execute(run, seen, memos.get(run.id, {}), told.get(run.id, {}))
-            self._flight[run.id] = asyncio.create_task(self._follow(run.id, execution))
+            execute = partial(self._executor.execute, run, seen, memos.get(run.id, {}), told.get(run.id, {}))
+            self._flight[run.id] = asyncio.create_task(self._follow(run.id, execute))
 
     async def _drop_cancelled(self, conn: Connection) -> bool:
         """Stop executing what was cancelled; asked at most every `_LOOK` seconds, and only while runs are in flight.
@@ -218,9 +219,9 @@ class Claims:
                 task.cancel()
         return True
 
-    async def _follow(self, run_id: str, execution: Awaitable[object]) -> None:
+    async def _follow(self, run_id: str, execute: Callable[[], Awaitable[object]]) -> None:
         try:
-            ended = await execution
+            ended = await execute()
             if isinstance(ended, Suspended | Retry):
                 self._note_due(ended.due_in)
         except LeaseLost:
