@@ -7,11 +7,13 @@ from cdc.authoring.function import Function, function
 from cdc.authoring.options import Batch, Cancel, Concurrency, Debounce, RateLimit, Singleton, Throttle, Timeouts
 from cdc.authoring.step import Step
 from cdc.authoring.triggers import EventTrigger, embedded_tables
-from cdc.errors import NonRetriableError, RetryAfter, StepError
+from cdc.client import Client
+from cdc.errors import EventsRefused, NonRetriableError, RetryAfter, ServiceUnreachable, StepError
 
 __all__ = [
     "Batch",
     "Cancel",
+    "Client",
     "Concurrency",
     "Context",
     "Cron",
@@ -20,10 +22,12 @@ __all__ = [
     "Embeddings",
     "Event",
     "EventTrigger",
+    "EventsRefused",
     "Function",
     "NonRetriableError",
     "RateLimit",
     "RetryAfter",
+    "ServiceUnreachable",
     "Singleton",
     "Step",
     "StepError",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import UTC, datetime, timedelta
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -53,3 +54,18 @@ def past(text: str) -> datetime:
         return datetime.now(UTC) - timedelta(seconds=seconds(text))
     except (ValueError, OverflowError):
         return moment(text)
+
+
+class ServerClock:
+    """The database's clock, carried on by a clock of our own that nobody sets: the machine's may be hours off."""
+
+    def __init__(self) -> None:
+        self._ahead = time.time() - time.monotonic()
+
+    def set(self, now: float, at: float) -> None:
+        """It is, or was, `now` (seconds since 1970) at the moment `at` of `time.monotonic()`."""
+        self._ahead = now - at
+
+    def now(self) -> float:
+        """Seconds since 1970; the machine's own before `set` was called."""
+        return time.monotonic() + self._ahead

@@ -7,6 +7,7 @@ Three families, never mixed: errors of the service (`CdcError`), errors an autho
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -104,6 +105,23 @@ class MigrationError(CdcError):
     """The schema in the database is not one that this version can work with."""
 
     exit_code = 78
+
+
+class EventsRefused(CdcError):
+    """A service does not take events that a client sent; those before the first bad one are `accepted`."""
+
+    exit_code = 65
+
+    def __init__(self, message: str, *, hint: str = "", accepted: Sequence[str] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.accepted = list(accepted)
+
+
+class ServiceUnreachable(CdcError):
+    """A client could not send its events, however often it tried."""
+
+    exit_code = 69
+    transient = True
 
 
 class NonRetriableError(Exception):

@@ -31,10 +31,12 @@ _COMMANDS = {
     "cdc.cli.send:send": "Send an event of one's own.",
     "cdc.cli.runs:runs": "List the latest runs, or show one with its steps, waits and log lines.",
     "cdc.cli.runs:events": "List the latest events, or show one with the runs that it started.",
-    "cdc.cli.hands:replay": "Give the events of ended runs to new runs of the same functions.",
-    "cdc.cli.hands:cancel": "Cancel runs.",
-    "cdc.cli.hands:pause": "Start no more runs of a function.",
-    "cdc.cli.hands:resume": "Let a paused function start runs again.",
+    "cdc.cli.hands:replay": "Give the events of ended runs to new runs of the same functions: "
+    "those named, or all failed ones of a choice.",
+    "cdc.cli.hands:cancel": "Cancel runs: those that are named, or all unfinished ones of a choice.",
+    "cdc.cli.hands:pause": "Start no more runs of a function. What it has begun goes on; "
+    "events still create runs, which wait.",
+    "cdc.cli.hands:resume": "Let a paused function start runs again, those that waited first.",
     "cdc.cli.hands:invoke": "Start one run of a function, whatever its triggers.",
     "cdc.cli.hands:signal": "Send a signal to the run that waits for it.",
     "cdc.cli.functions:functions": "List the functions that would run, and check their files.",

@@ -49,7 +49,8 @@ def uuid(text: str, what: str = "run") -> str:
         return str(UUID(text))
     except ValueError:
         raise ConfigurationError(
-            f"{text!r} is not the id of a {what}.", hint=f"'cdc {what}s' lists them with their ids."
+            f"{text!r} is not the id of {'an' if what[0] in 'aeiou' else 'a'} {what}.",
+            hint=f"'cdc {what}s' lists them with their ids.",
         ) from None
 
 

@@ -159,6 +159,7 @@ async def _many(
         with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
             bar = progress.add_task(ask, total=counted.runs)
             async for page in act(Hands(conn), counted):
+                await hands.tell(conn)
                 moved += page.done
                 progress.advance(bar, page.seen)
     show(f"{_runs(moved)} {'is' if moved == 1 else 'are'} {done}.")

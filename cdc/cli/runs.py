@@ -137,5 +137,5 @@ async def _event(event_id: str) -> int:
 
 def _checked(limit: int) -> int:
     if not 1 <= limit <= _MOST:
-        raise ConfigurationError(f"--limit must be 1 to {_MOST}.")
+        raise ConfigurationError(f"--limit must be 1 to {_MOST}.", hint="Without it, 20 are listed.")
     return limit

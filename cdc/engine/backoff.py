@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 from cdc.clock import seconds
 from cdc.errors import RetryAfter
@@ -16,8 +18,8 @@ def delay(attempt: int) -> float:
     return float(min(2.0 ** min(attempt - 1, 30), LONGEST))
 
 
-def delay_for(error: BaseException, attempt: int) -> float:
-    """The same, unless the error itself says when (`RetryAfter`).
+def delay_for(error: BaseException, attempt: int, now: Callable[[], float] = time.time) -> float:
+    """The same, unless the error itself says when (`RetryAfter`); `now` tells the seconds since 1970.
 
     Raises:
         ValueError: the delay of a `RetryAfter` is no duration and no datetime with a time zone.
@@ -28,7 +30,7 @@ def delay_for(error: BaseException, attempt: int) -> float:
     if isinstance(when, datetime):
         if when.tzinfo is None:
             raise ValueError("RetryAfter needs a datetime with a time zone")
-        return max(0.0, (when - datetime.now(UTC)).total_seconds())
+        return max(0.0, when.timestamp() - now())
     if isinstance(when, str | int | float | timedelta):
         return seconds(when)
     raise ValueError(f"RetryAfter needs a duration or a datetime, not {type(when).__name__}")

@@ -10,10 +10,12 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
+from cdc import faults
 from cdc.authoring.context import Database
-from cdc.errors import LeaseLost, NonRetriableError
+from cdc.errors import LeaseLost, NonRetriableError, RetryAfter
 from cdc.store import journal
 from cdc.store.connect import Connection
+from cdc.store.failures import ConnectionTrouble
 from cdc.store.journal import StepRecord
 
 Record = Callable[[StepRecord], Awaitable[None]]
@@ -22,12 +24,20 @@ inside: ContextVar[str | None] = ContextVar("step", default=None)
 """The step whose body is running, also in the threads and tasks that it makes."""
 
 
+class CommitInDoubt(RetryAfter):
+    """Whether the transaction was committed is not known here: the replay sees it in the record, or repeats it."""
+
+    counts_as_attempt = False
+
+
 async def call(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float | None) -> Any:
     """Call a coroutine function here, a plain one in a thread, where it may block.
 
     Raises:
         TimeoutError: it took longer than `timeout` seconds.
     """
+    if timeout is None:
+        return await _call(fn, args, kwargs)
     try:
         async with asyncio.timeout(timeout) as limit:
             return await _call(fn, args, kwargs)
@@ -68,10 +78,23 @@ class StepDatabase:
                 "commit cannot span both: use step.run, and make its body safe to repeat"
             )
 
-        async with self.db.connection() as conn, conn.transaction():
+        recorded = False
+        try:
+            async with self.db.connection() as conn, conn.transaction():
 
-            async def record(step: StepRecord) -> None:
-                if not (await journal.write(conn, self.worker_id, [step], [])).alive:
-                    raise LeaseLost("This worker's lease is gone; its runs belong to other workers now.")
+                async def record(step: StepRecord) -> None:
+                    nonlocal recorded
+                    written = await journal.write(conn, self.worker_id, [step], [])
+                    if not written.alive:
+                        raise LeaseLost("This worker's lease is gone; its runs belong to other workers now.")
+                    if not written.steps:
+                        raise CommitInDoubt("the step is recorded already; this repetition is undone", 0)
+                    recorded = True
+                    faults.point("transaction.before_commit")
 
-            yield conn, record
+                yield conn, record
+            faults.point("transaction.committed")
+        except ConnectionTrouble as lost:
+            if not recorded:
+                raise
+            raise CommitInDoubt("the connection was lost at the commit", 1) from lost

@@ -14,7 +14,7 @@ from cdc.engine.executor import Executor
 from cdc.engine.outcome import Retry, Suspended
 from cdc.engine.places import Claimed
 from cdc.errors import DatabaseUnreachable, LeaseLost
-from cdc.store import events, runs, workers
+from cdc.store import events, journal, runs, workers
 from cdc.store.connect import Connection
 from cdc.store.failures import ConnectionTrouble
 from cdc.store.runs import ClaimedRun
@@ -29,6 +29,9 @@ POLL = 10.0
 
 _LOOK = 0.25
 """Seconds between two looks for cancelled runs."""
+
+_SUSPECTS = 1.0
+"""Seconds between two looks for suspects, when there are none."""
 
 _RECALL = 1.0
 """Seconds between two looks for runs that stand at gates with room, while any stand."""
@@ -50,6 +53,7 @@ class Claims:
         self._is_gated = self._has_gates = bool(places.gated(executor.functions.values()))
         self._placed_first = False
         self._suspect: str | None = None
+        self._suspects_at = 0.0
         self._connect = connect
         self._capacity = capacity
         self._flight: dict[str, asyncio.Task[None]] = {}
@@ -116,36 +120,27 @@ class Claims:
             await self._until_room(conn)
             self._awake.clear()
             more = await self._recall(conn)
-            claimed = await self._claim(conn, min(MOST, self._capacity - len(self._flight)))
-            if claimed.runs:
-                faults.point("worker.claimed")
-                await self._start(conn, claimed.runs)
-            if not claimed.more and not more:
+            if not await self._claim(conn) and not more:
+                await self._claim_suspect(conn)
                 await self._drop_cancelled(conn)
                 await self._until_due(conn)
 
-    async def _claim(self, conn: Connection, limit: int) -> Claimed:
-        """Runs without gates and runs with, each kind first in turn; and one that is suspected of its worker's death.
-
-        That one alone, so that no other run is found guilty with it; see docs/operations.md on quarantine.
+    async def _claim(self, conn: Connection) -> bool:
+        """Claim and start; whether there may be more. Runs without gates and those with are asked for first by turns:
+        neither can take all the room for ever.
         """
-        claimed = Claimed([], more=False)
-        if self._suspect not in self._flight:
-            self._suspect = None
         kinds = [self._claim_free, self._claim_placed]
         self._placed_first = not self._placed_first
+        more = False
         for claim in reversed(kinds) if self._placed_first else kinds:
-            if len(claimed.runs) < limit:
-                found = await claim(conn, limit - len(claimed.runs))
-                claimed = Claimed([*claimed.runs, *found.runs], more=claimed.more or found.more)
-        return claimed
+            if (limit := min(MOST, self._capacity - len(self._flight))) > 0:
+                claimed = await claim(conn, limit)
+                await self._start(conn, claimed.runs)
+                more |= claimed.more
+        return more
 
     async def _claim_free(self, conn: Connection, limit: int) -> Claimed:
         claimed = await runs.claim(conn, self._worker_id, self._functions, limit)
-        if len(claimed) < limit and self._may_suspect:
-            suspects = await runs.claim(conn, self._worker_id, self._functions, 1, suspect=True)
-            self._note_suspect(suspects)
-            claimed += suspects
         return Claimed(claimed, more=len(claimed) == limit)
 
     async def _claim_placed(self, conn: Connection, limit: int) -> Claimed:
@@ -153,17 +148,29 @@ class Claims:
             return Claimed([], more=False)
         placed = await places.claim(conn, self._worker_id, self._flows, limit, suspects=int(self._may_suspect))
         self._has_gates = self._is_gated or bool(placed.runs) or placed.more
-        self._note_suspect(placed.runs)
+        self._suspect = next((run.id for run in placed.runs if run.rescues > 1), self._suspect)
         if placed.held:
             self._recall_at = min(self._recall_at, asyncio.get_running_loop().time() + _RECALL)
         return placed
 
+    async def _claim_suspect(self, conn: Connection) -> None:
+        """A run that is suspected of having killed its worker: alone, so that no other is found guilty with it; see
+        docs/operations.md on quarantine.
+        """
+        now = asyncio.get_running_loop().time()
+        if not self._may_suspect:
+            return
+        if now < self._suspects_at:
+            self._due_at = min(self._due_at, self._suspects_at)
+            return
+        suspects = await runs.claim(conn, self._worker_id, self._functions, 1, suspect=True)
+        self._suspects_at = 0.0 if suspects else now + _SUSPECTS
+        self._suspect = suspects[0].id if suspects else None
+        await self._start(conn, suspects)
+
     @property
     def _may_suspect(self) -> bool:
-        return self._suspect is None
-
-    def _note_suspect(self, claimed: Sequence[ClaimedRun]) -> None:
-        self._suspect = next((run.id for run in claimed if run.rescues > 1), self._suspect)
+        return self._suspect not in self._flight
 
     async def _recall(self, conn: Connection) -> bool:
         """Call runs that stand at gates where there is room, now and then, so that no lost call holds them for ever.
@@ -180,14 +187,18 @@ class Claims:
         return called
 
     async def _start(self, conn: Connection, claimed: Sequence[ClaimedRun]) -> None:
+        if not claimed:
+            return
+        faults.point("worker.claimed")
         loaded = await events.load(conn, {event_id for run in claimed for event_id in run.event_ids})
         replayed = [run.id for run in claimed if run.claims > 1]
         if replayed:
             await runs.expire_waits(conn, replayed)
         memos = await runs.memos(conn, replayed)
+        told = await journal.told(conn, replayed)
         for run in claimed:
             seen = [loaded[id_] for id_ in run.event_ids if id_ in loaded]
-            execution = self._executor.execute(run, seen, memos.get(run.id, {}))
+            execution = self._executor.execute(run, seen, memos.get(run.id, {}), told.get(run.id, {}))
             self._flight[run.id] = asyncio.create_task(self._follow(run.id, execution))
 
     async def _drop_cancelled(self, conn: Connection) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import structlog
@@ -45,15 +46,17 @@ class Executor:
     embeddings: Embeddings
     drop_after_each_step: bool = False
 
-    async def execute(self, run: ClaimedRun, events: Sequence[Event], memos: Mapping[str, Memo]) -> Outcome:
-        """Take the run as far as it goes now, and record where that is.
+    async def execute(
+        self, run: ClaimedRun, events: Sequence[Event], memos: Mapping[str, Memo], told: Mapping[str, int]
+    ) -> Outcome:
+        """Take the run as far as it goes now, and record where that is. `told`: see `Lines`.
 
         Raises:
             LeaseLost: the run belongs to another worker; nothing was recorded.
         """
         function = self.functions[run.function_id]
         suspension = Suspension(self.journal, _cancel_current_task())
-        lines = Lines(run.id, run.function_id, len(memos))
+        lines = Lines(run.id, run.function_id, run.failures, told)
         if (error := _uncallable(run, events)) is not None:
             ended: Outcome = _failed(run, error)
         else:
@@ -66,6 +69,7 @@ class Executor:
                 suspension,
                 lines,
                 self.database,
+                run.claimed_at,
                 drop_after_each_step=self.drop_after_each_step,
             )
             ended = await self._call(run, function, self._context(run, events, steps), suspension)
@@ -101,37 +105,27 @@ class Executor:
                 return _failed(run, error)
             if not is_failure(error):
                 raise
-            return _retry(run, function, error)
+            return _retry(run, function, error, self.journal.clock.now)
 
     async def _recorded(self, ending: _Ending, ended: Outcome, suspension: Suspension) -> Outcome:
         faults.point("run.ended")
-        ending.lines.live()
         try:
             await suspension.flushed()
             entry = suspension.take_unwritten()
             entry.run = outcome.record(ending.run, ended, awaited=ending.awaited or suspension.awaits)
-            entry.logs = [*entry.logs, *ending.lines.take()]
-            entry.events = self._told(ending, ended)
-            await self.journal.write(entry)
+            if lines := ending.lines.take():
+                entry.logs = [*entry.logs, *lines]
+            await self._write(entry, ending, ended)
         except RecordRefused as refused:
-            ended = _failed(ending.run, _refusal(refused))
-            record = outcome.record(ending.run, ended, awaited=True)
-            await self.journal.write(Entry(run=record, events=self._told(ending, ended)))
+            ended = _failed(ending.run, refused)
+            await self._write(Entry(run=outcome.record(ending.run, ended, awaited=True)), ending, ended)
         return ended
 
-    def _told(self, ending: _Ending, ended: Outcome) -> list[Incoming]:
-        """The event that tells of the run's end, for those who listen to it."""
-        if not isinstance(ended, Failed | Completed):
-            return []
-        name = FAILED if isinstance(ended, Failed) else FINISHED
-        if name == FINISHED and not self.journal.listens_to(FINISHED):
-            return []
-        result = {"error": loads(ended.error)} if isinstance(ended, Failed) else {"result": loads(ended.output)}
-        events = [event.as_dict() for event in ending.events]
-        told = lifecycle(name, ending.run.id, ending.run.function_id, events, result)
-        if isinstance(ended, Failed) and self.journal.listens_to(FINISHED):
-            told += lifecycle(FINISHED, ending.run.id, ending.run.function_id, events, result)
-        return told
+    async def _write(self, entry: Entry, ending: _Ending, ended: Outcome) -> None:
+        entry.events = ending.told(FAILED, ended) if isinstance(ended, Failed) else []
+        if isinstance(ended, Failed | Completed):
+            entry.finished = partial(ending.told, FINISHED, ended)
+        await self.journal.write(entry)
 
 
 class _Ending(NamedTuple):
@@ -141,6 +135,16 @@ class _Ending(NamedTuple):
     events: Sequence[Event]
     lines: Lines
     awaited: bool
+
+    def told(self, name: str, ended: Outcome) -> list[Incoming]:
+        """The event that tells of the run's end."""
+        tell = partial(lifecycle, name, self.run.id, self.run.function_id, [event.as_dict() for event in self.events])
+        match ended:
+            case Completed(output):
+                return tell("Completed", result=loads(output))
+            case Failed(error):
+                return tell("Failed", error=loads(error))
+        return []
 
 
 def _uncallable(run: ClaimedRun, events: Sequence[Event]) -> Exception | None:
@@ -152,12 +156,6 @@ def _uncallable(run: ClaimedRun, events: Sequence[Event]) -> Exception | None:
     return None
 
 
-def _refusal(refused: RecordRefused) -> Exception:
-    if "waits_signal" in str(refused):
-        return NonRetriableError("another run waits for this signal already")
-    return refused
-
-
 def _is_final(error: BaseException) -> bool:
     """Whether no retry of the handler would help; several branches of a task group may say so together."""
     if isinstance(error, BaseExceptionGroup):
@@ -165,12 +163,12 @@ def _is_final(error: BaseException) -> bool:
     return isinstance(error, NonRetriableError | StepError | EventUnfit)
 
 
-def _retry(run: ClaimedRun, function: Function, error: BaseException) -> Outcome:
+def _retry(run: ClaimedRun, function: Function, error: BaseException, now: Callable[[], float]) -> Outcome:
     counts = not isinstance(error, RetryAfter) or error.counts_as_attempt
     if counts and run.failures >= function.retries:
         return _failed(run, error)
     try:
-        due_in = backoff.delay_for(error, run.failures + 1)
+        due_in = backoff.delay_for(error, run.failures + 1, now)
     except ValueError as unusable:
         return _failed(run, unusable)
     log.warning("run is tried again", run=run.id, function=run.function_id, error=type(error).__name__, seconds=due_in)

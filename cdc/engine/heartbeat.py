@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import structlog
 
+from cdc.clock import ServerClock
 from cdc.store import workers
 from cdc.store.failures import StatementFailed
 
@@ -18,12 +19,16 @@ _SHORTEST = 0.5
 
 
 class Heartbeat:
-    """Beats three times a lease. `on_lost` is called once, in the thread, when the lease is gone or ran out."""
+    """Beats three times a lease. `on_lost` is called once, in the thread, when the lease is gone or ran out.
 
-    def __init__(self, url: str, worker_id: int, lease: float, on_lost: Callable[[], None]) -> None:
+    Each beat sets the `clock`.
+    """
+
+    def __init__(self, url: str, worker_id: int, lease: float, clock: ServerClock, on_lost: Callable[[], None]) -> None:
         self._url = url
         self._worker_id = worker_id
         self._lease = lease
+        self._clock = clock
         self._on_lost = on_lost
         self._good_until = time.monotonic() + lease
         self._stop = threading.Event()
@@ -53,10 +58,12 @@ class Heartbeat:
                 log.warning("heartbeat missed", reason=type(error).__name__)
                 _close(conn)
                 conn = None
-                renewed = self.is_good()
+                renewed = began if self.is_good() else None
             else:
-                self._good_until = began + self._lease if renewed else began
-            if not renewed:
+                self._good_until = began if renewed is None else began + self._lease
+                if renewed is not None:
+                    self._clock.set(renewed, time.monotonic())
+            if renewed is None:
                 self._on_lost()
                 break
         _close(conn)

@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 import structlog
 
 from cdc import faults
+from cdc.clock import ServerClock
 from cdc.errors import DatabaseUnreachable, LeaseLost
-from cdc.events import ending, fulfil
+from cdc.events import ending, fulfil, intake
+from cdc.events.ending import FINISHED
 from cdc.events.outbox import Invocation, Outbox
 from cdc.store import journal as store
-from cdc.store import waits
+from cdc.store import server, waits
 from cdc.store.connect import Connection
 from cdc.store.events import Incoming
 from cdc.store.failures import StatementFailed, about_a_value
@@ -43,24 +45,28 @@ class RecordRefused(Exception):
 @dataclass(slots=True)
 class Entry:
     """What one run has to record, all in one commit: steps, what becomes of the run, events it sends, runs it invokes,
-    what it waits for from now on, and what it told its logger.
+    what it waits for from now on, and what it told its logger. `finished` gives the event that tells of the run's end,
+    for which only some listen.
     """
 
-    steps: list[StepRecord] = field(default_factory=list)
+    steps: Sequence[StepRecord] = ()
     run: RunRecord | None = None
     events: Sequence[Incoming] = ()
-    invocations: list[Invocation] = field(default_factory=list)
-    waits: list[WaitRecord] = field(default_factory=list)
-    logs: list[LogRecord] = field(default_factory=list)
+    invocations: Sequence[Invocation] = ()
+    waits: Sequence[WaitRecord] = ()
+    logs: Sequence[LogRecord] = ()
+    finished: Callable[[], Sequence[Incoming]] | None = None
     made_at: float = field(default_factory=time.monotonic)
 
     @property
     def size(self) -> int:
         """Characters of its documents."""
-        size = sum(len(step.data or "") + len(step.error or "") for step in self.steps)
-        size += sum(len(event.data) for event in self.events)
-        size += sum(len(each.event.data) for each in self.invocations)
-        return size if self.run is None else size + len(self.run.output or "") + len(self.run.error or "")
+        size = 0
+        for step in self.steps:
+            size += len(step.data or step.error or "")
+        for event in self.told:
+            size += len(event.data)
+        return size if self.run is None else size + len(self.run.output or self.run.error or "")
 
     @property
     def is_plain(self) -> bool:
@@ -72,7 +78,24 @@ class Entry:
     @property
     def told(self) -> list[Incoming]:
         """All events that it takes in."""
+        if not self.invocations:
+            return list(self.events)
         return [*self.events, *(invocation.event for invocation in self.invocations)]
+
+
+@dataclass(slots=True)
+class Draft:
+    """An entry in the making: what waiting branches of a run have to record."""
+
+    steps: list[StepRecord] = field(default_factory=list)
+    invocations: list[Invocation] = field(default_factory=list)
+    waits: list[WaitRecord] = field(default_factory=list)
+    logs: list[LogRecord] = field(default_factory=list)
+    made_at: float = field(default_factory=time.monotonic)
+
+    def entry(self) -> Entry:
+        """The entry that it is by now."""
+        return Entry(self.steps, invocations=self.invocations, waits=self.waits, logs=self.logs, made_at=self.made_at)
 
 
 @dataclass(slots=True)
@@ -91,8 +114,10 @@ class Journal:
         *,
         on_runs: Callable[[], None] = lambda: None,
         leased: Callable[[], bool] = lambda: True,
+        clock: ServerClock | None = None,
         connections: int = 2,
     ) -> None:
+        self.clock = clock or ServerClock()
         self._outbox = Outbox()
         self._on_runs = on_runs
         self._leased = leased
@@ -113,6 +138,7 @@ class Journal:
         """Connect and start committing."""
         connections = [await self._connect() for _ in range(self._connections)]
         await self._outbox.refresh(connections[0])
+        self.clock.set(await server.clock(connections[0]), time.monotonic())
         self._committers = [asyncio.create_task(self._commit_forever(conn)) for conn in connections]
 
     async def close(self) -> None:
@@ -131,10 +157,6 @@ class Journal:
         for committer in self._committers:
             committer.cancel()
         self._committers = []
-
-    def listens_to(self, name: str) -> bool:
-        """Whether some function starts on events of this name, as far as this journal knows."""
-        return self._outbox.listens_to(name)
 
     async def write(self, entry: Entry) -> None:
         """Record an entry in one commit, with what else is at hand; durable on return.
@@ -209,12 +231,16 @@ class Journal:
     async def _write(self, conn: Connection, batch: list[_Pending]) -> None:
         entries = [pending.entry for pending in batch]
         faults.point("journal.before_commit")
-        if all(entry.is_plain for entry in entries):
+        known = self._outbox.version
+        listens = self._outbox.listens_to(FINISHED) and any(entry.finished for entry in entries)
+        if not listens and all(entry.is_plain for entry in entries):
             written = await self._write_rows(conn, entries)
             due = written.woken
         else:
-            written, due = await self._write_all(conn, entries)
+            written, due = await self._write_all(conn, entries, listens=listens)
         faults.point("journal.committed")
+        if written.alive and written.version != known and not listens:
+            due |= await self._learn(conn, _moved(entries, written))
         for pending in batch:
             if not written.alive:
                 _refuse(pending, _lost())
@@ -228,28 +254,47 @@ class Journal:
         runs = [entry.run for entry in entries if entry.run is not None]
         return await store.write(conn, self._worker_id, steps, runs)
 
-    async def _write_all(self, conn: Connection, entries: Sequence[Entry]) -> tuple[store.Written, bool]:
-        """The same with what comes of it, in one transaction; and whether that made any run due."""
+    async def _learn(self, conn: Connection, entries: Sequence[Entry]) -> bool:
+        """Take note of functions that are new; those that listen to ends of runs hear of these, too."""
+        await self._outbox.refresh(conn)
+        finished = _finished(entries) if self._outbox.listens_to(FINISHED) else []
+        if not finished:
+            return False
+        async with conn.transaction():
+            await waits.lock_names(conn, accepted=intake.names(finished))
+            return (await self._outbox.add(conn, finished)).due
+
+    async def _write_all(
+        self, conn: Connection, entries: Sequence[Entry], *, listens: bool
+    ) -> tuple[store.Written, bool]:
+        """The same with what comes of it, in one transaction; and whether that made any run due.
+
+        `listens`: some function starts when runs finish.
+        """
         async with conn.transaction():
             names = {event.name for entry in entries for event in entry.told}
+            if listens and any(entry.finished for entry in entries):
+                names.add(FINISHED)
             awaited = {wait.event for entry in entries for wait in entry.waits}
             if names or awaited:
                 await waits.lock_names(conn, accepted=names, awaited=awaited)
             written = await self._write_rows(conn, entries)
             if not written.alive:
                 return written, False
-            # A run that was cancelled meanwhile has told its end already; what it came to in memory is of no account.
-            moved = [entry for entry in entries if entry.run is None or entry.run.id not in written.unmoved]
-            due = written.woken | await self._follow(conn, moved)
+            moved = _moved(entries, written)
+            due = written.woken | await self._follow(conn, moved, _finished(moved) if listens else [])
             await store.write_logs(conn, [line for entry in entries for line in entry.logs])
         return written, due
 
-    async def _follow(self, conn: Connection, entries: Sequence[Entry]) -> bool:
+    async def _follow(self, conn: Connection, entries: Sequence[Entry], finished: Sequence[Incoming]) -> bool:
         """What comes of these entries, besides their rows; whether that made any run due."""
-        registered = [_aged(wait, entry) for entry in entries for wait in entry.waits]
-        events = [event for entry in entries for event in entry.events]
+        registered = [(wait, entry) for entry in entries for wait in entry.waits]
+        events = [*(event for entry in entries for event in entry.events), *finished]
         invocations = [invocation for entry in entries for invocation in entry.invocations]
-        due = bool(registered) and await fulfil.catch_up(conn, registered) > 0
+        due = False
+        if registered:
+            asked = await _asked(conn, registered)
+            due = await fulfil.catch_up(conn, [wait for wait, _ in registered], asked) > 0
         if events or invocations:
             due |= (await self._outbox.add(conn, events, invocations)).due
         if holding := [entry.run.id for entry in entries if entry.run is not None and entry.run.holds]:
@@ -257,9 +302,24 @@ class Journal:
         return due
 
 
-def _aged(wait: WaitRecord, entry: Entry) -> WaitRecord:
-    """With the seconds since the handler asked, which an event may have come in."""
-    return wait._replace(since=wait.since + time.monotonic() - entry.made_at)
+def _moved(entries: Sequence[Entry], written: store.Written) -> list[Entry]:
+    """Without the runs that were cancelled meanwhile: these have told their end already, and what they came to in
+    memory is of no account.
+    """
+    return [entry for entry in entries if entry.run is None or entry.run.id not in written.unmoved]
+
+
+def _finished(entries: Sequence[Entry]) -> list[Incoming]:
+    return [event for entry in entries if entry.finished for event in entry.finished()]
+
+
+async def _asked(conn: Connection, waits_: Sequence[tuple[WaitRecord, Entry]]) -> list[float]:
+    """When the steps asked for these waits, by the database's clock; early by the time that it takes to ask for that,
+    but never before the run was claimed: an event that it has had already is not the next one.
+    """
+    clock = await server.clock(conn)
+    now = time.monotonic()
+    return [max(wait.claimed_at, clock - (wait.since + now - entry.made_at)) for wait, entry in waits_]
 
 
 def _fitting(waiting: Sequence[_Pending]) -> int:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from contextvars import ContextVar
 from typing import Any, cast
 
 import orjson
@@ -17,57 +20,68 @@ MOST = 1000
 
 _LONGEST = 8000
 
+_Everything = structlog.make_filtering_bound_logger(0)
+
+
+_after: ContextVar[str] = ContextVar("after", default="")
+"""The step that this branch of the handler took last."""
+
 
 class Lines:
-    """Collects lines while a handler runs. Those told while it is replayed over `memos` were told before."""
+    """Collects lines while a handler runs. `told` is how many are kept already of each place.
 
-    def __init__(self, run_id: str, function_id: str, memos: int) -> None:
+    A line is known again by its place, which is the handler's attempt and the step that came before it in its branch,
+    and by its number there. What a step's body tells is new whenever it runs.
+    """
+
+    def __init__(self, run_id: str, function_id: str, attempt: int, told: Mapping[str, int]) -> None:
         self._run_id = run_id
-        self._log = structlog.get_logger("cdc.run").bind(run=run_id, function=function_id)
-        self._unreached = memos
-        self._held: list[tuple[str, dict[str, Any]]] = []
+        self._function_id = function_id
+        self._log: Any = None
+        self._attempt = attempt
+        self._told = told
+        self._seen: Counter[str] = Counter()
         self._new: list[LogRecord] = []
         self._kept = 0
 
     @property
     def logger(self) -> structlog.typing.FilteringBoundLogger:
         """What the handler is given."""
-        bound = structlog.wrap_logger(
-            None, processors=[self._take], wrapper_class=structlog.make_filtering_bound_logger(0)
-        )
+        bound = structlog.wrap_logger(None, processors=[self._take], wrapper_class=_Everything)
         return cast("structlog.typing.FilteringBoundLogger", bound)
 
-    def replayed(self) -> None:
-        """A memoised step was reached: what was told on the way to it is known."""
-        self._held.clear()
-        self._unreached -= 1
+    def passed(self, step: str) -> None:
+        """This branch of the handler has come to a step."""
+        _after.set(step)
 
-    def live(self) -> None:
-        """A step without a memo, or the end, was reached: what was told since the last memo is new."""
-        self._unreached = 0
-        for level, fields in self._held:
-            self._tell(level, fields)
-        self._held.clear()
-
-    def take(self) -> list[LogRecord]:
+    def take(self) -> Sequence[LogRecord]:
         """The new lines, to be stored."""
+        if not self._new:
+            return ()
         lines, self._new = self._new, []
         return lines
 
     def _take(self, logger: Any, level: str, fields: Any) -> Any:
-        if self._unreached > 0 and inside.get() is None:  # a body never runs in a replay
-            self._held.append((level, dict(fields)))
-        else:
-            self._tell(level, fields)
+        place = None if inside.get() is not None else f"{self._attempt}/{_after.get()}"
+        if place is None or not self._is_known(place):
+            self._tell(level, dict(fields), place)
         raise structlog.DropEvent
 
-    def _tell(self, level: str, fields: Mapping[str, Any]) -> None:
-        rest = dict(fields)
-        line = _storable(str(rest.pop("event", ""))[:_LONGEST])
-        getattr(self._log, level)(line, **rest)
+    def _is_known(self, place: str) -> bool:
+        self._seen[place] += 1
+        return self._seen[place] <= self._told.get(place, 0)
+
+    def _tell(self, level: str, fields: dict[str, Any], place: str | None) -> None:
+        line = _storable(str(fields.pop("event", ""))[:_LONGEST])
+        if self._log is None:
+            self._log = structlog.get_logger("cdc.run").bind(run=self._run_id, function=self._function_id)
+        try:
+            getattr(self._log, level)(line, **fields)
+        except Exception:  # noqa: BLE001 - a value without a text: no line that is told makes its run fail
+            getattr(self._log, level)(line)
         self._kept += 1
         if self._kept <= MOST:
-            self._new.append(LogRecord(self._run_id, level, line, _document(rest)))
+            self._new.append(LogRecord(self._run_id, place, level, line, _document(fields)))
 
 
 def _document(fields: Mapping[str, Any]) -> str:
@@ -79,11 +93,12 @@ def _document(fields: Mapping[str, Any]) -> str:
 
 
 def _odd(fields: Mapping[str, Any]) -> str:
-    """What orjson refuses: large integers, halves of surrogate pairs; and what has no text at all has no field."""
-    try:
-        return json.dumps(fields, default=str, skipkeys=True)
-    except Exception:  # noqa: BLE001 - no line that is told makes its run fail
-        return "{}"
+    """What orjson refuses, field by field: large integers, halves of surrogate pairs; what has no text is left out."""
+    documents = {}
+    for name, value in fields.items():
+        with suppress(Exception):
+            documents[name] = json.loads(json.dumps(value, allow_nan=False, default=str))
+    return json.dumps(documents)
 
 
 def _storable(text: str) -> str:

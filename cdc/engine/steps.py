@@ -55,7 +55,7 @@ class _Later(Interrupt):
         self.due_in = due_in
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class LiveSteps:
     """Implements `cdc.Step` for one run that is in memory; `event` is the run's own."""
 
@@ -67,6 +67,7 @@ class LiveSteps:
     suspension: Suspension
     lines: Lines
     database: StepDatabase
+    claimed_at: float = 0.0
     drop_after_each_step: bool = False
     timeout: float | None = None
     _seen: dict[str, int] = field(default_factory=dict)
@@ -112,7 +113,7 @@ class LiveSteps:
         key = self._key(id)
         if when.tzinfo is None:
             raise NonRetriableError(f"step {id!r}: sleep_until needs a datetime with a time zone")
-        due_in = max(0.0, when.timestamp() - time.time())
+        due_in = max(0.0, when.timestamp() - self.journal.clock.now())
         await self._slept(StepRecord(self.run_id, key, "sleep", wake_at=when, wake_in=due_in), due_in)
 
     async def send_event(self, id: str, events: Event | Sequence[Event], /) -> list[str]:
@@ -171,20 +172,18 @@ class LiveSteps:
             )
         count = self._seen.get(id, 0)
         self._seen[id] = count + 1
-        return f"{id}:{count}" if count else id
+        key = f"{id}:{count}" if count else id
+        self.lines.passed(key)
+        return key
 
     def _recorded(self, key: str, kind: str) -> Memo | None:
-        """What is recorded of a step; from here on the handler is live when nothing is.
+        """What is recorded of a step.
 
         Raises:
             NonRetriableError: a step of another kind is recorded under this id.
         """
         recorded = self.memos.get(key)
-        if recorded is None:
-            self.lines.live()
-            return None
-        self.lines.replayed()
-        if recorded.kind != kind:
+        if recorded is not None and recorded.kind != kind:
             raise NonRetriableError(
                 f"step {key!r} is recorded as {_KINDS[recorded.kind]} and is now {_KINDS[kind]}; "
                 "give the changed step an id of its own"
@@ -199,7 +198,7 @@ class LiveSteps:
         if recorded is not None and recorded.due_in is not None and recorded.due_in > 0:
             await self._wait(Until("queued", recorded.due_in))
         try:
-            with self.suspension.working():
+            with self.suspension:
                 return memo.load(await self._attempt(key, recorded.attempts if recorded else 0, body), fn)
         except _Later as later:
             await self._wait(Until("queued", later.due_in))
@@ -227,7 +226,7 @@ class LiveSteps:
         due_in = None
         if not isinstance(error, NonRetriableError) and attempt <= self.retries:
             try:
-                due_in = backoff.delay_for(error, attempt)
+                due_in = backoff.delay_for(error, attempt, self.journal.clock.now)
             except ValueError as unusable:
                 error = unusable
         stored = memo.error_of(error)
@@ -254,7 +253,7 @@ class LiveSteps:
             return list(_result(key, recorded))
         sent = [str(UUID(bytes=event.id)) for event in events]
         try:
-            with self.suspension.working():
+            with self.suspension:
                 document = memo.dump("the ids of its events", sent)
                 await self._record(StepRecord(self.run_id, key, attempts=1, data=document, ended=True), events)
                 if self.drop_after_each_step:
@@ -272,7 +271,8 @@ class LiveSteps:
             unwritten = self.suspension.unwritten
             wait = waiting.record(self.run_id, key, event, due_in, expression, self.event)
             unwritten.steps.append(StepRecord(self.run_id, key, "wait", wake_in=due_in))
-            unwritten.waits.append(wait._replace(since=unwritten.made_at - time.monotonic()))
+            since = unwritten.made_at - time.monotonic()
+            unwritten.waits.append(wait._replace(since=since, claimed_at=self.claimed_at))
         elif recorded.ended:
             found: dict[str, Any] | None = _result(key, recorded)
             return found

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Literal, NamedTuple, NoReturn
 
-from cdc.engine.journal import Entry, Journal
+from cdc.engine.journal import Draft, Entry, Journal
 
 Status = Literal["queued", "sleeping", "waiting"]
 
@@ -37,10 +36,11 @@ class Suspension:
         self._suspend = suspend
         self._busy = 0
         self._handler = asyncio.current_task()
-        self._waiting: list[tuple[float, Until]] = []
+        self._waiting: list[Until] = []
+        self._written: list[tuple[float, Until]] = []
         self._waits: list[asyncio.Future[None]] = []
         self._flushes: list[asyncio.Task[None]] = []
-        self._unwritten: Entry | None = None
+        self._unwritten: Draft | None = None
         self._turns = _MOST_TURNS
         self.suspended = False
         self.awaits = False
@@ -49,36 +49,37 @@ class Suspension:
     @property
     def until(self) -> Until:
         """What the suspended run waits for: the first that comes, and how long that is from now."""
-        due_at, until = min(self._waiting)
-        return Until(until.status, max(0.0, due_at - asyncio.get_running_loop().time()))
+        now = asyncio.get_running_loop().time()
+        left = [Until(until.status, max(0.0, due_at - now)) for due_at, until in self._written]
+        return min((*self._waiting, *left), key=lambda until: until.due_in)
 
     @property
-    def unwritten(self) -> Entry:
+    def unwritten(self) -> Draft:
         """What goes into the same commit as the suspension."""
         if self._unwritten is None:
-            self._unwritten = Entry()
+            self._unwritten = Draft()
         return self._unwritten
 
     def take_unwritten(self) -> Entry:
         """The same, for the caller to write."""
-        entry, self._unwritten = self.unwritten, None
+        if self._unwritten is None:
+            return Entry()
+        entry, self._unwritten = self._unwritten.entry(), None
         self.awaits = self.awaits or bool(entry.waits)
         return entry
 
-    @contextmanager
-    def working(self) -> Iterator[None]:
+    def __enter__(self) -> None:
         """A branch is busy for the length of the block."""
         self._busy += 1
-        try:
-            yield
-        finally:
-            self._busy -= 1
-            self._settle()
+
+    def __exit__(self, *exception: object) -> None:
+        self._busy -= 1
+        self._settle()
 
     async def wait(self, until: Until) -> NoReturn:
         """Wait in the database, not in memory: this await never ends, the run is suspended under it."""
         loop = asyncio.get_running_loop()
-        self._waiting.append((loop.time() + until.due_in, until))
+        self._waiting.append(until)
         if asyncio.current_task() is self._handler:
             self._turns = _TURNS
         self._settle()
@@ -92,7 +93,8 @@ class Suspension:
         Raises:
             RecordRefused, LeaseLost: it could not be written.
         """
-        await asyncio.gather(*self._flushes)
+        if self._flushes:
+            await asyncio.gather(*self._flushes)
 
     def close(self) -> None:
         """End what still waits: branches that the handler left behind, for the first of several that came."""
@@ -100,7 +102,7 @@ class Suspension:
             wait.cancel()
 
     def _settle(self) -> None:
-        if self._waiting and not self.suspended:
+        if (self._waiting or self._written) and not self.suspended:
             asyncio.get_running_loop().call_soon(self._look, self._turns)
 
     def _look(self, turns: int) -> None:
@@ -112,4 +114,11 @@ class Suspension:
             self.suspended = True
             self._suspend()
         elif self._unwritten is not None:
-            self._flushes.append(asyncio.create_task(self._journal.write(self.take_unwritten())))
+            self._flush()
+
+    def _flush(self) -> None:
+        """Write what waits: its time begins now."""
+        now = asyncio.get_running_loop().time()
+        self._written.extend((now + until.due_in, until) for until in self._waiting)
+        self._waiting.clear()
+        self._flushes.append(asyncio.create_task(self._journal.write(self.take_unwritten())))

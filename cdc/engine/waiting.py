@@ -6,6 +6,7 @@ from cdc.authoring.event import Event
 from cdc.authoring.expressions import Expression
 from cdc.authoring.options import condition
 from cdc.errors import NonRetriableError
+from cdc.events.ending import FINISHED
 from cdc.store.waits import WaitRecord
 
 __all__ = ["Expression", "checked", "record"]
@@ -19,6 +20,11 @@ def checked(key: str, event: str, if_exp: str | None, match: str | None) -> Expr
     """
     if "*" in event:
         raise NonRetriableError(f"step {key!r}: {event!r} is a pattern; name the event to wait for")
+    if event == FINISHED:
+        raise NonRetriableError(
+            f"step {key!r}: a step cannot wait for {FINISHED}, which is told to functions only; invoke "
+            "the function, or let its last step send an event"
+        )
     try:
         return condition(if_exp, match)
     except ValueError as unusable:

@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from cdc.authoring.context import Database, Embeddings
 from cdc.authoring.function import Function
+from cdc.clock import ServerClock
 from cdc.engine.bodies import StepDatabase
 from cdc.engine.claims import Claims
 from cdc.engine.executor import Executor
@@ -90,8 +91,9 @@ class Worker:
         """
         worker_id = await self._register()
         lost = asyncio.Event()
-        heartbeat = self._heartbeat(worker_id, lost)
-        journal = Journal(worker_id, self._connect, on_runs=self._made_runs, leased=heartbeat.is_good)
+        clock = ServerClock()
+        heartbeat = self._heartbeat(worker_id, clock, lost)
+        journal = Journal(worker_id, self._connect, on_runs=self._made_runs, leased=heartbeat.is_good, clock=clock)
         database = StepDatabase(self._db, worker_id, self._has_state)
         executor = Executor(self._functions, journal, database, self._embeddings, self._drop_after_each_step)
         self._claims = claims = Claims(worker_id, executor, self._connect, capacity=self._capacity)
@@ -124,9 +126,9 @@ class Worker:
             await registry.register(conn, [function.definition() for function in self._functions.values()])
             return worker_id
 
-    def _heartbeat(self, worker_id: int, lost: asyncio.Event) -> Heartbeat:
+    def _heartbeat(self, worker_id: int, clock: ServerClock, lost: asyncio.Event) -> Heartbeat:
         loop = asyncio.get_running_loop()
-        return Heartbeat(self._url, worker_id, self._lease, lambda: _from_thread(loop, lost))
+        return Heartbeat(self._url, worker_id, self._lease, clock, lambda: _from_thread(loop, lost))
 
     async def _until_stopped(self, claims: Claims, lost: asyncio.Event) -> bool:
         """Claim until stopped (True) or until the lease is lost (False)."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
+from uuid import UUID
 
 import orjson
 
@@ -43,8 +44,8 @@ async def settle(conn: Connection, run_ids: Sequence[str]) -> bool:
     return called or answered or passed
 
 
-async def cancel(conn: Connection, reasons: Mapping[str, str]) -> Ended:
-    """Cancel runs where they are unfinished, each for its reason."""
+async def cancel(conn: Connection, reasons: Mapping[str, str], *, finished: bool = False) -> Ended:
+    """Cancel runs where they are unfinished, each for its reason; `finished`: somebody listens to `FINISHED`."""
     by_reason: dict[str, list[str]] = {}
     for run_id, reason in reasons.items():
         by_reason.setdefault(reason, []).append(run_id)
@@ -59,7 +60,8 @@ async def cancel(conn: Connection, reasons: Mapping[str, str]) -> Ended:
             loaded = await events.load(conn, {id_ for run in cancelled for id_ in run.event_ids})
             for run in cancelled:
                 started_by = [loaded[id_].as_dict() for id_ in run.event_ids if id_ in loaded]
-                ended.events.extend(lifecycle(CANCELLED, run.id, run.function_id, started_by, {"error": error}))
+                for name in (CANCELLED, FINISHED) if finished else (CANCELLED,):
+                    ended.events.extend(lifecycle(name, run.id, run.function_id, started_by, "Cancelled", error=error))
     return ended._replace(due=due)
 
 
@@ -71,20 +73,29 @@ async def refuse(conn: Connection, refused: Sequence[Wanted]) -> int:
 
 
 def lifecycle(
-    name: str, run_id: str, function_id: str, started_by: Sequence[Mapping[str, Any]], ended: Mapping[str, Any]
+    name: str,
+    run_id: str,
+    function_id: str,
+    started_by: Sequence[Mapping[str, Any]],
+    status: Literal["Completed", "Failed", "Cancelled"],
+    *,
+    result: Any = None,
+    error: Mapping[str, Any] | None = None,
 ) -> list[Incoming]:
     """The event that tells of a run's end; none of a run that such an event started.
 
-    `ended` has its `result` or `error`. The event's id is made from the run's: it is told once.
+    A run fails or is cancelled once, so that event has the run's id; `FINISHED` has one made from it.
     """
     if started_by and started_by[0]["name"] in _SILENT:
         return []
+    ended = {"result": result} if error is None else {"error": {"error": error["message"], **error}}
     data = {
         "function_id": function_id,
         "run_id": run_id,
         "event": started_by[0] if started_by else None,
         "events": started_by,
         **ended,
+        "_inngest": {"status": status},
     }
-    event_id = ids.of_step(run_id, name, 0)
+    event_id = ids.of_step(run_id, name, 0) if name == FINISHED else UUID(run_id).bytes
     return [Incoming(event_id, name, time.time_ns() // 1000, document(data).encode(), None)]

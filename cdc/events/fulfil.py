@@ -7,10 +7,12 @@ from typing import NamedTuple
 
 from cdc.authoring.event import Event
 from cdc.authoring.expressions import Expression, at, canonical
-from cdc.store import waits
+from cdc.store import runs, waits
 from cdc.store.connect import Connection
 from cdc.store.events import Incoming
 from cdc.store.waits import Fulfilled, Wait, WaitRecord
+
+_TAKEN = {"name": "SignalTaken", "message": "another step waits for this signal already; give each its own name"}
 
 
 class Met(NamedTuple):
@@ -47,17 +49,20 @@ async def meet(conn: Connection, incoming: Sequence[Incoming], begun: Mapping[st
     return met
 
 
-async def catch_up(conn: Connection, registered: Sequence[WaitRecord]) -> int:
-    """Fulfil waits registered in this transaction with events accepted while they were on their way to it."""
-    await waits.register(conn, registered)
-    oldest = max(wait.since for wait in registered)
-    seen = await waits.missed(conn, {wait.event for wait in registered}, oldest)
+async def catch_up(conn: Connection, registered: Sequence[WaitRecord], asked: Sequence[float]) -> int:
+    """Register waits, and fulfil them with events accepted since their steps `asked`; how many runs go on.
+
+    Moments are seconds since 1970 by the database's clock. The caller has locked the names of these events.
+    """
+    taken = [(*each, _TAKEN) for each in await waits.register(conn, registered)]
+    woken = await runs.refuse_steps(conn, taken) if taken else 0
+    seen = await waits.missed(conn, {wait.event for wait in registered}, min(asked))
     fulfilled = []
-    for wait in registered:
-        event = next((each for each, age in seen if age <= wait.since and fulfils(each, wait)), None)
-        if event is not None:
+    for wait, since in zip(registered, asked, strict=True):
+        event = next((each for each, at in seen if at >= since and fulfils(each, wait)), None)
+        if event is not None and (wait.run_id, wait.id, _TAKEN) not in taken:
             fulfilled.append(Fulfilled(wait.run_id, wait.id, event))
-    return await waits.fulfil(conn, fulfilled) if fulfilled else 0
+    return woken + (await waits.fulfil(conn, fulfilled) if fulfilled else 0)
 
 
 def fulfils(event: Event, wait: Wait | WaitRecord) -> bool:

@@ -34,6 +34,6 @@ def _text(name: str, value: object) -> str | None:
         return None
     if not isinstance(value, str) or len(value) > LONGEST_ID:
         raise ValueError(f"{name} is not a text of at most {LONGEST_ID} characters")
-    if "\0" in value or not value.isprintable():
+    if "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
         raise ValueError(f"{name} has characters that cannot be stored")
     return value

@@ -51,7 +51,8 @@ async def take(
             await runs.hold_paused(conn, [uuid(run.id) for run in started.paused])
         met = await fulfil.meet(conn, stored, decided.begun)
         woken = await waits.fulfil(conn, met.fulfilled) if met.fulfilled else 0
-        ended = await ending.cancel(conn, {**_replaced(decided), **_cancelled(met)})
+        finished = bool(registry.started_by(ending.FINISHED))
+        ended = await ending.cancel(conn, {**_replaced(decided), **_cancelled(met)}, finished=finished)
         woken += await ending.refuse(conn, decided.refused)
         turns = {run["turn"] for run in decided.runs if run["turn"]}
         given = bool(turns) and await gates.give_turns(conn, turns)
@@ -75,5 +76,5 @@ def _cancelled(met: fulfil.Met) -> dict[str, str]:
 
 
 def names(incoming: Iterable[Incoming]) -> set[str]:
-    """The names to lock before these events are taken in."""
-    return {event.name for event in incoming}
+    """The names to lock before these events are taken in: theirs, and those of what they may cause."""
+    return {event.name for event in incoming} | {ending.CANCELLED}

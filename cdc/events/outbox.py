@@ -53,13 +53,18 @@ class Outbox:
     async def cancel(self, conn: Connection, reasons: Mapping[str, str]) -> tuple[list[str], bool]:
         """Cancel runs where they are unfinished, within the caller's transaction; which, and whether others are due."""
         await self.refresh(conn)
-        ended = await ending.cancel(conn, reasons)
+        ended = await ending.cancel(conn, reasons, finished=self.listens_to(ending.FINISHED))
         taken = await intake.take(conn, self._registry, ended.events)
         return ended.runs, ended.due or taken.due
 
     def listens_to(self, name: str) -> bool:
         """Whether some function starts on events of this name; known since the last refresh."""
         return bool(self._registry.started_by(name))
+
+    @property
+    def version(self) -> int:
+        """Of the registry, at the last refresh."""
+        return self._registry.version
 
     async def refresh(self, conn: Connection) -> Mapping[str, Start]:
         """The functions in force, read anew when they changed."""

@@ -99,9 +99,11 @@ async def create(conn: Connection, wanted: Sequence[Wanted], new_id: Callable[[]
 
 
 def _flow(want: Wanted) -> Flow:
-    """Its flow control. A run that is invoked takes no other events, and its event goes into no other run: somebody
-    waits for it. A replay is wanted although its events counted before, and has all that a batch would gather; it
-    waits for places and turns like any other run, and cancels none.
+    """Its flow control.
+
+    A run that is invoked takes no other events, and its event goes into no other run: somebody waits for it. A replay
+    is wanted although its events counted before, and has all that a batch would gather; it waits for places and turns
+    like any other run, and cancels none.
     """
     flow = want.start.rules.apply(want.event.as_dict()) if want.start.rules else Flow()
     if want.replays is not None:

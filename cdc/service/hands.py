@@ -43,4 +43,9 @@ async def acting(settings: Settings) -> AsyncIterator[Connection]:
             yield conn
         finally:
             if not conn.closed:
-                await notifications.notify(conn, _ACTED)
+                await tell(conn)
+
+
+async def tell(conn: Connection) -> None:
+    """Have running services look now: something is due, or was cancelled."""
+    await notifications.notify(conn, _ACTED)

@@ -59,9 +59,9 @@ async def run(
     prepare()
     discovery.search_path(settings.functions)
     databases = Databases.of(settings, url, watches=only != {"web"})
-    await databases.prepare(settings, only)
     async with AsyncExitStack() as stack:
         service = _Service(settings, databases, only, stack, started)
+        await databases.prepare(settings, only)
         await service.start()
         if reload:
             service.reload()
@@ -92,6 +92,9 @@ class _Service:
         # As if through a pooler: it is what finds out.
         self._wakeups = Wakeups(databases.through_pooler().to_state, self._wake)
         self._children = Children(0, self._child, grace=0.0, hooks=self._of_children())
+        models = embedder(settings)
+        stack.push_async_callback(models.close)
+        self._following = Following(settings, databases.watched, models, self._status)
         self._registered = asyncio.Event()
         self._address = ""
         self._retries = 0
@@ -175,12 +178,9 @@ class _Service:
         self._address = web.url
 
     async def _listening(self) -> Listening:
-        models = embedder(self._settings)
-        self._stack.push_async_callback(models.close)
-        following = Following(self._settings, self._databases.watched, models, self._status)
-        await following.declare()
+        await self._following.declare()
         hooks = listening.Hooks(on_attached=self._children.begin, on_runs=self._due, on_change=self._changed)
-        return Listening(self._watched, self._databases, following, self._status, hooks)
+        return Listening(self._watched, self._databases, self._following, self._status, hooks)
 
     def _start_listening(self, listening: Listening) -> None:
         async def retry_following() -> None:

@@ -109,6 +109,7 @@ async def mend(conn: Connection, names: Iterable[str]) -> bool:
             gate.taken = places.get(name, 0)
         await write(conn, list(locked.values()))
         empty = [name for name, gate in locked.items() if not gate.taken]
-        called = await call_all(conn, {name: 1 for name in empty if not name.startswith(_TURN)})
         turns = [name for name in empty if name.startswith(_TURN)]
-        return (bool(turns) and await give_turns(conn, turns)) or called
+        given = bool(turns) and await give_turns(conn, turns)
+        called = await call_all(conn, {name: 1 for name in empty if not name.startswith(_TURN)})
+        return given or called

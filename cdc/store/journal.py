@@ -31,9 +31,10 @@ class StepRecord(NamedTuple):
 
 
 class LogRecord(NamedTuple):
-    """A line that a run told its logger; `fields` is JSON."""
+    """A line that a run told its logger; `fields` is JSON, `place` where in the handler it was told."""
 
     run_id: str
+    place: str | None
     level: str
     line: str
     fields: str
@@ -44,12 +45,15 @@ class Written:
     """What came of a write; nothing when the worker is not `alive`, that is, has lost its lease.
 
     `woken`: what some run began to wait for had come already; it is due. `unmoved`: runs that belong to this worker no
-    more, because they were cancelled, say.
+    more, because they were cancelled, say. `steps`: how many were recorded; a step that is recorded already is not.
+    `version`: of the registry.
     """
 
     alive: bool
-    woken: bool
+    woken: bool = False
     unmoved: frozenset[str] = frozenset()
+    steps: int = 0
+    version: int = -1
 
     def __bool__(self) -> bool:
         return self.alive
@@ -100,14 +104,27 @@ async def write(conn: Connection, worker_id: int, steps: Sequence[StepRecord], r
     """Record steps and move runs in one statement."""
     parameters = {"worker_id": worker_id, **_columns(_STEP, steps), **_columns(_RUN, [run[:-1] for run in runs])}
     row = await (await conn.execute(text("journal/write"), parameters)).fetchone()
-    return Written(True, row[0], frozenset(row[1])) if row else Written(alive=False, woken=False)
+    if row is None:
+        return Written(alive=False)
+    woken, unmoved, recorded, version = row
+    return Written(True, woken, frozenset(unmoved), recorded, version)
 
 
 async def write_logs(conn: Connection, lines: Sequence[LogRecord]) -> None:
     """Keep lines that runs told their loggers."""
     if lines:
-        columns = {"run_ids": plain, "levels": plain, "lines": quoted, "fields": quoted}
+        columns = {"run_ids": plain, "places": quoted, "levels": plain, "lines": quoted, "fields": quoted}
         await conn.execute(text("logs/insert"), _columns(columns, lines))
+
+
+async def told(conn: Connection, run_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+    """How many lines of these runs are kept, by run and place."""
+    found: dict[str, dict[str, int]] = {}
+    if run_ids:
+        cursor = await conn.execute(text("logs/told"), {"ids": list(run_ids)})
+        for run_id, place, lines in await cursor.fetchall():
+            found.setdefault(run_id, {})[place] = lines
+    return found
 
 
 def _columns(

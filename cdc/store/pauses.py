@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from uuid import UUID
 
-from cdc.store import gates
 from cdc.store.connect import Connection
 from cdc.store.queries import text
 
@@ -34,17 +32,19 @@ async def set_paused(conn: Connection, function_id: str, *, paused: bool) -> boo
 
 
 async def hold(conn: Connection, function_id: str) -> int:
-    """Let the runs of a paused function that have not started stand aside, in pages; how many did."""
+    """Let the runs of a paused function that have not started stand aside, in pages; how many did.
+
+    Those that had been called to a place leave it to others, who are called again by the workers (engine.claims).
+    """
     held, after = 0, _FIRST
     while True:
         async with conn.transaction():
             parameters = {"function_id": function_id, "after": after, "limit": _PAGE}
             page = await (await conn.execute(text("runs/pause"), parameters)).fetchall()
-            await _call_others(conn, [names for _, names in page if names])
         if not page:
             return held
         held += len(page)
-        after = max(run_id for run_id, _ in page)
+        after = max(run_id for (run_id,) in page)
 
 
 async def let_go(conn: Connection, function_id: str) -> int:
@@ -54,11 +54,3 @@ async def let_go(conn: Connection, function_id: str) -> int:
     while page := (await conn.execute(text("runs/resume"), parameters)).rowcount:
         released += page
     return released
-
-
-async def _call_others(conn: Connection, gates_of_runs: Iterable[list[str]]) -> None:
-    """A run that was called to a free place and does not come any more must not leave it empty."""
-    names = [name for names in gates_of_runs for name in names if name.startswith("concurrency/")]
-    if names:
-        await gates.lock(conn, names)
-        await gates.call_all(conn, {name: names.count(name) for name in set(names)})

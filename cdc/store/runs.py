@@ -14,7 +14,8 @@ class ClaimedRun(NamedTuple):
     """A run that this worker holds. `failures` counts failed attempts of the handler itself.
 
     `holds`: places or a turn, or another run waits for its result; `ending.settle` sees to it when it leaves.
-    `rescues`: how often its worker died since it last came any further.
+    `rescues`: how often its worker died since it last came any further. `claimed_at`: seconds since 1970 by the
+    database's clock.
     """
 
     id: str
@@ -24,6 +25,7 @@ class ClaimedRun(NamedTuple):
     failures: int
     holds: bool = False
     rescues: int = 0
+    claimed_at: float = 0.0
 
 
 class Candidate(NamedTuple):
@@ -119,7 +121,7 @@ async def standing(conn: Connection) -> list[Standing]:
 
 
 async def expire_waits(conn: Connection, run_ids: Sequence[str]) -> None:
-    """End the waits of claimed runs whose time is over."""
+    """End the waits of claimed runs whose time is over, and forget them."""
     await conn.execute(text("steps/expire"), {"ids": run_ids})
 
 

@@ -77,3 +77,10 @@ async def wal_position(conn: Connection) -> Lsn:
     row = await (await conn.execute(text("server/wal_position"))).fetchone()
     assert row is not None
     return lsn.parse(row[0])
+
+
+async def clock(conn: Connection) -> float:
+    """The database's clock, in seconds since 1970."""
+    row = await (await conn.execute(text("server/clock"))).fetchone()
+    assert row is not None, "a clock has one time"
+    return float(row[0])

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-import orjson
-
 from cdc.authoring.event import Event
 from cdc.store.connect import Connection
+from cdc.store.json import document
 from cdc.store.queries import text
 
 
 class WaitRecord(NamedTuple):
-    """A wait to register; see `cdc_state.waits`. `timeout` and `since`, its age, are seconds."""
+    """A wait to register; see `cdc_state.waits`. `timeout` and `since`, its age, are seconds.
+
+    `claimed_at` is when its run was claimed, in seconds since 1970 by the database's clock: what came before that is
+    known to the run, or none of its business.
+    """
 
     run_id: str
     id: str
@@ -25,6 +28,7 @@ class WaitRecord(NamedTuple):
     context: dict[str, Any]
     timeout: float | None
     since: float = 0.0
+    claimed_at: float = 0.0
 
 
 class Wait(NamedTuple):
@@ -54,10 +58,14 @@ async def lock_names(conn: Connection, *, accepted: Iterable[str], awaited: Iter
     await conn.execute(text("events/lock_names"), parameters)
 
 
-async def register(conn: Connection, waits: Sequence[WaitRecord]) -> None:
-    """Register waits; those that are registered already are left as they are."""
-    records = [{**wait._asdict(), "context": orjson.dumps(wait.context).decode()} for wait in waits]
-    await conn.execute(text("waits/register"), {"waits": orjson.dumps(records).decode()})
+async def register(conn: Connection, waits: Sequence[WaitRecord]) -> list[tuple[str, str]]:
+    """Register waits; those that are registered already, answered, or of runs that have ended are left as they are.
+
+    Returns (run, step) of those that wait for a signal that another step waits for: they are not registered.
+    """
+    records = [{**wait._asdict(), "context": document(wait.context)} for wait in waits]
+    cursor = await conn.execute(text("waits/register"), {"waits": document(records)})
+    return [(run_id, step_id) for run_id, step_id in await cursor.fetchall()]
 
 
 async def forget(conn: Connection, run_ids: Sequence[str]) -> None:
@@ -85,17 +93,17 @@ async def fulfil(conn: Connection, fulfilled: Sequence[Fulfilled]) -> int:
     parameters = {
         "run_ids": [each.run_id for each in fulfilled],
         "ids": [each.id for each in fulfilled],
-        "data": [orjson.dumps(each.event.as_dict()).decode() for each in fulfilled],
+        "data": [document(each.event.as_dict()) for each in fulfilled],
     }
     return (await conn.execute(text("waits/fulfil"), parameters)).rowcount
 
 
 async def missed(conn: Connection, names: Iterable[str], since: float) -> list[tuple[Event, float]]:
-    """Events of these names accepted in the last `since` seconds, oldest first, each with its age."""
+    """Events of these names accepted at `since` (seconds since 1970) or later, oldest first, each with that moment."""
     cursor = await conn.execute(text("waits/missed"), {"names": list(names), "since": since})
     return [
-        (Event(name, data, given_id or id_, ts, user or {}, v), age)
-        for id_, name, ts, data, given_id, user, v, age in await cursor.fetchall()
+        (Event(name, data, given_id or id_, ts, user or {}, v), accepted_at)
+        for id_, name, ts, data, given_id, user, v, accepted_at in await cursor.fetchall()
     ]
 
 

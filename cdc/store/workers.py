@@ -23,13 +23,14 @@ async def register(conn: Connection, *, host: str, pid: int, functions: Sequence
     return int(row[0])
 
 
-def renew(conn: HeartbeatConnection, worker_id: int, lease: float, *, within: float | None = None) -> bool:
-    """Renew a lease from the heartbeat's own thread; False when it is gone.
+def renew(conn: HeartbeatConnection, worker_id: int, lease: float, *, within: float | None = None) -> float | None:
+    """Renew a lease from the heartbeat's own thread; the database's clock, or None when the lease is gone.
 
     Fails, and ends the connection, without an answer `within` seconds: a lease's length unless given.
     """
     with answering(conn, lease if within is None else within):
-        return conn.execute(text("workers/renew"), {"worker_id": worker_id, "lease": lease}).fetchone() is not None
+        row = conn.execute(text("workers/renew"), {"worker_id": worker_id, "lease": lease}).fetchone()
+    return None if row is None else float(row[0])
 
 
 async def leave(conn: Connection, worker_ids: Sequence[int], *, died: bool = False) -> int:

@@ -15,7 +15,10 @@ from tests.acceptance.service import Service, cdc, running
 from tests.acceptance.state import USERS, completed
 from tests.servers import Connect
 
-COMMANDS = ("run", "demo", "embed", "unembed", "search", "send", "functions", "slot", "health")
+COMMANDS = (
+    *("run", "demo", "embed", "unembed", "search", "send", "runs", "events", "replay", "cancel"),
+    *("pause", "resume", "invoke", "signal", "functions", "slot", "health"),
+)
 
 
 async def test_the_api_tells_what_happened(connect: Connect, database_url: str, functions: Path, write: Write) -> None:

@@ -28,7 +28,7 @@ async def test_services_work_through_a_transaction_pooler_and_say_that_they_poll
         }
         async with started(**settings) as first, started(**settings) as second:
             await asyncio.gather(first.logs("api"), second.logs("api"))
-            for count in range(10, 101, 10):
+            for count in range(10, 61, 10):
                 await conn.execute("insert into users (name) select 'x' from generate_series(1, 10)")
                 await completed(conn, count, within=5)
             listener = first if first.logged("listening") else second
@@ -36,7 +36,7 @@ async def test_services_work_through_a_transaction_pooler_and_say_that_they_poll
             await listener.kill()
             await standby.logs("listening", within=10)
             await conn.execute("insert into users (name) select 'x' from generate_series(1, 10)")
-            await completed(conn, 110)
+            await completed(conn, 70)
             for path in ("/v1/status", "/v1/events", "/v1/runs") * 3:
                 assert (await standby.get(path)).status_code == 200
             for service in (first, second):

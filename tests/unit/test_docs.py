@@ -218,10 +218,11 @@ def test_every_command_that_is_mentioned_exists(page: Path) -> None:
 
 
 def test_every_route_and_every_figure_of_the_status_is_documented() -> None:
-    operations = doc("operations.md")
+    operations, api = doc("operations.md"), doc("api.md")
     for route in web(Status("", "", ""), _no_connection).routes:
-        path = getattr(route, "path", "")
-        assert re.search(rf"`GET {re.escape(path)}[`?]", operations), path
+        path, methods = getattr(route, "path", ""), getattr(route, "methods", None) or ()
+        for method in {*methods} - {"HEAD"}:
+            assert f"`{method} {path}`" in operations + api, path
     for name in (*Status("", "", "").as_json(), "runs"):
         assert f"`{name}`" in operations, name
 
@@ -249,26 +250,6 @@ def test_the_extras_that_are_mentioned_exist() -> None:
 
 
 # --- what is to be pasted works -------------------------------------------------------------------------------------
-
-
-async def test_the_retention_statements_delete_what_is_old_and_ended(migrated_url: str, connect: Connect) -> None:
-    conn = await connect(migrated_url)
-    for name, event_age, run_age, status in (
-        ("old", 40, 35, "completed"),
-        ("old failed", 40, 35, "failed"),
-        ("old, ended lately", 40, 5, "completed"),
-        ("old, unfinished", 40, None, "sleeping"),
-        ("new", 5, 4, "completed"),
-        ("old, no run", 40, None, None),
-    ):
-        await _event(conn, name, event_age, run_age, status)
-
-    await conn.execute(_pasted("operations.md", "## Retention"))
-
-    assert await _column(conn, "select name from cdc_state.events") == ["new", "old, ended lately", "old, unfinished"]
-    kept = ["new", "old, ended lately", "old, unfinished"]
-    assert await _column(conn, "select function_id from cdc_state.runs") == kept
-    assert await _column(conn, "select id from cdc_state.steps") == kept
 
 
 async def test_the_statement_for_copies_ends_all_runs(migrated_url: str, connect: Connect) -> None:

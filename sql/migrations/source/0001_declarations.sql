@@ -236,7 +236,7 @@ create function cdc.send(
 language plpgsql
 as $$
 declare
-    given json := json_strip_nulls(json_build_object('id', id, 'ts', (extract(epoch from ts) * 1000)::bigint, 'v', v));
+    given json;
 begin
     if coalesce(name, '') = '' or name ~ '\s' or name like 'db/%' or name like 'cdc/signal.%' or name ilike 'inngest/%' then
         raise exception 'cdc.send: % is not a name for an event of your own', coalesce(quote_literal(name), 'null')
@@ -251,14 +251,15 @@ begin
         raise exception 'cdc.send: the user of an event is a JSON object'
             using hint = 'Write it like ''{"id": 1}''.', errcode = 'invalid_parameter_value';
     end if;
-    if ts not between '1980-01-01 00:00+00' and '2100-01-01 00:00+00' then
+    if ts < '1980-01-01 00:00+00' or ts >= '2100-01-01 00:00+00' then
         raise exception 'cdc.send: % is not a time for an event', ts
             using hint = 'Give one between 1980 and 2100.', errcode = 'invalid_parameter_value';
     end if;
-    if id = '' or length(id) > 255 then
-        raise exception 'cdc.send: the id of an event has 1 to 255 characters'
+    if id = '' or length(id) > 255 or length(v) > 255 then
+        raise exception 'cdc.send: the id of an event has 1 to 255 characters, its v at most 255'
             using hint = 'Leave it out to have one made.', errcode = 'invalid_parameter_value';
     end if;
+    given := json_strip_nulls(json_build_object('id', id, 'ts', floor(extract(epoch from ts) * 1000)::bigint, 'v', v));
     perform pg_logical_emit_message(true, 'cdc.send', concat(
         name,
         case when given::text <> '{}' or "user" is not null

@@ -99,7 +99,7 @@ create table cdc_state.runs (
     priority     integer not null default 0,   -- seconds
     gates        text[],                       -- it executes only with a place at each of these (cdc_state.gates)
     placed       boolean not null default false,        -- it has them
-    turn         text,                         -- the gate of its order_by key
+    turn         text collate "C",             -- the gate of its order_by key
     has_turn     boolean not null default false,        -- which it keeps to its end
     held_at      text collate "C",             -- the gate where it stands, out of the queue; or 'paused'
     filling      text,                         -- key of a debounced run or a batch that still takes events
@@ -126,7 +126,7 @@ create index runs_deadline on cdc_state.runs (deadline) where deadline is not nu
 -- Where flow control counts: one row for each rule and key in use, locked by whoever decides. Names are made in
 -- cdc/events/rules.py: 'concurrency/0/<function>/<key>', 'concurrency/env//<key>', 'throttle/...', 'rate/...', 'turn/...'.
 create table cdc_state.gates (
-    name    text primary key,
+    name    text collate "C" primary key,
     taken   integer not null default 0,        -- places taken; of a rate limit, events counted in its period
     free_at timestamptz not null default 'epoch',       -- of a throttle: when the next may start; of a rate limit: its end
     booked_until timestamptz not null default 'epoch'   -- of a throttle: when the next of those that stand there comes
@@ -176,6 +176,7 @@ create table cdc_state.logs (
     run_id uuid not null,
     number bigint generated always as identity,
     ts     timestamptz not null default now(),
+    place  text,                               -- the handler's attempt and the step before it; null in a step's body
     level  text not null,
     line   text not null,
     fields json not null,

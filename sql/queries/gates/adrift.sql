@@ -12,17 +12,16 @@ with recursive standing as (
     select gate from standing where gate is not null limit %(limit)s
 ), placed as materialized (
     select gate, count(*)::integer as places
-      from cdc_state.runs r cross join unnest(r.gates) as gate
-     where r.worker_id is not null and r.placed
+      from cdc_state.workers w
+     cross join lateral (select r.gates from cdc_state.runs r where r.worker_id = w.id and r.placed offset 0) as r
+     cross join unnest(r.gates) as gate
      group by gate
 ), counted as (
-    select page.gate, g.taken,
+    select page.gate, (select g.taken from cdc_state.gates g where g.name = page.gate) as taken,
            case when page.gate like 'turn/%%'
                 then (select count(*)::integer from cdc_state.runs r where r.turn = page.gate and r.has_turn)
-                else coalesce(placed.places, 0) end as places
+                else coalesce((select placed.places from placed where placed.gate = page.gate), 0) end as places
       from page
-      left join cdc_state.gates g on g.name = page.gate
-      left join placed on placed.gate = page.gate
 )
 select gate,
        (gate like 'turn/%%' or gate like 'concurrency/%%') and (places = 0 or taken is distinct from places)

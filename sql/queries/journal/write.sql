@@ -1,8 +1,10 @@
 -- Record steps and move runs, all or nothing, if the worker still has its lease (one row comes back then, else none).
 -- A recorded step is never changed. A run is moved only by the worker that holds it, and by the claim it holds it with:
 -- a batch that is repeated because its answer was lost must not take the run away from a claim made since.
--- What a suspended run waits for may have come while it ran (woken): it is due at once, and that comes back; likewise
--- which runs were not moved, because they were cancelled meanwhile.
+-- Back comes also which runs were not moved, because they were cancelled meanwhile, how many steps were recorded, and the
+-- version of the registry.
+-- What a suspended run waits for may have come while it ran (woken): it is due at once, and that comes back. A run whose
+-- handler failed has an error, and keeps its pause.
 -- Arrays and not one JSON document: reading a document resolves its escapes, and \u0000 in a memo would fail there.
 -- Parameters: worker_id, and arrays, one item a step or run: step_run_ids, step_ids, kinds, attempts, data, errors,
 -- wake_ats, wake_ins, tooks, endeds; run_ids, run_claims, statuses, failures, outputs, run_errors, due_ins (in seconds).
@@ -25,14 +27,16 @@ with alive as materialized (
            wake_at = case s.kind when 'run' then excluded.wake_at else coalesce(s.wake_at, excluded.wake_at) end,
            ended_at = excluded.ended_at
      where s.ended_at is null
+    returning 1
 ), moved as (
     update cdc_state.runs r
-       set status = case when r.woken and n.due_in is not null then 'queued' else n.status end,
+       set status = case when r.woken and n.due_in is not null and n.error is null then 'queued' else n.status end,
            worker_id = null, rescues = 0, output = n.output, error = n.error, failures = n.failures,
            due_at = case when n.due_in is null then r.due_at
-                         else now() + make_interval(secs => case when r.woken then 0 else n.due_in end) end,
+                         when r.woken and n.error is null then now() else now() + make_interval(secs => n.due_in) end,
            rank = case when n.due_in is null then r.rank
-                       else now() + make_interval(secs => case when r.woken then 0 else n.due_in end - r.priority) end,
+                       when r.woken and n.error is null then now() - make_interval(secs => r.priority)
+                       else now() + make_interval(secs => n.due_in - r.priority) end,
            ended_at = case when n.status in ('completed', 'failed', 'cancelled') then now() end
       from unnest(%(run_ids)s::uuid[], %(run_claims)s::integer[], %(statuses)s::text[], %(failures)s::integer[],
                   %(outputs)s::json[], %(run_errors)s::json[], %(due_ins)s::float8[])
@@ -40,8 +44,10 @@ with alive as materialized (
      where r.id = n.id and exists (select from alive)
        -- "is true" keeps the planner off the index of running runs, where it compared every one of them with every item.
        and (r.status = 'running' and r.worker_id = %(worker_id)s and r.claims = n.claims) is true
-    returning r.id, r.woken and r.status = 'queued' as woken
+    returning r.id, r.woken and r.status = 'queued' and r.error is null as woken
 )
 select coalesce((select bool_or(woken) from moved), false),
-       array(select id::text from unnest(%(run_ids)s::uuid[]) as n (id) where id not in (select id from moved))
+       array(select id::text from unnest(%(run_ids)s::uuid[]) as n (id) where id not in (select id from moved)),
+       (select count(*) from recorded),
+       (select version from cdc_state.registry)
   from alive

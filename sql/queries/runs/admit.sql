@@ -5,4 +5,5 @@ update cdc_state.runs r
        deadline = case when r.started_at is null then now() + make_interval(secs => r.finish_in) else r.deadline end,
        started_at = coalesce(r.started_at, now())
  where r.id = any (%(ids)s::uuid[])
-returning r.id::text, r.function_id, r.event_ids::text[], r.claims, r.failures, true, r.rescues
+returning r.id::text, r.function_id, r.event_ids::text[], r.claims, r.failures, true, r.rescues,
+          extract(epoch from clock_timestamp())::float8

@@ -4,7 +4,8 @@
 with heads as materialized (
     select r.id, r.function_id
       from unnest(%(names)s::text[]) as n (gate)
-     cross join lateral (select id, function_id from cdc_state.runs where held_at = n.gate order by function_id, rank, id limit 1
+     cross join lateral (select id, function_id from cdc_state.runs
+                          where held_at = n.gate order by function_id, rank, id limit 1
                             for no key update) as r
 ), functions as materialized (
     select id, paused_at from cdc_state.functions where id in (select function_id from heads) order by id for share

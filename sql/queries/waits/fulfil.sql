@@ -1,5 +1,6 @@
 -- Fulfil waits of steps: the event is the step's result, and the run goes on.
 -- Parameters: arrays run_ids, ids, data (JSON). Lock order: waits, steps, runs.
+-- A run whose handler failed keeps its pause before it is called again.
 with n as materialized (
     select * from unnest(%(run_ids)s::uuid[], %(ids)s::text[], %(data)s::json[]) as n (run_id, id, data)
 ), gone as (
@@ -14,5 +15,5 @@ update cdc_state.runs r
    set woken = (r.status = 'running'), status = case r.status when 'running' then 'running' else 'queued' end,
        due_at = now(), rank = now() - make_interval(secs => r.priority)
   from (select distinct run_id from answered) as a
- where r.id = a.run_id and r.ended_at is null
+ where r.id = a.run_id and r.ended_at is null and not (r.status = 'queued' and r.error is not null)
 returning r.id::text

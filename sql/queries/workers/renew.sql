@@ -1,3 +1,4 @@
--- Heartbeat: renew a lease; no row means it is gone. Parameters: worker_id, lease (seconds).
+-- Heartbeat: renew a lease, and tell the clock (seconds since 1970); no row means the lease is gone.
+-- Parameters: worker_id, lease (seconds).
 update cdc_state.workers set lease_until = now() + make_interval(secs => %(lease)s)
- where id = %(worker_id)s returning id
+ where id = %(worker_id)s returning extract(epoch from clock_timestamp())::float8

@@ -1,0 +1,148 @@
+"""Sends events to a running service from any Python program, by HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+from cdc.authoring.event import Event
+from cdc.errors import EventsRefused, ServiceUnreachable
+
+if TYPE_CHECKING:
+    import httpx
+
+_PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6)
+"""Seconds before each further attempt."""
+
+Sendable = Event | Mapping[str, Any]
+
+
+class Client:
+    """Sends events to the service at `url`, with the event key `key` (any, where the service has none).
+
+        client = Client("http://127.0.0.1:8288")
+        await client.send(Event("app/order.paid", {"id": 7}))
+        client.send_sync([{"name": "app/a"}, {"name": "app/b", "data": {"n": 1}}])
+
+    Both return the ids that the events have been stored under. An attempt that fails is repeated, up to five times; the
+    service knows a repeated request from a new one, so that no event is stored twice. `timeout` is seconds, for each.
+    """
+
+    def __init__(self, url: str, key: str = "local", *, timeout: float = 10.0) -> None:
+        self._url = f"{url.rstrip('/')}/e/{quote(key, safe='')}"
+        self._timeout = timeout
+        # A proxy that the environment names does not reach this machine's loopback.
+        self._by_proxy = urlsplit(url).hostname not in ("127.0.0.1", "localhost", "::1")
+
+    async def send(self, events: Sendable | Iterable[Sendable]) -> list[str]:
+        """Send one event or several.
+
+        Raises:
+            EventsRefused: the service does not take one of them, or the key.
+            ServiceUnreachable: it did not answer, or could not store them, each time that it was tried.
+        """
+        import httpx  # only here: whoever writes functions imports this module, too
+
+        attempt = _Attempt(self._url, events)
+        async with httpx.AsyncClient(timeout=self._timeout, trust_env=self._by_proxy) as client:
+            for pause in attempt.pauses():
+                await asyncio.sleep(pause)
+                try:
+                    attempt.answered(await client.post(self._url, content=attempt.body, headers=attempt.headers))
+                except httpx.TransportError as error:
+                    attempt.failed(error)
+        return attempt.ids
+
+    def send_sync(self, events: Sendable | Iterable[Sendable]) -> list[str]:
+        """The same, for programs without an event loop.
+
+        Raises:
+            EventsRefused, ServiceUnreachable: as `send`.
+        """
+        import httpx
+
+        attempt = _Attempt(self._url, events)
+        with httpx.Client(timeout=self._timeout, trust_env=self._by_proxy) as client:
+            for pause in attempt.pauses():
+                time.sleep(pause)
+                try:
+                    attempt.answered(client.post(self._url, content=attempt.body, headers=attempt.headers))
+                except httpx.TransportError as error:
+                    attempt.failed(error)
+        return attempt.ids
+
+
+class _Attempt:
+    """One request, however often it is sent: always with the same seed, from which the service makes the ids."""
+
+    def __init__(self, url: str, events: Sendable | Iterable[Sendable]) -> None:
+        several = [events] if isinstance(events, Event | Mapping) else list(events)
+        self.body = json.dumps([_as_json(event) for event in several], allow_nan=False).encode()
+        self.headers = {"content-type": "application/json", "x-inngest-event-id-seed": _seed()}
+        self.ids: list[str] = []
+        self._url = url.rpartition("/e/")[0]
+        self._done = False
+        self._reason = ""
+
+    def pauses(self) -> Iterator[float]:
+        """The seconds before each attempt, until one succeeds.
+
+        Raises:
+            ServiceUnreachable: none did.
+        """
+        for pause in (0.0, *_PAUSES):
+            yield pause
+            if self._done:
+                return
+        raise ServiceUnreachable(
+            f"The service at {self._url} did not take the events: {self._reason}.",
+            hint="Look whether it runs and is reached from here, then send again.",
+        )
+
+    def answered(self, response: httpx.Response) -> None:
+        """Note what the service said.
+
+        Raises:
+            EventsRefused: it will never take this.
+        """
+        said = _said(response)
+        if response.status_code == 200 and isinstance(said.get("ids"), list):
+            self.ids, self._done = said["ids"], True
+            return
+        self._reason = str(said.get("error") or f"it answered with status {response.status_code}").rstrip(".")
+        if 400 <= response.status_code < 500 and response.status_code not in (408, 425, 429):
+            accepted = said.get("ids") or []
+            raise EventsRefused(
+                f"The service at {self._url} refused the events: {self._reason}.",
+                hint=f"The first {len(accepted)} were accepted." if accepted else "None was accepted.",
+                accepted=accepted,
+            )
+
+    def failed(self, error: Exception) -> None:
+        """Note that it could not be asked."""
+        self._reason = str(error).rstrip(".") or type(error).__name__
+
+
+def _as_json(event: Sendable) -> dict[str, Any]:
+    if isinstance(event, Event):
+        return {name: value for name, value in event.as_dict().items() if value or name == "name"}
+    return dict(event)
+
+
+def _seed() -> str:
+    """As Inngest's SDKs make it: milliseconds and ten random bytes."""
+    return f"{time.time_ns() // 1_000_000},{base64.b64encode(os.urandom(10)).decode()}"
+
+
+def _said(response: httpx.Response) -> dict[str, Any]:
+    try:
+        said = response.json()
+    except ValueError:
+        said = None
+    return said if isinstance(said, dict) else {}

@@ -1,0 +1,81 @@
+"""A function that kills its process is called no more after a few times; the runs beside it come to their end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.authored import effects
+from tests.acceptance.conftest import Write
+from tests.acceptance.service import running
+from tests.acceptance.state import USERS
+from tests.servers import Connect
+from tests.waiting import eventually
+
+POISONED = """
+    import asyncio, os, signal
+    from pathlib import Path
+    from cdc import Context, function
+
+    HERE = Path(__file__).parent
+
+    def note(what: str) -> str:
+        with (HERE / "effects").open("a") as effects:
+            effects.write(what + "\\n")
+        return what
+
+    def die() -> None:
+        note("dies")
+        {death}
+
+    @function("poison", on="db/poisons.inserted"{options})
+    async def poison(ctx: Context) -> None:
+        await ctx.step.run("slow", asyncio.sleep, 0.2)
+        await ctx.step.run("die", die)
+
+    @function("innocent", on="db/users.inserted"{options})
+    async def innocent(ctx: Context) -> str:
+        await ctx.step.run("first", note, "first")
+        await ctx.step.run("slow", asyncio.sleep, 0.4)
+        return await ctx.step.run("last", note, "last")
+"""
+
+INNOCENT = 20
+
+
+@pytest.mark.parametrize(
+    ("death", "options"),
+    [("os.kill(os.getpid(), signal.SIGKILL)", ""), ("os._exit(1)", ", concurrency=100")],
+    ids=["killed", "exits, with places"],
+)
+async def test_a_poison_run_fails_with_its_reason_and_the_runs_beside_it_complete_once(
+    connect: Connect, database_url: str, functions: Path, write: Write, death: str, options: str
+) -> None:
+    write("poisoned.py", POISONED.format(death=death, options=options))
+    conn = await connect(database_url)
+    await conn.execute(USERS)
+    await conn.execute("create table poisons (id bigint generated always as identity primary key)")
+    async with running(DATABASE_URL=database_url, CDC_FUNCTIONS=functions) as service:
+        async with conn.transaction():
+            await conn.execute("insert into users (name) select 'user ' || n from generate_series(1, %s) n", [INNOCENT])
+            await conn.execute("insert into poisons default values")
+            await conn.execute("insert into poisons default values")
+
+        async def all_ended() -> list[tuple[str, str, str | None]]:
+            cursor = await conn.execute(
+                "select function_id, status, error ->> 'message' from cdc_state.runs where ended_at is not null"
+            )
+            found = await cursor.fetchall()
+            return found if len(found) == INNOCENT + 2 else []
+
+        ended = Counter(await eventually(all_ended, within=60, what="all runs have ended"))
+        assert service.logged("worker process died")
+
+    reason = "quarantined: the worker process died 3 times while it executed this run"
+    assert ended == {("poison", "failed", reason): 2, ("innocent", "completed", None): INNOCENT}
+    noted = Counter(effects(functions))
+    assert noted["first"] == INNOCENT
+    assert noted["last"] == INNOCENT
+    assert 3 <= noted["dies"] <= 6

@@ -1,0 +1,103 @@
+"""`cdc.Client` against the real API, with a network that fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from cdc import Client, Event, EventsRefused, ServiceUnreachable, client
+from tests.web.conftest import Asgi, Serve, Served
+
+Send = Callable[[Client, Any], Any]
+
+
+def asynchronously(sender: Client, events: Any) -> Any:
+    return sender.send(events)
+
+
+def blocking(sender: Client, events: Any) -> Any:
+    return asyncio.to_thread(sender.send_sync, events)
+
+
+both = pytest.mark.parametrize("send", [asynchronously, blocking])
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "_PAUSES", (0.0,) * 5)
+
+
+@both
+async def test_one_event_or_several_are_sent(served: Served, send: Send) -> None:
+    sender = Client(f"{served.url}/")
+    one = await send(sender, Event("app/order.paid", {"id": 1}, id="own", user={"id": 2}, v="3"))
+    two = await send(sender, [Event("app/a"), {"name": "app/b", "data": {"n": 1}}])
+    assert await send(sender, []) == []
+
+    stored = await served.state.rows("select id::text, name, data, given_id, user_data, v from cdc_state.events")
+    assert {(*one, "app/order.paid", 1, "own"), (two[0], "app/a", None, None), (two[1], "app/b", None, None)} == {
+        (row[0], row[1], row[2].get("id"), row[3]) for row in stored
+    }
+    assert [row[4:] for row in stored if row[3]] == [({"id": 2}, "3")]
+
+
+@both
+@pytest.mark.parametrize("failing", [1, 5])
+async def test_a_retry_never_doubles(serve: Serve, send: Send, failing: int) -> None:
+    served = await serve(around=lambda inner: forgetful(inner, failing))
+    (event_id,) = await send(Client(served.url), Event("app/x"))
+    assert await served.state.rows("select id::text from cdc_state.events") == [(event_id,)]
+
+
+@both
+async def test_a_service_that_never_manages_is_told_as_unreachable(serve: Serve, send: Send) -> None:
+    served = await serve(around=lambda inner: forgetful(inner, 1000))
+    with pytest.raises(ServiceUnreachable, match="answered with status 503") as failed:
+        await send(Client(served.url, "a-secret-key"), Event("app/x"))
+    assert "a-secret-key" not in str(failed.value)
+
+
+@both
+async def test_a_service_that_is_not_there_is_told_as_unreachable(send: Send) -> None:
+    with pytest.raises(ServiceUnreachable, match="did not take the events"):
+        await send(Client("http://127.0.0.1:1"), Event("app/x"))
+
+
+@both
+async def test_what_is_refused_is_told_with_what_was_accepted(served: Served, send: Send) -> None:
+    with pytest.raises(EventsRefused, match="event name is empty") as refused:
+        await send(Client(served.url), [Event("app/a"), Event("")])
+    assert [(event_id,) for event_id in refused.value.accepted] == await served.state.rows(
+        "select id::text from cdc_state.events"
+    )
+
+
+@both
+async def test_the_key_is_sent(serve: Serve, send: Send) -> None:
+    served = await serve("one key+%")
+    assert await send(Client(served.url, "one key+%"), []) == []
+    with pytest.raises(EventsRefused, match="key is not known"):
+        await send(Client(served.url), [])
+
+
+def forgetful(inner: Asgi, failing: int) -> Asgi:
+    """The first `failing` requests are worked off, but their answer is lost."""
+    left = [failing]
+
+    async def around(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http" or left[0] == 0:
+            await inner(scope, receive, send)
+            return
+        left[0] -= 1
+
+        async def lose(message: Any) -> None:
+            pass
+
+        await inner(scope, receive, lose)
+        await send({"type": "http.response.start", "status": 503, "headers": []})
+        await send({"type": "http.response.body", "body": b"later"})
+
+    return around
