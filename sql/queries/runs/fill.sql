@@ -18,5 +18,6 @@ update cdc_state.runs r
           join cdc_state.runs old on old.id = n.id) as n
  cross join lateral (
     select case when n.due_in is null or n.replaces and (n.held_at is not null or n.due_at <= now()) then n.due_at
-                else greatest(now() + make_interval(secs => n.due_in), to_timestamp(n.ts)) end as at) as due
+                when n.replaces then greatest(now() + make_interval(secs => n.due_in), to_timestamp(n.ts))
+                else least(now() + make_interval(secs => n.due_in), n.due_at) end as at) as due
  where r.id = n.id
