@@ -8,7 +8,7 @@ from typing import Any
 from cdc import Event
 from cdc.events import fulfil
 from cdc.events.outbox import Outbox
-from cdc.store import journal, runs, waits
+from cdc.store import journal, runs, server, waits
 from cdc.store.journal import StepRecord
 from cdc.store.waits import Fulfilled, WaitRecord
 from tests.engine.telling import accept
@@ -47,7 +47,7 @@ async def answer(state: State, run_id: str, step: str = "wait") -> Any:
 async def test_what_was_accepted_after_the_step_asked_is_found_at_the_registration(state: State) -> None:
     worker, run_id = await claimed(state)
     await accept(state.connection, PAID, {"n": 1})
-    asked = await waits.clock(state.connection)
+    asked = await server.clock(state.connection)
     await accept(state.connection, PAID, {"n": 2}, {"n": 3})
     async with state.connection.transaction():
         await ask(state.connection, worker, run_id, asked)
@@ -59,7 +59,7 @@ async def test_what_was_accepted_after_the_step_asked_is_found_at_the_registrati
 async def test_what_was_accepted_before_the_step_asked_does_not_count(state: State) -> None:
     worker, run_id = await claimed(state)
     await accept(state.connection, PAID, {"n": 1})
-    asked = await waits.clock(state.connection)
+    asked = await server.clock(state.connection)
     async with state.connection.transaction():
         await ask(state.connection, worker, run_id, asked)
     assert await answer(state, run_id) is None
@@ -69,7 +69,7 @@ async def test_what_was_accepted_before_the_step_asked_does_not_count(state: Sta
 async def test_a_registration_waits_for_an_accept_under_way_and_finds_its_event(state: State) -> None:
     worker, run_id = await claimed(state)
     other = await state.connect(state.url)
-    asked = await waits.clock(state.connection)
+    asked = await server.clock(state.connection)
     async with other.transaction():
         await accept(other, PAID, {"n": 1})
 
@@ -87,7 +87,7 @@ async def test_a_registration_waits_for_an_accept_under_way_and_finds_its_event(
 async def test_an_accept_waits_for_a_registration_under_way_and_answers_it(state: State) -> None:
     worker, run_id = await claimed(state)
     other = await state.connect(state.url)
-    asked = await waits.clock(state.connection)
+    asked = await server.clock(state.connection)
     async with state.connection.transaction():
         await ask(state.connection, worker, run_id, asked)
         accepting = asyncio.create_task(accept(other, PAID, {"n": 1}))
@@ -109,7 +109,7 @@ async def test_of_expiry_and_arrival_the_first_to_commit_is_the_answer(state: St
     worker, run_id = await claimed(state)
     other = await state.connect(state.url)
     watcher = State(state.url, await state.connect(state.url), state.connect)
-    asked = await waits.clock(state.connection)
+    asked = await server.clock(state.connection)
     async with state.connection.transaction():
         await ask(state.connection, worker, run_id, asked, "expires")
         await ask(state.connection, worker, run_id, asked, "arrives")
@@ -133,7 +133,7 @@ async def test_of_expiry_and_arrival_the_first_to_commit_is_the_answer(state: St
 async def test_an_arrival_under_way_is_not_overtaken_by_the_expiry(state: State) -> None:
     worker, run_id = await claimed(state)
     other = await state.connect(state.url)
-    asked = await waits.clock(state.connection)
+    asked = await server.clock(state.connection)
     async with state.connection.transaction():
         await ask(state.connection, worker, run_id, asked)
     watcher = State(state.url, await state.connect(state.url), state.connect)
@@ -154,7 +154,7 @@ async def _expire(state: State, run_id: str) -> None:
 
 async def test_a_registration_that_is_repeated_does_not_wait_again_for_what_has_come(state: State) -> None:
     worker, run_id = await claimed(state)
-    asked = await waits.clock(state.connection)
+    asked = await server.clock(state.connection)
     for _ in range(2):
         async with state.connection.transaction():
             await ask(state.connection, worker, run_id, asked)
@@ -165,7 +165,7 @@ async def test_a_registration_that_is_repeated_does_not_wait_again_for_what_has_
 
 async def test_a_cancelled_run_registers_nothing(state: State) -> None:
     worker, run_id = await claimed(state)
-    asked = await waits.clock(state.connection)
+    asked = await server.clock(state.connection)
     async with state.connection.transaction():
         await Outbox().cancel(state.connection, {run_id: "somebody said so"})
     async with state.connection.transaction():
@@ -175,7 +175,7 @@ async def test_a_cancelled_run_registers_nothing(state: State) -> None:
 
 async def test_a_wait_that_is_answered_twice_keeps_its_first_answer(state: State) -> None:
     worker, run_id = await claimed(state)
-    asked = await waits.clock(state.connection)
+    asked = await server.clock(state.connection)
     async with state.connection.transaction():
         await ask(state.connection, worker, run_id, asked)
     for number in (1, 2):
