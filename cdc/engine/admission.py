@@ -22,6 +22,9 @@ Flows = Mapping[str, Mapping[str, Any]]
 Calls = dict[tuple[str, str], int]
 """How many of a function's runs that stand at a gate may be called, by gate and function."""
 
+_LATE = 2.0
+"""Seconds after which a run that was booked is taken for lost."""
+
 _ALL = 1000
 """Runs called at once from a gate that limits nothing any more."""
 
@@ -73,8 +76,9 @@ def recall(standing: Iterable[Standing], gates: Mapping[str, Gate], flows: Flows
         allowed = places(flows[run.function_id], run.gates)
         others = {name: place for name, place in allowed.items() if name != run.held_at}
         if _full(others, gates) is None and not any(place and _is_shut(gates[n], place) for n, place in others.items()):
-            place = allowed.get(run.held_at)
-            calls[run.held_at, run.function_id] = _room(gates[run.held_at], place)
+            gate, place = gates[run.held_at], allowed.get(run.held_at)
+            if place is None or place.period is None or gate.booked_until + _LATE < gate.now:
+                calls[run.held_at, run.function_id] = _room(gate, place)
     return {name: count for name, count in calls.items() if count > 0}
 
 

@@ -202,18 +202,22 @@ class Claims:
             execute = partial(self._executor.execute, run, seen, memos.get(run.id, {}), told.get(run.id, {}))
             self._flight[run.id] = asyncio.create_task(self._follow(run.id, execute))
 
-    async def _drop_cancelled(self, conn: Connection) -> None:
-        """Stop executing what was cancelled; asked at most every `_LOOK` seconds, and only while runs are in flight."""
+    async def _drop_cancelled(self, conn: Connection) -> bool:
+        """Stop executing what was cancelled; asked at most every `_LOOK` seconds, and only while runs are in flight.
+
+        Returns whether nothing of it is left to ask.
+        """
         now = asyncio.get_running_loop().time()
         if not self._flight:
-            return
+            return True
         if now < self._look_at:
             self._due_at = min(self._due_at, self._look_at)
-            return
+            return False
         self._look_at = now + _LOOK
         for run_id in await runs.cancelled(conn, self._worker_id):
             if task := self._flight.pop(run_id, None):
                 task.cancel()
+        return True
 
     async def _follow(self, run_id: str, execute: Callable[[], Awaitable[object]]) -> None:
         try:
@@ -238,11 +242,12 @@ class Claims:
         return max(1, min(MOST, self._capacity) // 4)
 
     async def _until_room(self, conn: Connection) -> None:
+        pause = POLL
         while not self._stopping and self._capacity - len(self._flight) < self._enough_room:
             self._room.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._room.wait(), POLL)
-            await self._drop_cancelled(conn)
+                await asyncio.wait_for(self._room.wait(), pause)
+            pause = POLL if await self._drop_cancelled(conn) else _LOOK
 
     async def _until_due(self, conn: Connection) -> None:
         """Wait for a wake-up, for the next run that is due, or for the next poll."""

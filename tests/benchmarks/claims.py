@@ -11,8 +11,9 @@ from statistics import median
 
 import psycopg
 
+from cdc.engine import places
 from cdc.engine.claims import MOST
-from cdc.store import runs, workers
+from cdc.store import functions, runs, workers
 from tests.benchmarks.drains import TABLES, engine_of, queue
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.ground import Database, Ground
@@ -24,8 +25,8 @@ _CLAIMS = 15
 _FLAT = 1.5
 """Times the claim with the shortest queue that the one with the longest may take."""
 
-_FUNCTIONS = ("no-op",)
-"""Measured one after the other; a function with `concurrency=` and keys belongs here, too."""
+_FUNCTIONS = ("no-op", "keyed")
+"""Measured one after the other: without limits, and with a limit for each of 10,000 keys."""
 
 
 async def measure(ground: Ground) -> list[Figure]:
@@ -50,11 +51,16 @@ async def _claim(db: Database, function: str) -> float:
     """Median seconds of a claim."""
     await db.run("vacuum analyze cdc_state.runs")  # as autovacuum does in a while
     worker = await workers.register(db.conn, host="here", pid=os.getpid(), functions=[function], lease=3600)
+    _, definitions = await functions.registered(db.conn)
+    flows = {definition["id"]: definition["flow"] for definition in definitions if definition["id"] == function}
     taken = []
     for _ in range(_CLAIMS):
         async with db.conn.transaction():
             began = time.perf_counter()
-            claimed = await runs.claim(db.conn, worker, [function], MOST)
+            if "concurrency" in flows[function]:
+                claimed = (await places.claim(db.conn, worker, flows, MOST)).runs
+            else:
+                claimed = await runs.claim(db.conn, worker, [function], MOST)
             taken.append(time.perf_counter() - began)
             assert len(claimed) == MOST, f"claimed {len(claimed)}"
             raise psycopg.Rollback

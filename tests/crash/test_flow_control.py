@@ -45,7 +45,8 @@ FUNCTIONS = """
     async def throttled(ctx: Context) -> None:
         await ctx.step.run("one", work, ctx, "throttled one")
 
-    @function("batched", on="db/items.inserted", concurrency=1, batch_events=Batch(10, timeout="1s", key="event.data.new.key"))
+    @function("batched", on="db/items.inserted", concurrency=1,
+              batch_events=Batch(10, timeout="1s", key="event.data.new.key"))
     async def batched(ctx: Context) -> None:
         await ctx.step.run("one", work, ctx, "batched one")
 """
@@ -124,7 +125,8 @@ async def test_two_services_keep_every_limit_and_lose_nothing_while_workers_die(
         async def all_done() -> bool:
             unfinished = await of(
                 conn,
-                "select function_id, status, held_at, count(*) from cdc_state.runs where ended_at is null group by 1, 2, 3",
+                "select function_id, status, held_at, count(*) from cdc_state.runs"
+                " where ended_at is null group by 1, 2, 3",
             )
             ended = await of(conn, "select count(*) from cdc_state.events where name = 'db/items.inserted'")
             assert not unfinished, unfinished
@@ -151,8 +153,8 @@ async def test_two_services_keep_every_limit_and_lose_nothing_while_workers_die(
     assert batched == [(ROWS, ROWS)]
     out_of_order = (
         "select * from (select n[1] as n, lag(n[1]) over (partition by keys[1] order by began) as before"
-        " from (select keys, n, min(at) as began from work where function_id = 'ordered' group by 1, 2) as firsts) as each"
-        " where n < before"
+        " from (select keys, n, min(at) as began from work where function_id = 'ordered' group by 1, 2) as firsts)"
+        " as each where n < before"
     )
     assert await of(conn, out_of_order) == []
     throttled = (

@@ -80,9 +80,11 @@ class Engine:
             worker.wake()
 
     @asynccontextmanager
-    async def working(self, *functions: Function, lease: float = 15.0, grace: float = 5.0) -> AsyncIterator[Worker]:
+    async def working(
+        self, *functions: Function, lease: float = 15.0, grace: float = 5.0, capacity: int = 1000
+    ) -> AsyncIterator[Worker]:
         """A worker with these functions; it is stopped in order at the end of the block."""
-        async with self._living(functions, lease, grace) as (worker, life):
+        async with self._living(functions, lease, grace, capacity) as (worker, life):
             try:
                 yield worker
             finally:
@@ -102,7 +104,7 @@ class Engine:
 
     @asynccontextmanager
     async def _living(
-        self, functions: Sequence[Function], lease: float, grace: float
+        self, functions: Sequence[Function], lease: float, grace: float, capacity: int = 1000
     ) -> AsyncIterator[tuple[Worker, asyncio.Task[None]]]:
         """A worker that is ready, or has failed to be, and its life."""
         ready = asyncio.Event()
@@ -113,6 +115,7 @@ class Engine:
                 connect=lambda: connect(self.url, autocommit=True),
                 db=db,
                 embeddings=NoEmbeddings(),
+                capacity=capacity,
                 lease=lease,
                 drop_after_each_step=self.replayed,
             )

@@ -23,7 +23,7 @@ def deadlines(engine: Engine) -> Deadlines:
 
 
 async def time_is_over(engine: Engine) -> None:
-    """Set the clock forward: the deadline of every run has passed, and somebody looks."""
+    """Set the clock forward: every deadline has passed, and somebody looks."""
     await engine.conn.execute("update cdc_state.runs set deadline = now() where deadline is not null")
     await deadlines(engine).tick()
 
@@ -84,17 +84,36 @@ async def test_a_handler_that_does_not_end_is_cancelled_and_its_place_is_free(en
         await engine.send("db/users.inserted", {})
         await asyncio.wait_for(began.wait(), 10)
         await time_is_over(engine)
-        runs = await engine.ended(2)
+        await engine.ended(3)
         let_go.set()
         await is_free(engine)
         await engine.send("db/orders.inserted", {})
         await eventually(lambda: any(each["function_id"] == "quick" for each in told))
-        runs = await engine.ended(4)
+        runs = await engine.ended(5)
 
     first = runs[0]
     assert (first["function"], first["status"]) == ("slow", "cancelled")
     assert first["error"]["message"] == "it did not end in time (timeouts.finish)"
-    assert [each["name"] for each in told if each["function_id"] == "slow"] == ["inngest/function.cancelled"]
+    names = [each["name"] for each in told if each["function_id"] == "slow"]
+    assert sorted(names) == ["inngest/function.cancelled", "inngest/function.finished"]
+
+
+async def test_a_worker_that_is_full_hears_of_it_soon(engine: Engine) -> None:
+    began = asyncio.Event()
+
+    @function("slow", on="db/users.inserted", timeouts=FINISH)
+    async def slow(ctx: Context) -> None:
+        if ctx.event.data["new"]["n"] == 0:
+            began.set()
+            await asyncio.Event().wait()
+
+    async with engine.working(slow, capacity=1):
+        await engine.send("db/users.inserted", {"n": 0}, {"n": 1})
+        await asyncio.wait_for(began.wait(), 10)
+        engine.wake()
+        await time_is_over(engine)
+        runs = await engine.ended(2, within=5)
+    assert [run["status"] for run in runs] == ["cancelled", "completed"]
 
 
 async def test_a_run_that_blocks_its_event_loop_is_cancelled_meanwhile(engine: Engine) -> None:

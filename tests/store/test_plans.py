@@ -145,6 +145,9 @@ WRITE = {
 WEEK = {"kept": "604800.0", "looked": "604800.0", "limit": str(MOST)}
 HUNDRED = {"functions": many("'greet'", 100, "text"), "keys": names("", 100)}
 
+ANY = {"functions": "null", "statuses": "null", "since": "null"}
+SEEN = {"id": f"'{ident('e', 7)}'", "earliest": f"'{ident(F, 1)}'", "first": f"'{ident(F, 1)}'"}
+
 GUARDS = [
     Guard("runs/claim", {**CLAIM, "limit": str(MOST)}, "runs_due", 20 * MOST),
     Guard("runs/claim", {**CLAIM, "limit": "10"}, "runs_due", 20 * 10),
@@ -158,6 +161,11 @@ GUARDS = [
     Guard("runs/filling", HUNDRED, "runs_filling", 10 * 100),
     Guard("runs/overdue", {"limit": "100"}, "runs_deadline", 4 * 100),
     Guard("runs/next_deadline", {}, "runs_deadline", 150),
+    Guard("runs/latest", {**ANY, "until": "null", "before": "null", "limit": "100"}, "runs_pkey", 8 * 100),
+    Guard("runs/chosen", {**ANY, "until": "now()", "after": f"'{ident(F, 1)}'", "limit": "500"}, "runs_pkey", 8 * 500),
+    Guard("runs/of_event", {**SEEN, "last": f"'{ident(F, 100)}'"}, "runs_pkey", 8 * 100),
+    Guard("runs/repeatable", {"ids": ids(F, MOST)}, "runs_pkey", 8 * MOST),
+    Guard("events/latest", {"name": "null", "limit": "100"}, "events_accepted", 8 * 100),
     Guard("journal/write", WRITE, "runs_pkey", 40 * 1000),
     Guard("steps/of_runs", {"ids": ids(W, MOST)}, "steps_pkey", 8 * MOST, measured=True),
     Guard("steps/answer", {"ids": ids(R, 1000)}, "runs_pkey", 8 * 1000, measured=True),

@@ -20,12 +20,12 @@ async def test_the_same_again_changes_nothing_and_anything_else_raises_the_versi
     worker = await state.worker("greet")
     assert await functions.registered(state.connection) == (0, [])
     assert await functions.register(state.connection, [GREET])
-    assert await functions.registered(state.connection) == (1, [GREET])
+    assert await functions.registered(state.connection) == (1, [{**GREET, "paused": False}])
     assert not await functions.register(state.connection, [GREET])
     assert await in_force(state) == (1, ["greet"])
     changed = definition("greet", on="db/others.inserted")
     assert await functions.register(state.connection, [changed])
-    assert await functions.registered(state.connection) == (2, [changed])
+    assert await functions.registered(state.connection) == (2, [{**changed, "paused": False}])
     assert worker
 
 

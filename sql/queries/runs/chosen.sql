@@ -7,4 +7,4 @@ select id::text
    and (%(statuses)s::text[] is null or status = any (%(statuses)s::text[]))
    and (%(since)s::timestamptz is null or created_at >= %(since)s::timestamptz)
    and created_at < %(until)s::timestamptz
- order by id limit %(limit)s
+ order by runs.id limit %(limit)s

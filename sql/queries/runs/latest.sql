@@ -7,4 +7,4 @@ select id::text, function_id, status, failures, created_at, started_at, ended_at
    and (%(since)s::timestamptz is null or created_at >= %(since)s::timestamptz)
    and (%(until)s::timestamptz is null or created_at < %(until)s::timestamptz)
    and (%(before)s::uuid is null or id < %(before)s::uuid)
- order by id desc limit %(limit)s
+ order by runs.id desc limit %(limit)s

@@ -1,6 +1,6 @@
--- The runs that an event started or was added to, and their replays, oldest first. Ids begin with the time: a run is
--- made with its event, or earlier where some function gathers events. Parameters: id, first and last (ids of runs made
--- about then), earliest (likewise, of runs that may have gathered).
+-- The runs that an event started or was added to, and their replays (of each up to a thousand), oldest first. Ids begin
+-- with the time: a run is made with its event, or earlier where some function gathers events. Parameters: id, first and
+-- last (ids of runs made about then), earliest (likewise, of runs that may have gathered).
 with recursive begun as (
     select case when exists (select from cdc_state.functions f
                               where f.definition #> '{flow,debounce}' is not null
@@ -10,8 +10,9 @@ with recursive begun as (
     select r.id from cdc_state.runs r
      where r.id >= (select id from begun) and r.id <= %(last)s::uuid and r.event_ids @> array[%(id)s::uuid]
     union
-    select r.id from found join cdc_state.runs r on r.replays = found.id
+    select r.id from found
+     cross join lateral (select id from cdc_state.runs where replays = found.id order by replays limit 1000) as r
 )
 select r.id::text, r.function_id, r.status, r.failures, r.created_at, r.started_at, r.ended_at, r.replays::text,
        r.output, r.error
-  from cdc_state.runs r join found on found.id = r.id order by r.id
+  from cdc_state.runs r where r.id = any (array(select id from found)) order by r.id

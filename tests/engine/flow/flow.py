@@ -60,7 +60,7 @@ class Flow:
         return cls(engine, Hands(conn))
 
     async def register(self, *registered: Function) -> None:
-        """Make functions known without a worker that has them in its process: events are matched, nothing is claimed."""
+        """Make functions known without a worker: events are matched, nothing is claimed."""
         conn = self.engine.conn
         await conn.execute(
             "insert into cdc_state.workers (host, pid, functions, lease_until) values ('here', 1, %s, now() + '1 day')",

@@ -169,7 +169,8 @@ def test_those_who_stand_where_there_is_room_are_recalled(
 def test_a_gate_whose_limit_is_gone_lets_everybody_through() -> None:
     limited = stored(concurrency=1)
     runs = [candidate(n, limited, {}) for n in range(5)]
-    for flow in ({}, {"throttle": None}, {"concurrency": []}):
+    changed: list[dict[str, object]] = [{}, {"throttle": None}, {"concurrency": []}]
+    for flow in changed:
         admission = admit(runs, gates_for(runs), {"f": flow})
         assert len(admission.admitted) == 5
         assert admission.calls[runs[0].gates[0], "f"] >= 100

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 
@@ -27,6 +28,18 @@ from cdc.events.hands import Hands
 from tests.engine.flow.flow import Flow
 from tests.servers import Connect
 from tests.waiting import eventually
+
+NOTE_STARTS = """
+    create table starts (id uuid, at timestamptz not null default clock_timestamp());
+    create function note_start() returns trigger language plpgsql as $$
+    begin
+        insert into starts (id) values (new.id);
+        return null;
+    end $$;
+    create trigger note_start after update on cdc_state.runs
+        for each row when (old.started_at is null and new.started_at is not null) execute function note_start();
+"""
+"""A run's started_at is when its claim began, before it waited for the lock of the gate."""
 
 
 def collects(*on: str | EventTrigger, id: str = "f", **flow: object) -> Function:
@@ -230,7 +243,7 @@ async def test_an_invoked_run_joins_no_batch_and_no_debounce(flow: Flow) -> None
 
     @function("caller", on="app/call")
     async def caller(ctx: Context) -> list[object]:
-        return [await ctx.step.invoke(id, function=id, data={"n": id}) for id in "fg"]
+        return [await ctx.step.invoke(each, function=each, data={"n": each}) for each in "fg"]
 
     async with flow.two(batched, debounced, caller):
         await flow.send("app/a", {"n": 1})
@@ -264,15 +277,17 @@ async def test_throttled_runs_start_in_their_order_while_claims_are_late(live_fl
 
     f = collects(throttle=Throttle(40, "1s"), concurrency=3)
     await flow.register(f)
+    await flow.engine.conn.execute(NOTE_STARTS)
     await flow.send("app/a", *({"n": n} for n in range(40)))
     async with flow.two(f):
         await flow.done(40)
     rows = await flow.rows(
-        "select output -> 0, extract(epoch from started_at)::float8 from cdc_state.runs order by started_at"
+        "select r.output -> 0, extract(epoch from s.at)::float8"
+        " from starts s join cdc_state.runs r using (id) order by s.at"
     )
     assert [n for n, _ in rows] == list(range(40))
     starts = [at for _, at in rows]
-    assert min(later - sooner for sooner, later in zip(starts, starts[1:], strict=False)) > 0.015
+    assert min(later - sooner for sooner, later in pairwise(starts)) > 0.015
     assert starts[-1] - starts[0] > 0.9
 
 
