@@ -10,13 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from cdc.events.hands import Hands
-from cdc.events.outbox import Outbox
 from cdc.store.connect import Connection
 from cdc.store.failures import ConnectionTrouble, StatementFailed, about_a_value
 from cdc.store.starts import uuid
 from cdc.web import incoming
 from cdc.web.answers import Json, body_of
+from cdc.web.gathering import Gathering
 
 _SEED = "x-inngest-event-id-seed"
 
@@ -25,7 +24,7 @@ def routes(
     connection: Callable[[], AbstractAsyncContextManager[Connection]], wake: Callable[[], None], keys: Sequence[str]
 ) -> list[Route]:
     """The one route. With `keys`, one of them must be in the path; without, any may. `wake`: runs are due."""
-    outbox = Outbox()
+    gathering = Gathering(connection, wake)
 
     async def send(request: Request) -> Response:
         if keys and not is_one_of(request.path_params["key"], keys):
@@ -33,17 +32,13 @@ def routes(
         events, error = incoming.read(await body_of(request), request.headers.get(_SEED))
         if events:
             try:
-                async with connection() as conn:
-                    taken = await Hands(conn, outbox).take(events)
+                await gathering.take(events)
             except ConnectionTrouble:
                 raise
             except StatementFailed as failed:
                 if not about_a_value(failed):
                     raise
                 events, error = [], "an event has a value that the database cannot store; none was accepted"
-            else:
-                if taken.due:
-                    wake()
         ids = [uuid(event.id) for event in events]
         return Json(incoming.answer(ids, error), status_code=400 if error else 200)
 

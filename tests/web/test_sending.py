@@ -168,5 +168,20 @@ async def test_a_value_that_the_database_refuses_is_told(served: Served) -> None
     assert await status(served, PAID) == 200
 
 
+async def test_requests_at_the_same_time_share_transactions_and_no_value_harms_the_others(served: Served) -> None:
+    await served.state.connection.execute("alter table cdc_state.events add check (name <> 'app/bad')")
+    await served.state.connection.execute(
+        "create table commits (xid xid8); create function note() returns trigger language plpgsql as"
+        " $$ begin insert into commits values (pg_current_xact_id()); return null; end $$;"
+        " create trigger note after insert on cdc_state.events execute function note()"
+    )
+    asked = [status(served, {"name": "app/bad"} if number == 20 else PAID) for number in range(40)]
+    codes = await asyncio.gather(*asked)
+
+    assert sorted(codes) == [*[200] * 39, 400]
+    assert (await served.state.counts())[0] == 39
+    assert await served.state.one("select count(distinct xid) from commits") < 39 + 10
+
+
 async def status(served: Served, event: Any) -> int:
     return (await served.post("/e/any", event))[0]
