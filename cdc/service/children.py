@@ -40,6 +40,18 @@ class Children:
         self._begun = False
 
     @property
+    def worker_ids(self) -> list[int]:
+        """Of those that are ready."""
+        return [child.worker_id for child in self._children if child.worker_id is not None]
+
+    def kill(self, worker_id: int) -> None:
+        """End a process that does not answer any more; another takes its place."""
+        for child in self._children:
+            if child.worker_id == worker_id:
+                log.error("worker process killed: its event loop stands still", pid=child.pid)
+                child.kill()
+
+    @property
     def up(self) -> bool:
         """Whether all are ready; so are none, where none is wanted."""
         return all(child.worker_id is not None for child in self._children)

@@ -42,6 +42,10 @@ _FOLLOW_EVERY = 2.0
 _SELDOM = 8
 _PAUSE = 1.0
 
+_WATCH_EVERY = 10.0
+_STUCK = 30.0
+"""Seconds after which a worker that has not let go of a cancelled run is taken for stuck."""
+
 
 async def run(
     settings: Settings,
@@ -162,6 +166,7 @@ class _Service:
         self._children = Children(count, self._child, grace=grace, hooks=self._of_children())
         self._stack.push_async_callback(self._children.stop)
         self._part("registrations", self._announce_forever())
+        self._loop(Loop("watch", _WATCH_EVERY, self._replace_stuck))
         await self._children.start()
 
     async def _start_web(self) -> None:
@@ -227,6 +232,13 @@ class _Service:
         else:
             log.info("runs released", worker=worker_id, runs=released)
             self._due()
+
+    async def _replace_stuck(self) -> None:
+        """A handler may block its worker's event loop for ever; when its run is cancelled, the worker cannot hear it."""
+        if worker_ids := self._children.worker_ids:
+            async with await self._databases.to_state() as conn:
+                for worker_id in await workers.stuck(conn, worker_ids, seconds=_STUCK):
+                    self._children.kill(worker_id)
 
     async def _announce_forever(self) -> None:
         """Have the listener, wherever it is, follow what our workers registered."""

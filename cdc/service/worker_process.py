@@ -66,6 +66,12 @@ class Child:
         if self._process and self._process.stdin and not self._process.stdin.is_closing():
             self._process.stdin.write(b"\n")
 
+    def kill(self) -> None:
+        """End the process at once."""
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                self._process.kill()
+
     async def end(self, on_due: Callable[[], None] = lambda: None) -> float:
         """Wait until the process has ended; returns how many seconds it lived. `on_due`: it made runs that are due."""
         assert self._process is not None, "it was started"

@@ -47,6 +47,12 @@ async def rescue(conn: Connection) -> tuple[list[int], int]:
         return expired, await _release(conn, expired, died=True) if expired else 0
 
 
+async def stuck(conn: Connection, worker_ids: Sequence[int], *, seconds: float) -> list[int]:
+    """Which of these workers did not hear, so many seconds ago, that a run of theirs was cancelled."""
+    parameters = {"worker_ids": list(worker_ids), "seconds": seconds}
+    return [row[0] for row in await (await conn.execute(text("workers/stuck"), parameters)).fetchall()]
+
+
 async def release_unknown(conn: Connection, worker_id: int, known: Iterable[str]) -> int:
     """Queue again what this worker holds without knowing it; returns how many runs."""
     async with conn.transaction():
