@@ -15,6 +15,10 @@ from cdc.store.waits import Fulfilled, Wait, WaitRecord
 _TAKEN = {"name": "SignalTaken", "message": "another step waits for this signal already; give each its own name"}
 
 
+Value = tuple[str, str | None, str | None]
+"""The name of an event, a field of it, and what is there; without a field, what every event of the name has."""
+
+
 class Met(NamedTuple):
     """What the events of one accept met."""
 
@@ -31,15 +35,20 @@ async def meet(conn: Connection, incoming: Sequence[Incoming], begun: Mapping[st
     paths: dict[str, list[str | None]] = {}
     for name, path in await waits.paths(conn, {event.name for event in incoming}):
         paths.setdefault(name, []).append(path)
-    events = {event.id: event.as_event() for event in incoming if event.name in paths}
-    if not events:
+    if not paths:
         return Met([], {})
-    found = await waits.matching(conn, {value for seen in events.values() for value in _values(seen, paths)})
-    order = {event.id: place for place, event in enumerate(incoming)}
+    by_value: dict[Value, list[tuple[int, Event]]] = {}
+    for place, arrived in enumerate(incoming):
+        if arrived.name in paths:
+            seen = arrived.as_event()
+            for value in _values(seen, paths):
+                by_value.setdefault(value, []).append((place, seen))
+    order = {arrived.id: place for place, arrived in enumerate(incoming)} if begun else {}
     met = Met([], {})
-    for wait in found:
+    for wait in await waits.matching(conn, by_value):
         first = order[begun[wait.run_id]] if wait.run_id in begun else -1
-        event = next((each for id_, each in events.items() if order[id_] > first and fulfils(each, wait)), None)
+        candidates = by_value.get((wait.event, wait.path, wait.value), ())
+        event = next((each for place, each in candidates if place > first and fulfils(each, wait)), None)
         if event is None:
             continue
         if wait.cancels:
@@ -77,7 +86,7 @@ def fulfils(event: Event, wait: Wait | WaitRecord) -> bool:
     return Expression.compile(wait.expression, of=("event", "async")).holds(wait.context or {}, seen)
 
 
-def _values(event: Event, paths: Mapping[str, Iterable[str | None]]) -> Iterable[tuple[str, str | None, str | None]]:
+def _values(event: Event, paths: Mapping[str, Iterable[str | None]]) -> Iterable[Value]:
     seen = event.as_dict()
     for path in paths[event.name]:
         yield event.name, path, None if path is None else canonical(at(path, seen))

@@ -234,7 +234,7 @@ class _Service:
             self._due()
 
     async def _replace_stuck(self) -> None:
-        """A handler may block its worker's event loop for ever; when its run is cancelled, the worker cannot hear it."""
+        """A handler may block its worker's event loop for ever; that its run is cancelled, the worker cannot hear."""
         if worker_ids := self._children.worker_ids:
             async with await self._databases.to_state() as conn:
                 for worker_id in await workers.stuck(conn, worker_ids, seconds=_STUCK):
