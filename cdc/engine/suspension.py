@@ -42,6 +42,7 @@ class Suspension:
         self._flushes: list[asyncio.Task[None]] = []
         self._unwritten: Draft | None = None
         self._turns = _MOST_TURNS
+        self._settled = 0
         self.suspended = False
         self.awaits = False
         """Whether this execution registered a wait."""
@@ -103,13 +104,15 @@ class Suspension:
 
     def _settle(self) -> None:
         if (self._waiting or self._written) and not self.suspended:
-            asyncio.get_running_loop().call_soon(self._look, self._turns)
+            self._settled += 1
+            asyncio.get_running_loop().call_soon(self._look, self._turns, self._settled)
 
-    def _look(self, turns: int) -> None:
-        if self.suspended:
+    def _look(self, turns: int, settled: int) -> None:
+        """After so many turns, suspend or write; not if another branch came to its wait or its step's end meanwhile."""
+        if self.suspended or settled != self._settled:
             return
         if turns:
-            asyncio.get_running_loop().call_soon(self._look, turns - 1)
+            asyncio.get_running_loop().call_soon(self._look, turns - 1, settled)
         elif not self._busy:
             self.suspended = True
             self._suspend()

@@ -7,6 +7,7 @@ Only after it may the listener confirm (docs/delivery.md).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import structlog
@@ -87,7 +88,8 @@ class Door:
         *,
         aside: tuple[Incoming, str] | None = None,
     ) -> Accepted:
-        async with self._conn.transaction():
+        few = len(incoming) <= store.FEW
+        async with self._conn.pipeline() if few else nullcontext(), self._conn.transaction():
             await waits.lock_names(self._conn, accepted=intake.names(incoming))
             version = await checkpoints.advance(self._conn, before, after)
             if version is None:

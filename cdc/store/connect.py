@@ -111,6 +111,11 @@ async def connect(
     return conn
 
 
+def in_pipeline(conn: Connection) -> bool:
+    """Whether statements are sent without waiting for the answers of those before."""
+    return conn.pgconn.pipeline_status != psycopg.pq.PipelineStatus.OFF
+
+
 async def connect_patiently(
     url: str, *, patience: float, tell: Callable[[CdcError, float], None], setting: str = WATCHED
 ) -> Connection:

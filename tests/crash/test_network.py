@@ -92,7 +92,11 @@ async def test_the_runs_of_a_worker_that_is_cut_off_go_to_another_and_it_comes_b
         fail(proxy, lonely)
         await ledger.insert(50)
         await ledger.everything_is_done(150, within=40)
-        assert await workers(ledger.connection) == [other]
+
+        async def is_gone() -> bool:
+            return await workers(ledger.connection) == [other]
+
+        await eventually(is_gone, within=30)
         await mend(proxy)
 
         async def is_back() -> bool:

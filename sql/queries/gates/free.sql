@@ -25,7 +25,8 @@ with gone as materialized (
        set taken = greatest(0, g.taken - counted.places),
            booked_until = case when g.name like 'throttle/%%' then 'epoch' else g.booked_until end
       from counted
-     where g.name = counted.gate and exists (select from locked)
+     where g.name = counted.gate
+       and (select count(*) from locked) > 0  -- all of them: "exists" would lock the first, and leave the order to chance
 )
 select counted.gate, called.id, counted.calls
   from counted

@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, LiteralString
 
 import orjson
+from psycopg.errors import DeadlockDetected
 
 from cdc import Function
 from cdc.events.hands import Hands
@@ -102,18 +103,27 @@ class Flow:
 
     async def later(self, seconds: float) -> None:
         """Set the clock forward for gates, and for runs that are not due."""
-        await self.engine.conn.execute(
+        await self._set(
             "update cdc_state.gates set free_at = greatest('epoch', free_at - make_interval(secs => %(s)s)),"
             " booked_until = greatest('epoch', booked_until - make_interval(secs => %(s)s))",
-            {"s": seconds},
+            seconds,
         )
-        await self.engine.conn.execute(
+        await self._set(
             "update cdc_state.runs set due_at = due_at - make_interval(secs => %(s)s),"
             " rank = rank - make_interval(secs => %(s)s), created_at = created_at - make_interval(secs => %(s)s)"
             " where ended_at is null",
-            {"s": seconds},
+            seconds,
         )
         self.engine.wake()
+
+    async def _set(self, statement: LiteralString, seconds: float) -> None:
+        """Rows of a whole table are locked in no order: the service may be in the middle of them, and is right."""
+        while True:
+            try:
+                await self.engine.conn.execute(statement, {"s": seconds})
+            except DeadlockDetected:
+                continue
+            return
 
     @asynccontextmanager
     async def two(self, *functions_: Function) -> AsyncIterator[None]:
