@@ -149,7 +149,7 @@ class Claims:
             return Claimed([], more=False)
         placed = await places.claim(conn, self._worker_id, self._flows, limit, suspects=int(self._may_suspect))
         self._has_gates = self._is_gated or bool(placed.runs) or placed.more
-        self._suspect = next((run.id for run in placed.runs if run.rescues > 1), self._suspect)
+        self._suspect = next((run.id for run in placed.runs if run.rescues > 2), self._suspect)
         if placed.held:
             self._recall_at = min(self._recall_at, asyncio.get_running_loop().time() + _RECALL)
         return placed

@@ -30,8 +30,8 @@ from cdc.store.runs import ClaimedRun, Memo
 log = structlog.get_logger(__name__)
 
 
-QUARANTINE = 3
-"""Workers that may die under a run before it is called no more."""
+QUARANTINE = 6
+"""Suspicion at which a run is called no more: three processes that died under it, or six leases that ran out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ class _Ending(NamedTuple):
 def _uncallable(run: ClaimedRun, events: Sequence[Event]) -> Exception | None:
     """Why a handler must not even be called."""
     if run.rescues >= QUARANTINE:
-        return NonRetriableError(f"quarantined: the worker process died {run.rescues} times while it executed this run")
+        return NonRetriableError("quarantined: worker processes died again and again while they executed this run")
     if len(events) < len(run.event_ids):
         return NonRetriableError("the run's event is gone from cdc_state.events")
     return None

@@ -14,8 +14,8 @@ class ClaimedRun(NamedTuple):
     """A run that this worker holds. `failures` counts failed attempts of the handler itself.
 
     `holds`: places or a turn, or another run waits for its result; `ending.settle` sees to it when it leaves.
-    `rescues`: how often its worker died since it last came any further. `claimed_at`: seconds since 1970 by the
-    database's clock.
+    `rescues`: how much it is suspected of its workers' ends since it last came any further (see store.workers).
+    `claimed_at`: seconds since 1970 by the database's clock.
     """
 
     id: str
@@ -179,9 +179,9 @@ async def next_due(conn: Connection, functions: Sequence[str]) -> float | None:
     return None if row[0] is None else float(row[0])
 
 
-async def release(conn: Connection, worker_ids: Iterable[int], *, died: bool) -> list[str]:
-    """Queue the runs of these workers again; returns them. Runs whose worker `died` are suspected of it."""
-    parameters = {"worker_ids": list(worker_ids), "died": int(died)}
+async def release(conn: Connection, worker_ids: Iterable[int], *, suspicion: int) -> list[str]:
+    """Queue the runs of these workers again; returns them. By so much they are suspected of their worker's end."""
+    parameters = {"worker_ids": list(worker_ids), "suspicion": suspicion}
     return [row[0] for row in await (await conn.execute(text("runs/release"), parameters)).fetchall()]
 
 

@@ -12,6 +12,11 @@ from cdc.store.bounded import TCP, answering
 from cdc.store.connect import Connection
 from cdc.store.queries import text
 
+_DIED, _EXPIRED = 2, 1
+"""How much a run is suspected when its worker's process died, and when its lease ran out, which the network, the
+database or the whole machine may be to blame for.
+"""
+
 HeartbeatConnection = psycopg.Connection[tuple[Any, ...]]
 
 
@@ -37,14 +42,14 @@ async def leave(conn: Connection, worker_ids: Sequence[int], *, died: bool = Fal
     """End these workers' leases and queue their runs again; returns how many runs."""
     async with conn.transaction():
         await conn.execute(text("workers/leave"), {"worker_ids": list(worker_ids)})
-        return await _release(conn, worker_ids, died=died)
+        return await _release(conn, worker_ids, suspicion=_DIED if died else 0)
 
 
 async def rescue(conn: Connection) -> tuple[list[int], int]:
     """End the leases that ran out and queue their runs again; returns those workers and how many runs."""
     async with conn.transaction():
         expired = [row[0] for row in await (await conn.execute(text("workers/expire"))).fetchall()]
-        return expired, await _release(conn, expired, died=True) if expired else 0
+        return expired, await _release(conn, expired, suspicion=_EXPIRED) if expired else 0
 
 
 async def stuck(conn: Connection, worker_ids: Sequence[int], *, seconds: float) -> list[int]:
@@ -59,8 +64,8 @@ async def release_unknown(conn: Connection, worker_id: int, known: Iterable[str]
         return await _free(conn, await runs.release_unknown(conn, worker_id, known))
 
 
-async def _release(conn: Connection, worker_ids: Sequence[int], *, died: bool) -> int:
-    return await _free(conn, await runs.release(conn, worker_ids, died=died))
+async def _release(conn: Connection, worker_ids: Sequence[int], *, suspicion: int) -> int:
+    return await _free(conn, await runs.release(conn, worker_ids, suspicion=suspicion))
 
 
 async def _free(conn: Connection, released: list[str]) -> int:

@@ -73,7 +73,7 @@ async def test_a_poison_run_fails_with_its_reason_and_the_runs_beside_it_complet
         ended = Counter(await eventually(all_ended, within=60, what="all runs have ended"))
         assert service.logged("worker process died")
 
-    reason = "quarantined: the worker process died 3 times while it executed this run"
+    reason = "quarantined: worker processes died again and again while they executed this run"
     assert ended == {("poison", "failed", reason): 2, ("innocent", "completed", None): INNOCENT}
     noted = Counter(effects(functions))
     assert noted["first"] == INNOCENT

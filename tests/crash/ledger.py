@@ -123,8 +123,12 @@ class Ledger:
         told = await self.rows("select (data -> 'new' ->> 'id')::bigint from cdc_state.events order by 1")
         assert told == await self.rows("select id from rows order by 1")
 
-    async def check(self) -> None:
-        """Each event in one run of each function, each run completed once, nothing recorded computed again."""
+    async def check(self, *, answers_lost: bool = False) -> None:
+        """Each event in one run of each function, each run completed once, nothing recorded computed again.
+
+        Where the answers to commits were lost, the journal rightly sends again what is recorded already; that no body
+        began after its step was recorded is then seen by the clock alone.
+        """
         assert await self.rows("select * from cdc_state.rejected_events") == []
         taken = await self.rows("select function_id, unnest(event_ids) from cdc_state.runs")
         assert [pair for pair, times in Counter(taken).items() if times > 1] == []
@@ -134,7 +138,8 @@ class Ledger:
         completions = dict(await self.rows("select run_id, count(*) from completions group by 1"))
         assert completions == dict.fromkeys((id_ for (id_,) in await self.rows("select id from cdc_state.runs")), 1)
 
-        assert await self.rows("select * from recomputed") == []
+        if not answers_lost:
+            assert await self.rows("select * from recomputed") == []
         again = await self.rows(
             "select b.run_id, b.step from bodies b"
             " join cdc_state.steps s on (s.run_id, s.id) = (b.run_id, b.step) where b.began_at > s.ended_at"

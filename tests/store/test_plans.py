@@ -154,7 +154,7 @@ GUARDS = [
     Guard("runs/candidates", {**CLAIM, "limit": str(MOST)}, "runs_due_gated", 10 * MOST),
     Guard("runs/admit", {**CLAIM, "ids": ids(G, 100)}, "runs_pkey", 20 * 100),
     Guard("runs/next_due", GREET, "runs_due", 60, measured=True),
-    Guard("runs/release", {"died": "0", "worker_ids": "array[1]"}, "runs_of_worker", 20 * 1000),
+    Guard("runs/release", {"suspicion": "0", "worker_ids": "array[1]"}, "runs_of_worker", 20 * 1000),
     Guard("runs/release_unknown", {"worker_id": "1", "known": "array[]::uuid[]"}, "runs_of_worker", 20 * 1000),
     Guard("runs/counts", {}, "runs_due", 2 * (WAITING + 3 * KEYS), measured=True),
     Guard("runs/singletons", HUNDRED, "runs_singleton", 8 * 100),

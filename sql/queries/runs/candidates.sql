@@ -8,7 +8,7 @@ select r.id::text, r.function_id, r.gates, r.started_at is null
   from cdc_state.runs r
  where r.status in ('queued', 'sleeping', 'waiting') and r.held_at is null
    and r.rank <= now() + interval '600 s' and r.due_at <= now()
-   and r.function_id = any (%(functions)s) and r.gates is not null and (r.rescues > 1) = %(suspect)s
+   and r.function_id = any (%(functions)s) and r.gates is not null and (r.rescues > 2) = %(suspect)s
    and exists (select from alive)
  order by r.rank, r.id
  limit %(limit)s
