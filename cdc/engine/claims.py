@@ -51,7 +51,7 @@ class Claims:
         self._executor = executor
         self._functions = list(executor.functions)
         self._flows = places.flows_of(executor.functions.values())
-        self._is_gated = self._has_gates = bool(places.gated(executor.functions.values()))
+        self._is_gated = self._has_gates = places.have_gates(self._flows)
         self._placed_first = False
         self._suspect: str | None = None
         self._suspects_at = 0.0

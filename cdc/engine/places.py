@@ -57,13 +57,9 @@ async def recall(conn: Connection, flows: Flows) -> tuple[bool, bool]:
     return await gates.call(conn, to_recall(standing, await gates.read(conn, names), flows)), True
 
 
-def gated(functions: Iterable[Function]) -> Flows:
-    """The flow control of those of these functions whose runs have gates."""
-    return {
-        function.id: function.definition()["flow"]
-        for function in functions
-        if "concurrency" in function.flow or "throttle" in function.flow
-    }
+def have_gates(flows: Flows) -> bool:
+    """Whether runs of any of these functions have gates."""
+    return any("concurrency" in flow or "throttle" in flow for flow in flows.values())
 
 
 def flows_of(functions: Iterable[Function]) -> Flows:

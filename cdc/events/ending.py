@@ -9,6 +9,7 @@ from uuid import UUID
 
 import orjson
 
+from cdc.authoring.function import FAILED as FAILED
 from cdc.events import ids
 from cdc.events.start import Wanted
 from cdc.store import events, gates, runs, waits
@@ -17,7 +18,6 @@ from cdc.store.events import Incoming
 from cdc.store.json import document
 
 FINISHED = "inngest/function.finished"
-FAILED = "inngest/function.failed"
 CANCELLED = "inngest/function.cancelled"
 
 _SILENT = (FINISHED, FAILED, CANCELLED)

@@ -54,7 +54,7 @@ class Incoming(NamedTuple):
 
     def as_event(self) -> Event:
         """As handlers will see it."""
-        extra = self.extra or Extra()
+        extra = self.extra or _NO_EXTRA
         user = loads(extra.user) if extra.user else {}
         id_ = extra.given_id or str(UUID(bytes=self.id))
         return Event(self.name, loads(self.data), id_, self.ts // 1000, user, extra.v)
@@ -89,7 +89,7 @@ async def insert_events(conn: Connection, source_id: int | None, events: Sequenc
 
 
 def _row(event: Incoming, source: bytes, name: bytes) -> bytes:
-    extra = event.extra or Extra()
+    extra = event.extra or _NO_EXTRA
     given = (extra.given_id, None if extra.user is None else extra.user.decode(), extra.v)
     optional = b"".join(rows.NULL if value is None else rows.text_field(value) for value in given)
     return rows.event_row(event.id, source, name, event.ts, event.data, optional)
@@ -153,9 +153,14 @@ async def reject(conn: Connection, source_id: int | None, event: Incoming, reaso
 async def load(conn: Connection, ids: Iterable[str]) -> dict[str, Event]:
     """Events by id."""
     found = await (await conn.execute(text("events/by_ids"), {"ids": list(ids)})).fetchall()
-    return {
-        id_: Event(name, data, given_id or id_, ts, user or {}, v) for id_, name, ts, data, given_id, user, v in found
-    }
+    return {row[0]: seen(*row) for row in found}
+
+
+def seen(
+    id: str, name: str, ts: int, data: dict[str, Any], given_id: str | None, user: dict[str, Any] | None, v: str | None
+) -> Event:
+    """A stored event as handlers see it: with the id that its sender gave, if there is one."""
+    return Event(name, data, given_id or id, ts, user or {}, v)
 
 
 async def send(

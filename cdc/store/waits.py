@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from cdc.authoring.event import Event
 from cdc.store.connect import Connection
+from cdc.store.events import seen
 from cdc.store.json import document
 from cdc.store.queries import text
 
@@ -101,10 +102,7 @@ async def fulfil(conn: Connection, fulfilled: Sequence[Fulfilled]) -> int:
 async def missed(conn: Connection, names: Iterable[str], since: float) -> list[tuple[Event, float]]:
     """Events of these names accepted at `since` (seconds since 1970) or later, oldest first, each with that moment."""
     cursor = await conn.execute(text("waits/missed"), {"names": list(names), "since": since})
-    return [
-        (Event(name, data, given_id or id_, ts, user or {}, v), accepted_at)
-        for id_, name, ts, data, given_id, user, v, accepted_at in await cursor.fetchall()
-    ]
+    return [(seen(*stored), accepted_at) for *stored, accepted_at in await cursor.fetchall()]
 
 
 async def awaited(conn: Connection, event: str) -> str | None:
