@@ -140,6 +140,7 @@ class Listener:
             self._receiving = None
 
     async def _take(self, items: list[Item]) -> None:
+        self._translator.narrow(self._door.registry.narrowed)
         for item in items:
             if isinstance(item, Change):
                 self._add(self._translator.event(item))
