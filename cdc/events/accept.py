@@ -110,7 +110,8 @@ class Door:
             if aside:
                 await store.reject(self._conn, before.source_id, *aside)
             faults.point("accept.before_commit")
-        self._narrowing.settled()
+        if incoming:
+            self._narrowing.settled()
         faults.point("accept.committed")
         return Accepted(after, len(incoming), taken.runs, taken.due)
 

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from cdc.store.events import RowChange
-from cdc.store.json import loads
+from cdc.store.json import document, loads
 
 Key = str
 """Stands for the values of a replica identity's columns, in 32 hexadecimal digits."""
@@ -25,7 +25,7 @@ Row = Mapping[str, Any]
 class Rows:
     """What is known of one table's rows, by their keys, while its events are judged in their order.
 
-    `identity` is that of the last event; with another one all is forgotten. `now` are the hashes of each row, as JSON;
+    `known` are the hashes of each row, as JSON. `identity` is that of the last event; with another all is forgotten.
     `emptied` is set once nothing that was known before holds any more. `missing` are columns that were looked for in
     rows that have none of that name.
     """
@@ -33,8 +33,9 @@ class Rows:
     def __init__(self, columns: Collection[str], identity: str, known: Mapping[Key, str]) -> None:
         self._columns = sorted(columns)
         self._last: tuple[object, ...] = ()
+        self._known = known
+        self._now = dict(known)
         self.identity = identity
-        self.now = dict(known)
         self.emptied = False
         self.missing: set[str] = set()
 
@@ -51,8 +52,17 @@ class Rows:
         elif verb == "inserted":
             self._keep(key_of(row, row.new), self._hashes(row.new or {}))
         elif key := key_of(row, row.old):
-            self.now.pop(key, None)
+            self._now.pop(key, None)
         return None
+
+    def kept(self) -> dict[Key, str]:
+        """The hashes that must be remembered now, of rows where they are new or others than before."""
+        known = {} if self.emptied else self._known
+        return {key: hashes for key, hashes in self._now.items() if known.get(key) != hashes}
+
+    def gone(self) -> set[Key]:
+        """The rows among those known before that must be forgotten; not where all of them must."""
+        return set() if self.emptied else self._known.keys() - self._now.keys()
 
     def _identify(self, row: RowChange) -> None:
         self._last = row.identity
@@ -63,18 +73,18 @@ class Rows:
     def _forget(self) -> None:
         """Nothing is known of any row."""
         self.emptied = True
-        self.now.clear()
+        self._now.clear()
 
     def _backfill(self, row: RowChange | None) -> None:
         """A row that was there all the time; what the stream told of it is at least as new."""
-        if row is not None and key_of(row, row.new) not in self.now:
+        if row is not None and key_of(row, row.new) not in self._now:
             self._keep(key_of(row, row.new), self._hashes(row.new or {}))
 
     def _update(self, row: RowChange) -> frozenset[str]:
         new, old = row.new or {}, row.old or {}
         after = key_of(row, {**old, **new})
         before = key_of(row, old) or after
-        known = loads(self.now.pop(before, "{}")) if before else {}
+        known = loads(self._now.pop(before, "{}")) if before else {}
         hashes = self._hashes(new)
         changed = {
             column
@@ -93,7 +103,7 @@ class Rows:
 
     def _keep(self, key: Key | None, hashes: Mapping[str, str]) -> None:
         if key is not None:
-            self.now[key] = orjson.dumps(hashes, option=orjson.OPT_SORT_KEYS).decode()
+            self._now[key] = orjson.dumps(hashes, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def key_of(row: RowChange, values: Row | None) -> Key | None:
@@ -101,7 +111,7 @@ def key_of(row: RowChange, values: Row | None) -> Key | None:
     _, replica_identity, columns = row.identity
     if replica_identity == "f" or not columns or values is None or not values.keys() >= set(columns):
         return None
-    return blake2b(orjson.dumps([values[column] for column in columns]), digest_size=16).hexdigest()
+    return blake2b(_encoded([values[column] for column in columns]), digest_size=16).hexdigest()
 
 
 def needed(verb: str, row: RowChange | None) -> Key | None:
@@ -113,4 +123,11 @@ def needed(verb: str, row: RowChange | None) -> Key | None:
 
 
 def _digest(value: Any) -> str:
-    return blake2b(orjson.dumps(value), digest_size=8).hexdigest()
+    return blake2b(_encoded(value), digest_size=8).hexdigest()
+
+
+def _encoded(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return document(value).encode()

@@ -23,7 +23,7 @@ _REMEMBERED = 10_000
 
 
 Changed = Mapping[bytes, Collection[str]]
-"""Of updates, by the event's id: which of the columns that triggers narrow on changed. Of one not in it, any may have."""
+"""By an update's event id, which of the columns that triggers narrow on changed; of one not in it, any may have."""
 
 NOT_JUDGED: Changed = MappingProxyType({})
 

@@ -108,9 +108,8 @@ async def _write(conn: Connection, source_id: int, after: dict[Table, tuple[Know
     for table, (known, rows) in after.items():
         id_ = renewed.get(table, known.id)
         assert id_ is not None, "a table that is not known is renewed"
-        before = {} if table in renewed else known.hashes
-        kept += [(id_, key, hashes) for key, hashes in rows.now.items() if before.get(key) != hashes]
-        gone += [(id_, key) for key in before.keys() - rows.now.keys()]
+        kept += [(id_, key, hashes) for key, hashes in rows.kept().items()]
+        gone += [(id_, key) for key in rows.gone()]
     if gone:
         await row_hashes.drop(conn, gone)
     if kept:
