@@ -237,7 +237,8 @@ async def test_what_is_left_of_tables_that_no_trigger_narrows_on_is_deleted(engi
     )
     await engine.conn.execute(
         "insert into cdc_state.row_hashes (table_id, key, hashes) select t.id, gen_random_uuid(), '{}'"
-        " from (select id from cdc_state.narrowed_tables union all values (0), (1000000)) as t (id), generate_series(1, 25)"
+        " from (select id from cdc_state.narrowed_tables union all values (0), (1000000)) as t (id),"
+        " generate_series(1, 25)"
     )
     await pruner(engine, page=10).tick()
     (left,) = await count(engine, "row_hashes where table_id not in (select id from cdc_state.narrowed_tables)")

@@ -112,7 +112,7 @@ def test_only_updates_of_one_table_are_narrowed_on_columns(event: str) -> None:
 
 def test_columns_hold_for_the_updates_that_have_none_of_their_own() -> None:
     own = EventTrigger("db/users.updated", columns=["name"])
-    others = [EventTrigger("db/users.inserted"), EventTrigger("app/a"), embedded_tables()]
+    others: list[Trigger] = [EventTrigger("db/users.inserted"), EventTrigger("app/a"), embedded_tables()]
     given = [own, EventTrigger("db/notes.updated"), EventTrigger("db/crm.deals.*"), *others]
     title = ("title", "body")
     assert narrowed(given, ["title", "body", "title"]) == (
