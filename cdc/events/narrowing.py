@@ -6,8 +6,7 @@ identity, or that no trigger narrowed meanwhile, is a new one of which nothing i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import structlog
@@ -65,20 +64,17 @@ class Narrowing:
     async def _judge(
         self, conn: Connection, registry: Registry, events: Sequence[_RowEvent], source_id: int
     ) -> Changed:
-        keys = {event.table: set[Key]() for event in events}
-        for event in events:
-            if key := needed(event.verb, event.row):
-                keys[event.table].add(key)
-        known = await row_hashes.known(conn, source_id, keys)
         changed: dict[bytes, frozenset[str]] = {}
         after: dict[Table, tuple[Known, Rows]] = {}
-        for table, group in groupby(sorted(events, key=lambda event: event.table), key=lambda event: event.table):
-            rows = Rows(registry.narrowed[table], known[table].identity, known[table].hashes)
+        for table, group in _by_table(events).items():
+            keys = {key for event in group if (key := needed(event.verb, event.row))}
+            known = await row_hashes.known(conn, source_id, table, keys)
+            rows = Rows(registry.narrowed[table], known.identity, known.hashes)
             for event in group:
                 columns = rows.take(event.verb, event.row)
                 if columns is not None:
                     changed[event.id] = columns
-            after[table] = known[table], rows
+            after[table] = known, rows
             self._tell(table, rows.missing)
         await _write(conn, source_id, after)
         return changed
@@ -98,6 +94,13 @@ def _row_events(registry: Registry, incoming: Sequence[Incoming]) -> Iterator[_R
         for event in incoming:
             if kind := kinds.get(event.name):
                 yield _RowEvent(event.id, *kind, event.row)
+
+
+def _by_table(events: Iterable[_RowEvent]) -> dict[Table, list[_RowEvent]]:
+    found: dict[Table, list[_RowEvent]] = {}
+    for event in events:
+        found.setdefault(event.table, []).append(event)
+    return found
 
 
 async def _write(conn: Connection, source_id: int, after: dict[Table, tuple[Known, Rows]]) -> None:
