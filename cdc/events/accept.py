@@ -35,6 +35,8 @@ class Accepted(NamedTuple):
     runs: int
     due: bool
     """Whether runs may be claimed now: new ones, or others that go on."""
+    registry_moved: bool
+    """Whether functions were registered or archived since the accept before."""
 
 
 class Door:
@@ -97,7 +99,8 @@ class Door:
                     "Another listener has moved this source's checkpoint.",
                     hint="Only one service listens to a slot; this one stops.",
                 )
-            if version != self.registry.version:
+            registry_moved = version != self.registry.version
+            if registry_moved:
                 await self.refresh()
             taken = Taken(0, due=False)
             if incoming:
@@ -106,7 +109,7 @@ class Door:
                 await store.reject(self._conn, before.source_id, *aside)
             faults.point("accept.before_commit")
         faults.point("accept.committed")
-        return Accepted(after, len(incoming), taken.runs, taken.due)
+        return Accepted(after, len(incoming), taken.runs, taken.due, registry_moved)
 
     async def _accept_apart(
         self, incoming: Sequence[Incoming], before: Checkpoint, after: Checkpoint, error: StatementFailed
@@ -126,5 +129,9 @@ class Door:
         first = await self.accept(incoming[:middle], before, before.moved(position, before.end_lsn))
         second = await self.accept(incoming[middle:], first.checkpoint, after)
         return Accepted(
-            second.checkpoint, first.events + second.events, first.runs + second.runs, first.due or second.due
+            second.checkpoint,
+            first.events + second.events,
+            first.runs + second.runs,
+            first.due or second.due,
+            first.registry_moved or second.registry_moved,
         )
