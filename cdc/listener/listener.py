@@ -9,7 +9,9 @@ from typing import Any
 import structlog
 
 from cdc import lsn
+from cdc.authoring.triggers import message_name
 from cdc.events.accept import Door
+from cdc.listener.catalog import Catalog
 from cdc.listener.source import Watched
 from cdc.listener.translate import Translator
 from cdc.lsn import Lsn
@@ -56,6 +58,7 @@ class Listener:
         watched: Watched,
         checkpoint: Checkpoint,
         door: Door,
+        catalog: Catalog,
         *,
         follow: Callable[[], Awaitable[None]],
         on_runs: Callable[[], None],
@@ -64,6 +67,7 @@ class Listener:
     ) -> None:
         self._watched = watched
         self._door = door
+        self._catalog = catalog
         self._follow = follow
         self._on_runs = on_runs
         self._on_listening = on_listening
@@ -105,12 +109,13 @@ class Listener:
         ) as stream:
             # Only with the slot in hand: to wait for it must not stop the listener that has it.
             self._resume_after(await self._door.take_over(self._checkpoint))
+            await self._catalog.read_published(self._watched.publication)
             log.info("listening", source=self._watched.name, lsn=lsn.render(self._checkpoint.end_lsn))
             self._on_listening()
             while not self._stopping:
                 payloads = await self._receive(stream)
                 self.received = stream.received
-                await self._take(self._transactions.feed(payloads))
+                await self._take(await self._catalog.feed(self._transactions, payloads))
                 if len(payloads) < READ or self._is_full:
                     await self._accept()
                 if not payloads:
@@ -119,7 +124,7 @@ class Listener:
 
     def _resume_after(self, checkpoint: Checkpoint) -> None:
         self._checkpoint = checkpoint
-        self._transactions = Transactions(checkpoint.position)
+        self._transactions = Transactions(checkpoint.position, self._catalog.types)
         self._position = checkpoint.position
         self._end_lsn = checkpoint.end_lsn
 
@@ -160,8 +165,22 @@ class Listener:
                 self._add(self._translator.sent(message))
             except (ValueError, RecursionError) as error:
                 log.warning("message passed over", prefix=SEND, position=str(message.position), reason=str(error))
+        elif await self._is_listened_to(message):
+            self._add(self._translator.message(message))
         if message.header is not None:
             self._position = message.position
+        else:
+            # It stands alone, in the order of the WAL: what comes after it is later than this byte of it.
+            self._end_lsn = max(self._end_lsn, message.position.commit_lsn + 1)
+
+    async def _is_listened_to(self, message: Message) -> bool:
+        """Whether it is an event: a function asks for it, and it was not accepted before."""
+        name = message_name(message.prefix)
+        if name is None or (message.header is None and message.position.commit_lsn < self._end_lsn):
+            return False
+        if not self._door.registry.started_by(name) and await self._door.is_outdated():
+            await self._follow()
+        return bool(self._door.registry.started_by(name))
 
     def _add(self, event: Incoming) -> None:
         self._events.append(event)
