@@ -54,6 +54,10 @@ class Door:
         self.registry = Registry.of(*await functions.registered(self._conn), self._embedded)
         return self.registry
 
+    async def is_outdated(self) -> bool:
+        """Whether functions changed since the registry was read."""
+        return await functions.version(self._conn) != self.registry.version
+
     async def take_over(self, checkpoint: Checkpoint) -> Checkpoint:
         """The checkpoint as it is now, for this door alone: others that held it are refused from now on."""
         return await checkpoints.take_over(self._conn, checkpoint)

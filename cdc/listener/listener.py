@@ -9,8 +9,10 @@ from typing import Any
 import structlog
 
 from cdc import lsn
+from cdc.authoring.triggers import message_name
 from cdc.events.accept import Accepted, Door
 from cdc.listener.accepting import Accepting
+from cdc.listener.catalog import Catalog
 from cdc.listener.source import Watched
 from cdc.listener.translate import Translator
 from cdc.lsn import Lsn
@@ -50,6 +52,7 @@ class Listener:
         watched: Watched,
         checkpoint: Checkpoint,
         door: Door,
+        catalog: Catalog,
         *,
         follow: Callable[[], Awaitable[None]],
         on_runs: Callable[[], None],
@@ -58,6 +61,7 @@ class Listener:
     ) -> None:
         self._watched = watched
         self._door = door
+        self._catalog = catalog
         self._follow = follow
         self._on_runs = on_runs
         self._on_listening = on_listening
@@ -98,6 +102,7 @@ class Listener:
         ) as stream:
             # Only with the slot in hand: to wait for it must not stop the listener that has it.
             self._resume_after(await self._door.take_over(self.checkpoint))
+            await self._catalog.read_published(self._watched.publication)
             log.info("listening", source=self._watched.name, lsn=lsn.render(self.checkpoint.end_lsn))
             self._stream = stream
             self._on_listening()
@@ -116,7 +121,7 @@ class Listener:
         """Take what is at hand, and have it accepted while the next is read; confirm what has become durable."""
         payloads = await self._receive(stream)
         self.received = stream.received
-        await self._take(self._transactions.feed(payloads))
+        await self._take(await self._catalog.feed(self._transactions, payloads))
         self._accepting.start()
         if len(payloads) < READ:
             await self._accepting.pause(BREATH)
@@ -125,7 +130,7 @@ class Listener:
         stream.confirm(min(self.checkpoint.end_lsn, stream.received))
 
     def _resume_after(self, checkpoint: Checkpoint) -> None:
-        self._transactions = Transactions(checkpoint.position)
+        self._transactions = Transactions(checkpoint.position, self._catalog.types)
         self._accepting = Accepting(self._door, checkpoint, on_accepted=self._accepted, on_end=self._come_round)
 
     async def _receive(self, stream: ReplicationStream) -> list[bytes]:
@@ -163,8 +168,24 @@ class Listener:
                 self._accepting.add(self._translator.sent(message))
             except (ValueError, RecursionError) as error:
                 log.warning("message passed over", prefix=SEND, position=str(message.position), reason=str(error))
+        elif await self._is_listened_to(message):
+            self._accepting.add(self._translator.message(message))
         if message.header is not None:
             self._accepting.passed(message.position)
+        else:
+            # It stands alone, in the order of the WAL: what comes after it is later than this byte of it.
+            self._accepting.ended(message.position.commit_lsn + 1)
+
+    async def _is_listened_to(self, message: Message) -> bool:
+        """Whether it is an event: a function asks for it, and it was not accepted before."""
+        name = message_name(message.prefix)
+        if name is None or (message.header is None and message.position.commit_lsn < self._accepting.end_lsn):
+            return False
+        if not self._door.registry.started_by(name):
+            await self._accepting.settle()  # the door speaks to the database in one voice
+            if await self._door.is_outdated():
+                await self._follow()
+        return bool(self._door.registry.started_by(name))
 
     async def _accepted(self, accepted: Accepted) -> None:
         self._moved_at = asyncio.get_running_loop().time()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import orjson
@@ -10,6 +11,8 @@ from cdc import lsn
 from cdc.authoring.triggers import SIGNAL, event_name, is_taken
 from cdc.events import ids
 from cdc.events.given import given_by_sender
+from cdc.listener import messages
+from cdc.lsn import Position
 from cdc.store.events import Incoming
 from cdc.store.json import loads
 from cdc.wal.transactions import Change, Header, Message
@@ -67,6 +70,13 @@ class Translator:
         event = Incoming(event_id, name, message.header.commit_time, data, message.position)
         return _with(event, loads(more)) if more else event
 
+    def message(self, message: Message) -> Incoming:
+        """The event of a logical message of the user's own; outside a transaction its `ts` is the present moment."""
+        event_id = ids.of_position(self._source_id, message.position)
+        if message.header is None:
+            return messages.event(event_id, message, time.time_ns() // 1000, self._of_nothing(message.position))
+        return messages.event(event_id, message, message.header.commit_time, self._of_transaction(message.header))
+
     def _of_kind(self, schema: str, table: str, verb: str) -> tuple[str, bytes]:
         """The event's name, and what the data of all such events says of the table."""
         encoded = b"," + orjson.dumps({"schema": schema, "table": table})[1:-1]
@@ -83,6 +93,11 @@ class Translator:
             "lsn": lsn.render(header.commit_lsn),
         }
         return b"," + orjson.dumps(shared)[1:]
+
+    def _of_nothing(self, position: Position) -> bytes:
+        """The same for what stands outside any transaction."""
+        own = lsn.render(position.commit_lsn)
+        return b"," + orjson.dumps({"source": self._source, "txn_id": None, "txn_commit_time": None, "lsn": own})[1:]
 
 
 def _with(event: Incoming, more: object) -> Incoming:
