@@ -17,6 +17,7 @@ from cdc.errors import ListenerFenced
 from cdc.events import intake
 from cdc.events.intake import Taken
 from cdc.events.match import Registry, Table
+from cdc.events.narrowing import Narrowing
 from cdc.store import checkpoints, functions, waits
 from cdc.store import events as store
 from cdc.store.checkpoints import Checkpoint
@@ -45,6 +46,7 @@ class Door:
     def __init__(self, conn: Connection) -> None:
         self._conn = conn
         self._embedded: frozenset[Table] = frozenset()
+        self._narrowing = Narrowing()
         self.registry = Registry.of(-1, [], self._embedded)
 
     async def refresh(self, embedded: frozenset[Table] | None = None) -> Registry:
@@ -108,10 +110,15 @@ class Door:
                 await self.refresh()
             taken = Taken(0, due=False)
             if incoming:
-                taken = await intake.take(self._conn, self.registry, incoming, source_id=before.source_id)
+                changed = await self._narrowing.judge(self._conn, self.registry, incoming, before.source_id)
+                taken = await intake.take(
+                    self._conn, self.registry, incoming, source_id=before.source_id, changed=changed
+                )
             if aside:
                 await store.reject(self._conn, before.source_id, *aside)
             faults.point("accept.before_commit")
+        if incoming:
+            self._narrowing.settled()
         faults.point("accept.committed")
         return Accepted(after, len(incoming), taken.runs, taken.due, registry_moved)
 

@@ -147,6 +147,7 @@ class Listener:
             self._receiving = None
 
     async def _take(self, items: list[Item]) -> None:
+        self._translator.narrow(self._door.registry.narrowed)
         accepting, translate = self._accepting, self._translator.event
         for item in items:
             if isinstance(item, Change):
