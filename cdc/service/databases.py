@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
 from cdc.config import Settings
 from cdc.service.preflight import connected, reachable
-from cdc.service.roles import Role
 from cdc.store import publications
 from cdc.store.connect import STATE, WATCHED, Connection, checked, connect
 from cdc.store.migrate import migrate
@@ -65,26 +63,27 @@ class Databases:
         """
         await migrate(self.state, "state", setting=self._state_setting)
 
-    async def prepare(self, settings: Settings, roles: frozenset[Role]) -> None:
-        """Wait until both are there, then make in them what is missing.
+    async def prepare_watched(self, settings: Settings, *, listens: bool) -> None:
+        """Wait until the watched database is there, then make in it what is missing.
 
         Raises:
             ConfigurationError, DatabaseUnreachable, DatabaseRefused, ServerNotReady, MigrationError: it cannot be.
         """
-        async with AsyncExitStack() as stack:
-            patience = settings.connect_timeout
-            if roles != {"web"}:
-                listens = "listener" in roles
-                watched = await stack.enter_async_context(
-                    await connected(self.watched, patience=patience, listens=listens)
-                )
-                await migrate(self.watched, "source")
-                if listens:
-                    # Before the slot: a publication younger than its slot is not found, or its rows silently skipped.
-                    await publications.ensure(watched, settings.publication)
-            if self.apart:
-                await reachable(self.state, patience=patience, setting=STATE)
-            await self.migrate_state()
+        async with await connected(self.watched, patience=settings.connect_timeout, listens=listens) as conn:
+            await migrate(self.watched, "source")
+            if listens:
+                # Before the slot: a publication younger than its slot is not found, or its rows silently skipped.
+                await publications.ensure(conn, settings.publication)
+
+    async def prepare_state(self, settings: Settings) -> None:
+        """The same of the state database.
+
+        Raises:
+            ConfigurationError, DatabaseUnreachable, DatabaseRefused, ServerNotReady, MigrationError: it cannot be.
+        """
+        if self.apart:
+            await reachable(self.state, patience=settings.connect_timeout, setting=STATE)
+        await self.migrate_state()
 
     @property
     def _state_setting(self) -> str:

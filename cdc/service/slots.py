@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from cdc.config import Settings
 from cdc.lsn import Lsn
 from cdc.service.databases import Databases
-from cdc.service.parent import SOURCE
+from cdc.service.named import DEFAULT
 from cdc.store import checkpoints, server
 from cdc.store.checkpoints import Checkpoint
 from cdc.store.server import Slot
@@ -28,7 +28,7 @@ async def state(settings: Settings, url: str) -> State:
     databases = Databases.of(settings, url)
     await databases.migrate_state()
     async with await databases.to_watched() as source, await databases.to_state() as conn:
-        known = await checkpoints.current(conn, SOURCE)
+        known = await checkpoints.current(conn, DEFAULT)
         return State(
             await server.slot(source, settings.slot), known[1] if known else None, await server.wal_position(source)
         )
@@ -45,7 +45,7 @@ async def drop(settings: Settings, url: str) -> None:
     databases = Databases.of(settings, url)
     await databases.migrate_state()
     async with await databases.to_state() as conn:
-        known = await checkpoints.current(conn, SOURCE)
+        known = await checkpoints.current(conn, DEFAULT)
         for name in {settings.slot, known[0].slot if known else settings.slot}:
             await replication.drop_slot(databases.watched, name)
-        await checkpoints.retire_source(conn, SOURCE)
+        await checkpoints.retire_source(conn, DEFAULT)
