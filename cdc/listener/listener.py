@@ -113,7 +113,7 @@ class Listener:
                 await self._take(self._transactions.feed(payloads))
                 if len(payloads) < READ or self._is_full:
                     await self._accept()
-                if not payloads:
+                if not self._events:
                     await self._pass_idle_wal(at_once=stream.asked)
                 stream.confirm(min(self._checkpoint.end_lsn, stream.received))
 
@@ -147,7 +147,10 @@ class Listener:
                 if self._is_full:
                     await self._accept()
             elif isinstance(item, Committed):
-                self._end_lsn = max(self._end_lsn, item.end_lsn)
+                # Postgres 14 tells of transactions without published changes too, such as our own accepts: to move
+                # the checkpoint for those would be another one, for ever.
+                if item.commit_lsn == self._position.commit_lsn:
+                    self._end_lsn = max(self._end_lsn, item.end_lsn)
             else:
                 await self._obey(item)
 
