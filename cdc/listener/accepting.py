@@ -23,7 +23,7 @@ MOST_BYTES = 16 * 1024 * 1024
 class Accepting:
     """Gathers events and the place that they reach to, and hands them to the door.
 
-    `checkpoint` is what is durable, `end_lsn` how far whole transactions were added.
+    `checkpoint` is what is durable, `position` the last that was added, `end_lsn` how far transactions were added whole.
 
     `on_accepted` is awaited after each accept, before the next one begins; `on_end` is called whenever one has ended,
     so that whoever waits for the stream comes round to `start` and `settle`.
@@ -38,13 +38,13 @@ class Accepting:
         on_end: Callable[[], None],
     ) -> None:
         self.checkpoint = checkpoint
+        self.position = checkpoint.position
         self.end_lsn = checkpoint.end_lsn
         self._door = door
         self._on_accepted = on_accepted
         self._on_end = on_end
         self._events: list[Incoming] = []
         self._bytes = 0
-        self._position = checkpoint.position
         self._under_way: asyncio.Task[None] | None = None
 
     def add(self, event: Incoming) -> None:
@@ -54,7 +54,7 @@ class Accepting:
 
     def passed(self, position: Position) -> None:
         """Everything up to this position was added."""
-        self._position = position
+        self.position = position
 
     def ended(self, end_lsn: Lsn) -> None:
         """Every transaction that ends before this LSN was added whole."""
@@ -120,7 +120,7 @@ class Accepting:
 
     @property
     def _reached(self) -> Checkpoint:
-        return self.checkpoint.moved(self._position, self.end_lsn)
+        return self.checkpoint.moved(self.position, self.end_lsn)
 
     async def _accept(self, events: list[Incoming], reached: Checkpoint) -> None:
         accepted = await self._door.accept(events, self.checkpoint, reached)

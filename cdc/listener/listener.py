@@ -125,8 +125,7 @@ class Listener:
         self._accepting.start()
         if len(payloads) < READ:
             await self._accepting.pause(BREATH)
-        if not payloads:
-            self._pass_idle_wal(at_once=stream.asked)
+        self._pass_idle_wal(at_once=stream.asked)
         stream.confirm(min(self.checkpoint.end_lsn, stream.received))
 
     def _resume_after(self, checkpoint: Checkpoint) -> None:
@@ -156,7 +155,10 @@ class Listener:
                 if accepting.is_full:
                     await accepting.hand_over()
             elif isinstance(item, Committed):
-                accepting.ended(item.end_lsn)
+                # Postgres 14 tells of transactions without published changes too, such as our own accepts: to move
+                # the checkpoint for those would be another one, for ever.
+                if item.commit_lsn == accepting.position.commit_lsn:
+                    accepting.ended(item.end_lsn)
             else:
                 await self._obey(item)
 

@@ -201,3 +201,24 @@ async def test_a_little_wal_is_passed_after_a_while(
             return await database.confirmed() >= written
 
         await eventually(is_passed)
+
+
+async def test_a_listener_with_nothing_to_accept_writes_nothing(
+    any_migrated_url: str, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = await open_listening(any_migrated_url, connect, T)
+    listener, streaming = await database.listener()
+    accept, sizes = listener._door.accept, []
+
+    async def counted(*arguments: Any) -> Accepted:
+        sizes.append(len(arguments[0]))
+        return await accept(*arguments)
+
+    monkeypatch.setattr(listener._door, "accept", counted)
+    life = await until_streaming(listener, streaming)
+    for _ in range(3):
+        await database.run("create table unpublished (id int)", "drop table unpublished")
+        await database.read_everything()
+    listener.stop()
+    await life
+    assert sizes == [1, 1, 1], "our own accepts and transactions of others move nothing"
