@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,6 +14,12 @@ from cdc.authoring.cron import Cron
 from cdc.authoring.expressions import Expression
 
 VERBS = ("inserted", "updated", "deleted", "truncated")
+
+MESSAGE = "db/message."
+"""Begins the name of the event that a logical message becomes; its prefix follows."""
+
+_PART = r'"(?:[^"]|"")+"|[^".*]+'
+_ROW_EVENT = re.compile(rf"db/(?:({_PART})\.)?({_PART})\.(?:{'|'.join(VERBS)}|\*)", re.DOTALL)
 
 SIGNAL = "cdc/signal."
 """Begins the name of the event that carries a signal."""
@@ -67,12 +74,14 @@ def checked_event(name: str) -> str:
     """
     if not name or name != name.strip():
         raise ValueError(f"an event name must not be empty or padded: {name!r}")
-    if "*" in name and (name.count("*") > 1 or not name.endswith(("/*", ".*"))):
+    table = table_of(name)
+    if table is None and "*" in name and (name.count("*") > 1 or not name.endswith(("/*", ".*"))):
         raise ValueError(f"{name!r} is not a pattern: one '*' may stand at the end, right after '/' or '.'")
-    if name.startswith("db/") and name != "db/*" and table_of(name) is None:
+    if name.startswith("db/") and name != "db/*" and table is None and not is_message(name):
         raise ValueError(
             f"{name!r} is not a row event: write db/<table>.<verb> or db/<schema>.<table>.<verb> "
-            f"with a verb of {', '.join(VERBS)}, or * for all of them"
+            f"with a verb of {', '.join(VERBS)}, or * for all of them; in double quotes a name with a dot, a quote or "
+            "a star in it. A logical message is db/message.<prefix>"
         )
     return name
 
@@ -133,28 +142,55 @@ def embedded_tables() -> EmbeddedTables:
 
 
 def event_name(schema: str, table: str, verb: str) -> str:
-    """`db/<table>.<verb>` in schema public, `db/<schema>.<table>.<verb>` elsewhere."""
-    return f"db/{table}.{verb}" if schema == "public" else f"db/{schema}.{table}.{verb}"
+    """`db/<table>.<verb>` in schema public, `db/<schema>.<table>.<verb>` elsewhere.
+
+    A name with a dot, a quote or a star in it stands in double quotes, quotes in it doubled.
+    """
+    return f"db/{_written(table)}.{verb}" if schema == "public" else f"db/{_written(schema)}.{_written(table)}.{verb}"
 
 
 def table_of(event: str) -> tuple[str, str] | None:
     """The (schema, table) that a row event's name, or a pattern for all its verbs, speaks of; None for other events.
 
-    A dot in a schema's or table's own name is not supported in event names.
+    `db/message.*` speaks of logical messages, `db/"message".*` of a table.
     """
-    if not event.startswith("db/"):
+    found = _ROW_EVENT.fullmatch(event)
+    if found is None or event == f"{MESSAGE}*":
         return None
-    parts = event.removeprefix("db/").split(".")
-    if len(parts) not in (2, 3) or parts[-1] not in (*VERBS, "*") or not all(parts):
-        return None
-    return ("public", parts[0]) if len(parts) == 2 else (parts[0], parts[1])
+    schema, table = found.groups()
+    return _read(schema or "public"), _read(table)
+
+
+def is_message(event: str) -> bool:
+    """Whether this is the name of a logical message's event, or a pattern for some."""
+    prefix = event.removeprefix(MESSAGE)
+    ours = prefix == "cdc" or prefix.startswith("cdc.")
+    return event.startswith(MESSAGE) and prefix != "" and not ours and table_of(event) is None
+
+
+def message_name(prefix: str) -> str | None:
+    """The name of the event of logical messages with this prefix; None when they are none.
+
+    Those are our own, and those whose event would go by the name of a row's.
+    """
+    name = f"{MESSAGE}{prefix}"
+    return name if is_message(name) else None
 
 
 def patterns_of(event: str) -> Iterator[str]:
-    """Every pattern that an event's name matches: for `a/b.c`, `a/*` and `a/b.*`."""
+    """Every pattern that an event's name matches: for `a/b.c`, `a/*` and `a/b.*`. `db/*` is for rows only."""
+    first = MESSAGE.index("/") + 1 if is_message(event) else 0
     for place, letter in enumerate(event):
-        if letter in "/." and place + 1 < len(event):
+        if letter in "/." and first <= place < len(event) - 1:
             yield f"{event[: place + 1]}*"
+
+
+def _written(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"' if not {".", '"', "*"}.isdisjoint(name) else name
+
+
+def _read(name: str) -> str:
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name
 
 
 def is_taken(event: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
@@ -12,6 +13,8 @@ from cdc.authoring.triggers import SIGNAL, event_name, is_taken
 from cdc.events import ids
 from cdc.events.given import given_by_sender
 from cdc.events.match import Table
+from cdc.listener import messages
+from cdc.lsn import Position
 from cdc.store.events import Incoming, RowChange
 from cdc.store.json import loads
 from cdc.wal.relations import Relation
@@ -78,6 +81,13 @@ class Translator:
         event = Incoming(event_id, name, message.header.commit_time, data, message.position)
         return _with(event, loads(more)) if more else event
 
+    def message(self, message: Message) -> Incoming:
+        """The event of a logical message of the user's own; outside a transaction its `ts` is the present moment."""
+        event_id = ids.of_position(self._source_id, message.position)
+        if message.header is None:
+            return messages.event(event_id, message, time.time_ns() // 1000, self._of_nothing(message.position))
+        return messages.event(event_id, message, message.header.commit_time, self._of_transaction(message.header))
+
     def _of_kind(self, schema: str, table: str, verb: str) -> tuple[str, bytes, bool]:
         """The event's name, what the data of all such events says of the table, and whether they carry their rows."""
         encoded = b"," + orjson.dumps({"schema": schema, "table": table})[1:-1]
@@ -98,6 +108,11 @@ class Translator:
             "lsn": lsn.render(header.commit_lsn),
         }
         return b"," + orjson.dumps(shared)[1:]
+
+    def _of_nothing(self, position: Position) -> bytes:
+        """The same for what stands outside any transaction."""
+        own = lsn.render(position.commit_lsn)
+        return b"," + orjson.dumps({"source": self._source, "txn_id": None, "txn_commit_time": None, "lsn": own})[1:]
 
 
 def _identity(relation: Relation) -> tuple[int, str, tuple[str, ...]]:
