@@ -12,11 +12,11 @@ from typing import NamedTuple
 import structlog
 
 from cdc.authoring.triggers import VERBS, event_name
-from cdc.events.changed import Key, Rows, needed
+from cdc.events.changed import Key, Rows, Seen
 from cdc.events.match import Changed, Registry, Table
 from cdc.store import row_hashes
 from cdc.store.connect import Connection
-from cdc.store.events import Incoming, RowChange
+from cdc.store.events import Incoming
 from cdc.store.row_hashes import Known
 
 log = structlog.get_logger(__name__)
@@ -27,8 +27,7 @@ _VERBS = dict.fromkeys((*VERBS, "backfilled"))
 class _RowEvent(NamedTuple):
     id: bytes
     table: Table
-    verb: str
-    row: RowChange | None
+    seen: Seen
 
 
 class Narrowing:
@@ -67,11 +66,11 @@ class Narrowing:
         changed: dict[bytes, frozenset[str]] = {}
         after: dict[Table, tuple[Known, Rows]] = {}
         for table, group in _by_table(events).items():
-            keys = {key for event in group if (key := needed(event.verb, event.row))}
+            keys = {key for event in group if (key := event.seen.needed)}
             known = await row_hashes.known(conn, source_id, table, keys)
             rows = Rows(registry.narrowed[table], known.identity, known.hashes)
             for event in group:
-                columns = rows.take(event.verb, event.row)
+                columns = rows.take(event.seen)
                 if columns is not None:
                     changed[event.id] = columns
             after[table] = known, rows
@@ -93,7 +92,8 @@ def _row_events(registry: Registry, incoming: Sequence[Incoming]) -> Iterator[_R
     if not kinds.keys().isdisjoint({event.name for event in incoming}):
         for event in incoming:
             if kind := kinds.get(event.name):
-                yield _RowEvent(event.id, *kind, event.row)
+                table, verb = kind
+                yield _RowEvent(event.id, table, Seen.of(verb, event.row))
 
 
 def _by_table(events: Iterable[_RowEvent]) -> dict[Table, list[_RowEvent]]:

@@ -6,8 +6,10 @@ import asyncio
 from typing import Any
 
 import orjson
+import pytest
 from structlog.testing import capture_logs
 
+from cdc import faults
 from cdc.events import ids
 from cdc.events.accept import Accepted, Door
 from cdc.lsn import Position
@@ -119,6 +121,31 @@ async def test_an_update_of_a_narrowed_table_without_its_row_starts_the_function
     told = await accept(door, [bare], at)
     assert told.runs == 1
     assert (await accept(door, users(at.source_id, 400, "updated", row), told.checkpoint)).runs == 1
+
+
+async def test_a_table_is_forgotten_by_the_first_accept_that_commits_without_narrowing(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await narrowed(state)
+    at, door = await state.source(), await state.door()
+    row = {"id": 1, "name": "a"}
+    at = (await accept(door, users(at.source_id, 200, "inserted", row), at)).checkpoint
+    await state.rows("delete from cdc_state.workers returning 1")
+    await state.register(definition("any", "db/users.updated"))
+
+    def fail(point: str) -> None:
+        raise RuntimeError(point)
+
+    with monkeypatch.context() as failing:
+        failing.setattr(faults, "point", fail)
+        with pytest.raises(RuntimeError, match=r"accept\.before_commit"):
+            await accept(door, users(at.source_id, 300, "updated", row), at)
+    assert len(await state.rows("select * from cdc_state.narrowed_tables")) == 1
+    at = (await accept(door, users(at.source_id, 300, "updated", row), at)).checkpoint
+    assert await state.rows("select * from cdc_state.narrowed_tables") == []
+    await narrowed(state)
+    told = await accept(door, users(at.source_id, 400, "updated", row), at)
+    assert told.runs == 2, "the first update after that starts both"
 
 
 async def test_a_column_that_is_not_there_is_told_once(state: State) -> None:
