@@ -23,7 +23,7 @@ MOST_BYTES = 16 * 1024 * 1024
 class Accepting:
     """Gathers events and the place that they reach to, and hands them to the door.
 
-    `checkpoint` is what is durable, `position` the last that was added, `end_lsn` how far transactions were added whole.
+    `checkpoint` is what is durable, `position` the last added, `end_lsn` how far transactions were added whole.
 
     `on_accepted` is awaited after each accept, before the next one begins; `on_end` is called whenever one has ended,
     so that whoever waits for the stream comes round to `start` and `settle`.

@@ -7,7 +7,9 @@ import re
 from cdc.errors import ConfigurationError
 
 _NAME = r'"(?:[^"]|"")+"|[^\W\d][\w$]*'
-_QUOTED = re.compile(r"""[eE]'(?:[^'\\]|''|\\.)*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|(\$\w*\$).*?\1|--[^\n]*|/\*.*?\*/""", re.DOTALL)
+_QUOTED = re.compile(
+    r"""[eE]'(?:[^'\\]|''|\\.)*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|(\$\w*\$).*?\1|--[^\n]*|/\*.*?\*/""", re.DOTALL
+)
 """What may hold a semicolon or a bracket that means nothing: strings, names, comments."""
 
 
