@@ -52,7 +52,7 @@ class EventTrigger:
             raise ValueError(f"columns narrow db/<table>.updated, or db/<table>.*; {self.event!r} is neither")
 
     def __str__(self) -> str:
-        return self.event
+        return f"{self.event} ({', '.join(self.columns)})" if self.columns else self.event
 
 
 @dataclass(frozen=True, slots=True)
