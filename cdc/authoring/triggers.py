@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import BaseModel
@@ -35,16 +35,21 @@ class EventTrigger:
 
     `if_exp` (CEL over `event`) and `match` (fields and the values they must have) narrow it down. With a `model` the
     event's data (of a row event: the new row) must fit it, else the run fails; `ctx.event.typed(Model)` is it then.
+    With `columns` an update starts a run only if it changed one of them; other events of the pattern start one as ever.
     """
 
     event: str
     if_exp: str | None = None
     match: Mapping[str, Any] = field(default_factory=dict, hash=False)
     model: type[BaseModel] | None = None
+    columns: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         checked_event(self.event)
         condition_of(self.if_exp, self.match)
+        object.__setattr__(self, "columns", checked_columns(self.columns))
+        if self.columns and not has_updates(self.event):
+            raise ValueError(f"columns narrow db/<table>.updated, or db/<table>.*; {self.event!r} is neither")
 
     def __str__(self) -> str:
         return self.event
@@ -79,6 +84,43 @@ def checked_event(name: str) -> str:
             "a star in it. A logical message is db/message.<prefix>"
         )
     return name
+
+
+def checked_columns(columns: Sequence[str]) -> tuple[str, ...]:
+    """The names of columns, each once.
+
+    Raises:
+        ValueError: they are not names.
+    """
+    names: list[object] = list(columns)
+    if isinstance(columns, str) or not all(isinstance(name, str) and name for name in names):
+        raise ValueError(f"columns takes a list of names, such as ['title'], not {columns!r}")
+    return tuple(dict.fromkeys(columns))
+
+
+def has_updates(event: str) -> bool:
+    """Whether an event's name, or a pattern, stands for the updates of one table."""
+    return table_of(event) is not None and event.endswith((".updated", ".*"))
+
+
+def narrowed(triggers: Sequence[Trigger], columns: Sequence[str]) -> tuple[Trigger, ...]:
+    """The triggers, those that updates start and that have no columns of their own narrowed to these.
+
+    Raises:
+        ValueError: there is no such trigger, or no column.
+    """
+    names = checked_columns(columns)
+    if not names:
+        raise ValueError("columns is empty: leave it out, and every update starts the function")
+    found = tuple(
+        replace(trigger, columns=names)
+        if isinstance(trigger, EventTrigger) and has_updates(trigger.event) and not trigger.columns
+        else trigger
+        for trigger in triggers
+    )
+    if found == tuple(triggers):
+        raise ValueError("columns narrow updates, but no trigger is db/<table>.updated or db/<table>.*")
+    return found
 
 
 def condition_of(if_exp: str | None, match: Mapping[str, Any]) -> Expression | None:
@@ -174,7 +216,8 @@ def to_json(trigger: Trigger) -> dict[str, Any]:
     match trigger:
         case EventTrigger(event):
             condition = condition_of(trigger.if_exp, trigger.match)
-            return {"event": event, "if_exp": condition.text} if condition else {"event": event}
+            narrowing = {"if_exp": condition.text} if condition else {}
+            return {"event": event, **narrowing, **({"columns": list(trigger.columns)} if trigger.columns else {})}
         case Cron(schedule, timezone):
             return {"cron": schedule, "timezone": timezone}
         case EmbeddedTables():
@@ -184,5 +227,5 @@ def to_json(trigger: Trigger) -> dict[str, Any]:
 def from_json(stored: dict[str, Any]) -> Trigger:
     """The trigger of a stored form."""
     if "event" in stored:
-        return EventTrigger(stored["event"], stored.get("if_exp"))
+        return EventTrigger(stored["event"], stored.get("if_exp"), columns=stored.get("columns", ()))
     return Cron(stored["cron"], stored["timezone"]) if "cron" in stored else EmbeddedTables()
