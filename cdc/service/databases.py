@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
 from cdc.config import Settings
+from cdc.service import published
 from cdc.service.preflight import connected, reachable
 from cdc.service.roles import Role
 from cdc.store import publications
@@ -81,7 +82,7 @@ class Databases:
                 await migrate(self.watched, "source")
                 if listens:
                     # Before the slot: a publication younger than its slot is not found, or its rows silently skipped.
-                    await publications.ensure(watched, settings.publication)
+                    await publications.ensure(watched, settings.publication, published.selection(settings))
             if self.apart:
                 await reachable(self.state, patience=patience, setting=STATE)
             await self.migrate_state()

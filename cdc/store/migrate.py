@@ -61,7 +61,9 @@ async def _apply_next(conn: Connection, kind: Kind) -> None:
     """Apply one file within the caller's transaction. The lock ends with it: a session's own passes no pooler."""
     schema = sql.Identifier(SCHEMAS[kind])
     await conn.execute(text("migrations/lock"), {"key": _LOCK})
-    await conn.execute(compose("migrations/prepare_schema", schema=schema))
+    # To try, where it was made beforehand, would need the right to make schemas.
+    if not (await conn.execute(text("migrations/schema_exists"), {"schema": SCHEMAS[kind]})).rowcount:
+        await conn.execute(compose("migrations/prepare_schema", schema=schema))
     await conn.execute(compose("migrations/prepare_table", schema=schema))
     for migration in pending(kind, await _applied(conn, kind))[:1]:
         await conn.execute(migration.text)

@@ -7,7 +7,9 @@ import re
 from cdc.errors import ConfigurationError
 
 _NAME = r'"(?:[^"]|"")+"|[^\W\d][\w$]*'
-_QUOTED = re.compile(r"""[eE]'(?:[^'\\]|''|\\.)*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|(\$\w*\$).*?\1|--[^\n]*|/\*.*?\*/""", re.DOTALL)
+_QUOTED = re.compile(
+    r"""[eE]'(?:[^'\\]|''|\\.)*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|(\$\w*\$).*?\1|--[^\n]*|/\*.*?\*/""", re.DOTALL
+)
 """What may hold a semicolon or a bracket that means nothing: strings, names, comments."""
 
 
@@ -27,7 +29,8 @@ class Reader:
         self._example = example
         self._symbols = symbols
         self._pattern = re.compile(rf"\s*({_NAME}|{'|'.join(map(re.escape, symbols))}|$)")
-        self._next = 0
+        self._next = self._start = 0
+        self._token = ""
         self._read()
 
     @property
