@@ -37,6 +37,11 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("DATABASE_URL"),
         description="The database to watch. Without it, a Postgres of its own is started (extra `embedded`).",
     )
+    sources: SecretStr | None = Field(
+        default=None,
+        description="More databases to watch, by name: `crm=postgresql://..., shop=postgresql://...`; or `@<file>`, "
+        "with one `name=url` a line, which is followed while the service runs.",
+    )
     state_database_url: SecretStr | None = Field(
         default=None,
         description="The database for events, runs and checkpoints (schema `cdc_state`), where it is not the watched "
@@ -131,6 +136,11 @@ class Settings(BaseSettings):
         default="auto",
         description="`console` for people, `json` for machines; `auto` looks whether stderr is a terminal.",
     )
+
+    @property
+    def watched_url(self) -> str | None:
+        """DATABASE_URL."""
+        return self.database_url.get_secret_value() if self.database_url else None
 
     @property
     def state_url(self) -> str | None:

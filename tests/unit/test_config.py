@@ -14,6 +14,7 @@ Environment = pytest.MonkeyPatch
 SET: dict[str, tuple[str, Any]] = {
     "database_url": ("postgresql://h/d", SecretStr("postgresql://h/d")),
     "state_database_url": ("postgresql://h/d", SecretStr("postgresql://h/d")),
+    "sources": ("crm=postgresql://b/c", SecretStr("crm=postgresql://b/c")),
     "functions": ("/a:/b", "/a:/b"),
     "embed": ("notes(body)", "notes(body)"),
     "embed_model": ("local/minilm", "local/minilm"),
