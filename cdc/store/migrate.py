@@ -47,9 +47,17 @@ async def migrate(url: str, kind: Kind, *, setting: str = WATCHED) -> None:
         MigrationError: the database was written by a newer version, or an applied file was edited.
     """
     async with await connect(url, autocommit=True, prepared=False, setting=setting) as conn:
-        while await _missing(conn, kind):
-            async with conn.transaction():
-                await _apply_next(conn, kind)
+        await migrate_on(conn, kind)
+
+
+async def migrate_on(conn: Connection, kind: Kind) -> bool:
+    """The same on a connection; True when something was missing."""
+    changed = False
+    while await _missing(conn, kind):
+        async with conn.transaction():
+            await _apply_next(conn, kind)
+        changed = True
+    return changed
 
 
 async def _missing(conn: Connection, kind: Kind) -> bool:
