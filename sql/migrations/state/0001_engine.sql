@@ -1,7 +1,6 @@
 -- Schema cdc_state: everything the service must remember. Payloads and memos are json, never jsonb: a row may hold
 -- \u0000, which jsonb refuses, and json is cheaper to write.
 
-create schema if not exists cdc_state;
 comment on schema cdc_state is 'State of the cdc service: events, runs, steps, checkpoints.';
 
 -- An incarnation of a watched database: one server, one timeline, one slot. Positions are comparable only within it.
