@@ -16,6 +16,7 @@ from cdc.embedding.prepare import prepare
 from cdc.errors import CdcError, ConfigurationError
 from cdc.events.accept import Door
 from cdc.events.match import Table
+from cdc.service.absences import Absences
 from cdc.service.models import default_model
 from cdc.store import publications
 from cdc.store.connect import Connection, connect
@@ -35,12 +36,14 @@ class Following:
         ConfigurationError: CDC_EMBED cannot be read.
     """
 
-    def __init__(self, settings: Settings, url: str, models: Embedder, status: Status) -> None:
+    def __init__(self, settings: Settings, url: str, models: Embedder, status: Status, absences: Absences) -> None:
         self._settings = settings
         self._requests = declare.parse(settings.embed)
         self._url = url
         self._models = models
         self._status = status
+        self._absences = absences
+        self._lacks = False
         self._told: dict[str, dict[str, str]] = {"embedding": {}, "table": {}}
         self._turn = asyncio.Lock()
 
@@ -103,7 +106,7 @@ class Following:
     @property
     def troubled(self) -> bool:
         """Whether something cannot be followed at present."""
-        return any(self._told.values())
+        return self._lacks or any(self._told.values())
 
     @asynccontextmanager
     async def _our_turn(self) -> AsyncIterator[Connection]:
@@ -114,7 +117,9 @@ class Following:
 
     async def _publish(self, conn: Connection, wanted: frozenset[Table]) -> None:
         unpublished = await publications.publish(conn, self._settings.publication, wanted)
-        absent = {".".join(table): "it does not exist yet" for table in unpublished.absent}
+        self._lacks = bool(unpublished.absent)
+        nowhere = self._absences.note(self._status.source, unpublished.absent)
+        absent = {".".join(table): "it does not exist yet" for table in nowhere}
         refused = {".".join(table): reason for table, reason in unpublished.refused.items()}
         self._status.unpublished = absent | refused
         self._tell("table", self._status.unpublished)
@@ -124,9 +129,9 @@ class Following:
         told, self._told[kind] = self._told[kind], problems
         for what, problem in problems.items():
             if told.get(what) != problem:
-                log.error("cannot follow", **{kind: what}, reason=problem)
+                log.error("cannot follow", source=self._status.source, **{kind: what}, reason=problem)
         for what in told.keys() - problems.keys():
-            log.info("follows again", **{kind: what})
+            log.info("follows again", source=self._status.source, **{kind: what})
 
 
 async def _declared(conn: Connection, request: Request) -> int:
