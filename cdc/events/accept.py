@@ -6,6 +6,7 @@ Only after it may the listener confirm (docs/delivery.md).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import NamedTuple
@@ -41,28 +42,38 @@ class Accepted(NamedTuple):
 
 
 class Door:
-    """Accepts events over one connection, matching them against a cached copy of the registry."""
+    """Accepts events over one connection, matching them against a cached copy of the registry.
+
+    Whoever else asks it something waits for the accept under way: the connection speaks for one at a time.
+    """
 
     def __init__(self, conn: Connection) -> None:
         self._conn = conn
         self._embedded: frozenset[Table] = frozenset()
         self._narrowing = Narrowing()
+        self._turn = asyncio.Lock()
         self.registry = Registry.of(-1, [], self._embedded)
 
     async def refresh(self, embedded: frozenset[Table] | None = None) -> Registry:
         """Read the registry anew, with these embedded tables when they changed."""
-        if embedded is not None:
-            self._embedded = embedded
+        async with self._turn:
+            if embedded is not None:
+                self._embedded = embedded
+            return await self._refreshed()
+
+    async def _refreshed(self) -> Registry:
         self.registry = Registry.of(*await functions.registered(self._conn), self._embedded)
         return self.registry
 
     async def is_outdated(self) -> bool:
         """Whether functions changed since the registry was read."""
-        return await functions.version(self._conn) != self.registry.version
+        async with self._turn:
+            return await functions.version(self._conn) != self.registry.version
 
     async def take_over(self, checkpoint: Checkpoint) -> Checkpoint:
         """The checkpoint as it is now, for this door alone: others that held it are refused from now on."""
-        return await checkpoints.take_over(self._conn, checkpoint)
+        async with self._turn:
+            return await checkpoints.take_over(self._conn, checkpoint)
 
     async def accept(self, incoming: Sequence[Incoming], before: Checkpoint, after: Checkpoint) -> Accepted:
         """Store row events, create their runs, move the checkpoint from `before` to `after`; all or nothing.
@@ -97,7 +108,7 @@ class Door:
         aside: tuple[Incoming, str] | None = None,
     ) -> Accepted:
         few = len(incoming) <= store.FEW
-        async with self._conn.pipeline() if few else nullcontext(), self._conn.transaction():
+        async with self._turn, self._conn.pipeline() if few else nullcontext(), self._conn.transaction():
             await waits.lock_names(self._conn, accepted=intake.names(incoming))
             version = await checkpoints.advance(self._conn, before, after)
             if version is None:
@@ -107,7 +118,7 @@ class Door:
                 )
             registry_moved = version != self.registry.version
             if registry_moved:
-                await self.refresh()
+                await self._refreshed()
             taken = Taken(0, due=False)
             if incoming:
                 changed = await self._narrowing.judge(self._conn, self.registry, incoming, before.source_id)

@@ -184,10 +184,8 @@ class Listener:
         name = message_name(message.prefix)
         if name is None or (message.header is None and message.position.commit_lsn < self._accepting.end_lsn):
             return False
-        if not self._door.registry.started_by(name):
-            await self._accepting.settle()  # the door speaks to the database in one voice
-            if await self._door.is_outdated():
-                await self._follow()
+        if not self._door.registry.started_by(name) and await self._door.is_outdated():
+            await self._follow()
         return bool(self._door.registry.started_by(name))
 
     async def _accepted(self, accepted: Accepted) -> None:

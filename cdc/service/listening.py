@@ -78,9 +78,10 @@ class Listening:
             else:
                 return
             self._status.attached = self._stands_by = False
+            self._status.problem = reason
             if asyncio.get_running_loop().time() - began > _LONGEST_PAUSE:
                 pause = _SHORTEST_PAUSE
-            log.warning("listener connects again", reason=reason, seconds=pause)
+            log.warning("listener connects again", source=self._watched.name, reason=reason, seconds=pause)
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
