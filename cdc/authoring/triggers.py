@@ -12,7 +12,10 @@ from pydantic import BaseModel
 from cdc.authoring.cron import Cron
 from cdc.authoring.expressions import Expression
 
-VERBS = ("inserted", "updated", "deleted", "truncated")
+BACKFILLED = "backfilled"
+"""Of rows that were there before (`cdc backfill`). No pattern takes it in: only who names it is to see them."""
+
+VERBS = ("inserted", "updated", "deleted", "truncated", BACKFILLED)
 
 SIGNAL = "cdc/signal."
 """Begins the name of the event that carries a signal."""
@@ -109,7 +112,9 @@ def table_of(event: str) -> tuple[str, str] | None:
 
 
 def patterns_of(event: str) -> Iterator[str]:
-    """Every pattern that an event's name matches: for `a/b.c`, `a/*` and `a/b.*`."""
+    """Every pattern that an event's name matches: for `a/b.c`, `a/*` and `a/b.*`; for a backfilled row none."""
+    if event.startswith("db/") and event.endswith(f".{BACKFILLED}"):
+        return
     for place, letter in enumerate(event):
         if letter in "/." and place + 1 < len(event):
             yield f"{event[: place + 1]}*"

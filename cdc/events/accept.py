@@ -6,7 +6,7 @@ Only after it may the listener confirm (docs/delivery.md).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
 from typing import NamedTuple
 
@@ -37,6 +37,13 @@ class Accepted(NamedTuple):
     """Whether runs may be claimed now: new ones, or others that go on."""
 
 
+class Also(NamedTuple):
+    """What an accept does besides: `write` in its transaction; and `only` this function is started by the events."""
+
+    write: Callable[[Connection], Awaitable[None]]
+    only: str | None = None
+
+
 class Door:
     """Accepts events over one connection, matching them against a cached copy of the registry."""
 
@@ -56,7 +63,9 @@ class Door:
         """The checkpoint as it is now, for this door alone: others that held it are refused from now on."""
         return await checkpoints.take_over(self._conn, checkpoint)
 
-    async def accept(self, incoming: Sequence[Incoming], before: Checkpoint, after: Checkpoint) -> Accepted:
+    async def accept(
+        self, incoming: Sequence[Incoming], before: Checkpoint, after: Checkpoint, also: Also | None = None
+    ) -> Accepted:
         """Store row events, create their runs, move the checkpoint from `before` to `after`; all or nothing.
 
         An event that is stored already is passed over, one that cannot be stored is set aside; the rest goes on.
@@ -66,25 +75,26 @@ class Door:
             StatementFailed: the database failed; nothing was written.
         """
         try:
-            return await self._transact(incoming, before, after)
+            return await self._transact(incoming, before, after, also)
         except EventRepeated:
             known = await store.stored(self._conn, incoming)
             if not known:
                 raise
             log.warning("events repeated", count=len(known))
-            return await self.accept([event for event in incoming if event.id not in known], before, after)
+            return await self.accept([event for event in incoming if event.id not in known], before, after, also)
         except Deadlocked:
-            return await self.accept(incoming, before, after)
+            return await self.accept(incoming, before, after, also)
         except StatementFailed as error:
             if not incoming or not about_a_value(error):
                 raise
-            return await self._accept_apart(incoming, before, after, error)
+            return await self._accept_apart(incoming, before, after, also, error)
 
     async def _transact(
         self,
         incoming: Sequence[Incoming],
         before: Checkpoint,
         after: Checkpoint,
+        also: Also | None,
         *,
         aside: tuple[Incoming, str] | None = None,
     ) -> Accepted:
@@ -101,15 +111,25 @@ class Door:
                 await self.refresh()
             taken = Taken(0, due=False)
             if incoming:
-                taken = await intake.take(self._conn, self.registry, incoming, source_id=before.source_id)
+                matching = self.registry.starting(also.only) if also and also.only else None
+                taken = await intake.take(
+                    self._conn, self.registry, incoming, source_id=before.source_id, matching=matching
+                )
             if aside:
                 await store.reject(self._conn, before.source_id, *aside)
+            if also:
+                await also.write(self._conn)
             faults.point("accept.before_commit")
         faults.point("accept.committed")
         return Accepted(after, len(incoming), taken.runs, taken.due)
 
     async def _accept_apart(
-        self, incoming: Sequence[Incoming], before: Checkpoint, after: Checkpoint, error: StatementFailed
+        self,
+        incoming: Sequence[Incoming],
+        before: Checkpoint,
+        after: Checkpoint,
+        also: Also | None,
+        error: StatementFailed,
     ) -> Accepted:
         """Halve until the guilty event stands alone; set that one aside."""
         if len(incoming) == 1:
@@ -119,12 +139,17 @@ class Door:
                 position=str(incoming[0].position),
                 reason=type(error).__name__,
             )
-            return await self._transact([], before, after, aside=(incoming[0], str(error)))
+            return await self._transact([], before, after, also, aside=(incoming[0], str(error)))
         middle = len(incoming) // 2
         position = incoming[middle - 1].position
         assert position is not None, "row events have a position"
-        first = await self.accept(incoming[:middle], before, before.moved(position, before.end_lsn))
-        second = await self.accept(incoming[middle:], first.checkpoint, after)
+        half = also and also._replace(write=_nothing)
+        first = await self.accept(incoming[:middle], before, before.moved(position, before.end_lsn), half)
+        second = await self.accept(incoming[middle:], first.checkpoint, after, also)
         return Accepted(
             second.checkpoint, first.events + second.events, first.runs + second.runs, first.due or second.due
         )
+
+
+async def _nothing(conn: Connection) -> None:
+    """Written with the first half of what is accepted in two."""

@@ -9,7 +9,9 @@ from typing import Any
 import structlog
 
 from cdc import lsn
-from cdc.events.accept import Door
+from cdc.events.accept import Also, Door
+from cdc.listener.merging import PREFIX as BACKFILL
+from cdc.listener.merging import Merging
 from cdc.listener.source import Watched
 from cdc.listener.translate import Translator
 from cdc.lsn import Lsn
@@ -61,6 +63,7 @@ class Listener:
         on_runs: Callable[[], None],
         on_listening: Callable[[], None] = lambda: None,
         answers_within: float = 60.0,
+        merging: Merging | None = None,
     ) -> None:
         self._watched = watched
         self._door = door
@@ -68,6 +71,7 @@ class Listener:
         self._on_runs = on_runs
         self._on_listening = on_listening
         self._answers_within = answers_within
+        self._merging = merging or Merging()
         self._translator = Translator(checkpoint.source_id, watched.name)
         self._events: list[Incoming] = []
         self._bytes = 0
@@ -140,6 +144,8 @@ class Listener:
             self._receiving = None
 
     async def _take(self, items: list[Item]) -> None:
+        if self._merging.is_active:
+            self._merging.look(items)
         for item in items:
             if isinstance(item, Change):
                 self._add(self._translator.event(item))
@@ -155,6 +161,9 @@ class Listener:
         if message.prefix == PREFIX:
             await self._accept()
             await self._follow()
+        elif message.prefix == BACKFILL:
+            await self._merge(message)
+            return
         elif message.prefix == SEND:
             try:
                 self._add(self._translator.sent(message))
@@ -162,6 +171,21 @@ class Listener:
                 log.warning("message passed over", prefix=SEND, position=str(message.position), reason=str(error))
         if message.header is not None:
             self._position = message.position
+
+    async def _merge(self, message: Message) -> None:
+        """The chunk whose mark this is becomes durable, and with it how far its backfill is."""
+        offer = self._merging.take(message)
+        if offer is None:
+            self._position = message.position
+            return
+        await self._accept()
+        changes = offer.changes(message)
+        for change in changes:
+            event = self._translator.event(change)
+            self._add(event._replace(data=b'%b,"backfill":%d}' % (event.data[:-1], offer.backfill.id)))
+        self._position = changes[-1].position if changes else message.position
+        await self._accept(offer.also())
+        offer.tell()
 
     def _add(self, event: Incoming) -> None:
         self._events.append(event)
@@ -171,13 +195,13 @@ class Listener:
     def _is_full(self) -> bool:
         return len(self._events) >= MOST or self._bytes >= MOST_BYTES
 
-    async def _accept(self) -> None:
+    async def _accept(self, also: Also | None = None) -> None:
         """Everything taken so far becomes durable. Nothing is read meanwhile: the socket is the back-pressure."""
         reached = self._checkpoint.moved(self._position, self._end_lsn)
         if reached == self._checkpoint:
             return
         version = self._door.registry.version
-        accepted = await self._door.accept(self._events, self._checkpoint, reached)
+        accepted = await self._door.accept(self._events, self._checkpoint, reached, also)
         self._checkpoint = accepted.checkpoint
         self._events, self._bytes = [], 0
         self._moved_at = asyncio.get_running_loop().time()

@@ -12,7 +12,7 @@ from cdc.wal.pgoutput import Decoder
 from cdc.wal.relations import Relation
 from cdc.wal.rows import Row
 
-Verb = Literal["inserted", "updated", "deleted", "truncated"]
+Verb = Literal["inserted", "updated", "deleted", "truncated", "backfilled"]
 
 
 class Header(NamedTuple):

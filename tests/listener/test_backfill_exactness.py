@@ -1,0 +1,161 @@
+"""Backfills while others write: no row is missed, and none that is newer is followed by an older one."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from cdc.listener import backfill as reading
+from tests.listener.backfilling import ask, backfilling, over
+from tests.listener.listening import Listening, Stored, open_listening
+from tests.servers import Connect, Connection
+
+T = "create table t (id bigint primary key, version bigint not null, body text)"
+ROWS = "insert into t select n, 0, repeat('x', 100) from generate_series(1, 4000) n"
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MOST", 100)
+
+
+class Writer:
+    """Writes until told to end, every now and then in a transaction that stays open across chunks."""
+
+    def __init__(self, connection: Connection, seed: int, *, moves: bool) -> None:
+        self._connection = connection
+        self._random = random.Random(seed)
+        self._moves = moves
+
+    async def write(self, ending: asyncio.Event) -> None:
+        while not ending.is_set():
+            async with self._connection.transaction(force_rollback=self._random.random() < 0.1):
+                for _ in range(self._random.choice((1, 1, 2, 20))):
+                    await self._once()
+                if self._random.random() < 0.2:  # open across chunks
+                    await asyncio.sleep(self._random.random() * 0.1)
+
+    async def _once(self) -> None:
+        row, kind = self._random.randint(1, 4500), self._random.random()
+        if not await self._mine(row):
+            return
+        if kind < 0.7:
+            await self._run("update t set version = nextval('versions') where id = %s", row)
+        elif kind < 0.8:
+            await self._run("delete from t where id = %s", row)
+        elif kind < 0.9 or not self._moves:
+            await self._run("insert into t values (%s, nextval('versions'), 'new') on conflict do nothing", row)
+        else:
+            to = self._random.choice((-row, 5000 + row))
+            if await self._mine(to):
+                await self._run(
+                    "update t set id = %s, version = nextval('versions') where id = %s"
+                    " and not exists (select from t where id = %s)",
+                    *(to, row, to),
+                )
+
+    async def _mine(self, row: int) -> bool:
+        """Whether nobody else has changed the row in an open transaction: nobody waits in a circle."""
+        locked = await self._connection.execute(b"select pg_try_advisory_xact_lock(%s)", [row])
+        return bool((await locked.fetchall())[0][0])
+
+    async def _run(self, statement: str, *values: int) -> None:
+        await self._connection.execute(statement.encode(), values)
+
+
+@asynccontextmanager
+async def writers(database: Listening, count: int, *, moves: bool) -> AsyncIterator[None]:
+    ending = asyncio.Event()
+    await database.run("create sequence versions")
+    async with asyncio.TaskGroup() as group:
+        for seed in range(count):
+            connection = await database.connect(database.url)
+            group.create_task(Writer(connection, seed, moves=moves).write(ending))
+        try:
+            yield
+        finally:
+            ending.set()
+
+
+class Follower:
+    """Applies events in their order, as one who keeps a copy of the table does."""
+
+    def __init__(self) -> None:
+        self.copy: dict[int, Any] = {}
+        self.gone: set[int] = set()
+        self.times: dict[int, int] = {}
+        self._root: dict[int, int] = {}
+        self._seen: set[int] = set()
+
+    def apply(self, event: Stored) -> None:
+        new, old = event.data["new"], event.data["old"]
+        if event.name == "db/t.backfilled":
+            self._backfilled(new)
+        elif event.name == "db/t.truncated":
+            self.gone |= self.copy.keys()
+            self.copy.clear()
+        else:
+            if old is not None:
+                self.copy.pop(old["id"], None)
+                self.gone.add(old["id"])
+            if new is not None:
+                if old is not None:
+                    self._root[new["id"]] = self.root(old["id"])
+                elif event.name == "db/t.inserted":
+                    self._root.pop(new["id"], None)
+                self.copy[new["id"]] = new
+                self.gone.discard(new["id"])
+
+    def _backfilled(self, row: dict[str, Any]) -> None:
+        """What the stream has told of a row already, at this place, is how it is."""
+        id_ = row["id"]
+        assert id_ not in self.gone
+        if id_ in self.copy:
+            assert row == self.copy[id_], "an older row came after a newer one"
+        else:
+            assert row["version"] == 0
+        self.copy[id_] = row
+        self.times[id_] = self.times.get(id_, 0) + 1
+        self._seen.add(self.root(id_))
+
+    def root(self, id_: int) -> int:
+        """The key that the row had when it was first told of."""
+        return self._root.get(id_, id_)
+
+    def has_seen(self, id_: int) -> bool:
+        """Whether the row was backfilled, under this key or one that it had before."""
+        return self.root(id_) in self._seen
+
+
+async def followed(database: Listening) -> Follower:
+    """All events applied: the copy is the table, and each row that was there from the start was backfilled."""
+    follower = Follower()
+    for event in await database.events():
+        follower.apply(event)
+    table = {row[0]: row for row in await database.rows("select id, version, body from t")}
+    assert {id_: (row["id"], row["version"], row["body"]) for id_, row in follower.copy.items()} == table
+    assert [id_ for id_, (_, _, body) in table.items() if body != "new" and not follower.has_seen(id_)] == []
+    return follower
+
+
+@pytest.mark.parametrize("moves", [False, True], ids=["rows stay", "rows change their keys"])
+async def test_the_stream_and_the_backfill_together_tell_of_each_row_in_order(
+    any_migrated_url: str, connect: Connect, moves: bool
+) -> None:
+    database = await open_listening(any_migrated_url, connect, T, ROWS)
+    async with backfilling(database) as reader:
+        async with writers(database, 4, moves=moves):
+            id_ = await ask(database)
+            reader.wake()
+            done = await over(database, id_, within=60)
+        await database.read_everything()
+    assert done.status == "done"
+    follower = await followed(database)
+    assert len(await database.events()) > len(follower.times), "there were writers"
+    if not moves:
+        assert set(follower.times.values()) == {1}
