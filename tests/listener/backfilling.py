@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from cdc.events.accept import Door
 from cdc.listener.backfill import Reader
 from cdc.listener.listener import Listener
 from cdc.listener.merging import Merging
-from cdc.store import backfills
+from cdc.store import backfills, chunks
 from cdc.store.backfills import Backfill
 from cdc.store.connect import connect
 from tests.listener.listening import Listening, Stored
@@ -91,3 +92,18 @@ async def backfill(database: Listening, table: str = "t", *, schema: str = "publ
 async def backfilled(database: Listening) -> list[Stored]:
     """The events of existing rows."""
     return [event for event in await database.events() if event.name.endswith(".backfilled")]
+
+
+def reading_then(run: Callable[..., Awaitable[None]], *statements: str, times: int = 1) -> Callable[..., Any]:
+    """A `chunks.read` after which, the first times, these statements are run before its place is marked."""
+    read, left = chunks.read, times
+
+    async def read_and_run(*arguments: Any, **options: Any) -> chunks.Chunk:
+        nonlocal left
+        chunk = await read(*arguments, **options)
+        if left > 0:
+            left -= 1
+            await run(*statements)
+        return chunk
+
+    return read_and_run

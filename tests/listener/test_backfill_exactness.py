@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from cdc.listener import backfill as reading
-from tests.listener.backfilling import ask, backfilling, over
-from tests.listener.listening import Listening, Stored, open_listening
+from tests.listener.backfilling import ask, backfilled, backfilling, over, present, reading_then
+from tests.listener.listening import Listening, Stored, ids, open_listening
 from tests.servers import Connect, Connection
+from tests.waiting import eventually
 
 T = "create table t (id bigint primary key, version bigint not null, body text)"
-ROWS = "insert into t select n, 0, repeat('x', 100) from generate_series(1, 4000) n"
+ROWS = "insert into t select n, 0, repeat('x', 100) from generate_series(1, 2000) n"
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +42,7 @@ class Writer:
                     await asyncio.sleep(self._random.random() * 0.1)
 
     async def _once(self) -> None:
-        row, kind = self._random.randint(1, 4500), self._random.random()
+        row, kind = self._random.randint(1, 2200), self._random.random()
         if not await self._mine(row):
             return
         if kind < 0.7:
@@ -159,3 +160,109 @@ async def test_the_stream_and_the_backfill_together_tell_of_each_row_in_order(
     assert len(await database.events()) > len(follower.times), "there were writers"
     if not moves:
         assert set(follower.times.values()) == {1}
+
+
+async def test_a_row_that_changes_all_the_time_stands_as_the_stream_last_told_of_it(
+    migrated_url: str, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = await open_listening(
+        migrated_url, connect, T, "insert into t select n, 0, 'x' from generate_series(1, 9) n"
+    )
+    changes = ("update t set version = version + 1 where id = 5", "delete from t where id = 6")
+    monkeypatch.setattr("cdc.store.chunks.read", reading_then(database.run, *changes, times=1000))
+    id_ = await ask(database)
+    async with backfilling(database):
+        done = await over(database, id_)
+        await database.read_everything()
+    follower = await followed(database)
+    assert follower.times == dict.fromkeys((1, 2, 3, 4, 5, 7, 8, 9), 1)
+    assert done.rows_done == 8
+
+
+async def test_a_row_inserted_again_and_one_given_a_key_behind_are_not_missed(
+    migrated_url: str, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "MOST", 10)
+    database = await open_listening(
+        migrated_url, connect, T, "insert into t select n, 0, 'x' from generate_series(1, 30) n"
+    )
+    moves = ("update t set id = -25 where id = 25", "update t set id = 1000 where id = 26")
+    monkeypatch.setattr("cdc.store.chunks.read", reading_then(database.run, *moves))
+    id_ = await ask(database)
+    async with backfilling(database):
+        await over(database, id_)
+        await database.read_everything()
+    follower = await followed(database)
+    assert {-25, 1000} <= follower.times.keys()
+    assert set(follower.times.values()) == {1}
+
+
+async def test_after_a_truncate_no_row_of_before_comes(
+    migrated_url: str, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "MOST", 10)
+    database = await open_listening(migrated_url, connect, T, ROWS)
+    emptied = ("truncate t", "insert into t values (7, 1, 'new')")
+    monkeypatch.setattr("cdc.store.chunks.read", reading_then(database.run, *emptied))
+    id_ = await ask(database)
+    async with backfilling(database):
+        await over(database, id_)
+        await database.read_everything()
+    await followed(database)
+    assert ids(await backfilled(database)) == [7]
+
+
+async def test_more_changes_than_can_be_remembered_make_it_read_again(
+    migrated_url: str, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cdc.listener.tracker.Tracker.__init__.__defaults__", (50,))
+    database = await open_listening(migrated_url, connect, T, ROWS)
+    monkeypatch.setattr(
+        "cdc.store.chunks.read", reading_then(database.run, "update t set version = version + 1", times=2)
+    )
+    id_ = await ask(database)
+    async with backfilling(database):
+        await over(database, id_)
+        await database.read_everything()
+    follower = await followed(database)
+    assert follower.times == dict.fromkeys(range(1, 2001), 1)
+
+
+async def test_a_key_that_cannot_be_looked_up_again_makes_it_begin_again(
+    migrated_url: str, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "MOST", 10)
+    database = await open_listening(
+        migrated_url,
+        connect,
+        "create table t (id bytea primary key, n int)",
+        "insert into t select int4send(n), n from generate_series(1, 30) n",
+    )
+    read = reading_then(database.run, "update t set id = int4send(-n) where n = 25")
+    monkeypatch.setattr("cdc.store.chunks.read", read)
+    id_ = await ask(database)
+    async with backfilling(database):
+        await over(database, id_)
+    assert {event.data["new"]["n"] for event in await backfilled(database)} == {*range(1, 31)}
+
+
+async def test_a_row_written_before_the_table_was_published_and_committed_later_is_not_missed(
+    any_migrated_url: str, connect: Connect
+) -> None:
+    database = await open_listening(any_migrated_url, connect, T, publish=[])
+    await database.attach()  # a slot is made only when the transactions of before have ended
+    writer = await connect(any_migrated_url)
+    await writer.execute("begin")
+    await writer.execute("insert into t values (1, 0, 'written before')")
+    await database.publish("t")
+    await writer.execute("insert into t values (2, 0, 'written after')")
+    id_ = await ask(database)
+    async with backfilling(database):
+
+        async def waits() -> bool:
+            return "must end first" in ((await present(database, id_)).reason or "")
+
+        await eventually(waits)
+        await writer.execute("commit")
+        await over(database, id_)
+    assert ids(await backfilled(database)) == [1, 2]
