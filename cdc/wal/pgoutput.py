@@ -32,6 +32,7 @@ from cdc.wal.types import FIRST_OID, NO_TYPES, Types
 _INSERT, _UPDATE, _DELETE, _RELATION, _TRUNCATE = b"IUDRT"
 _NEW, _KEY, _OLD = b"NKO"
 
+_YEAR_10000 = 253_402_300_800_000_000 - EPOCH
 _BEGIN = Struct(">xQqI")
 _COMMIT = Struct(">xBQQq")
 _OID = Struct(">I")
@@ -156,6 +157,8 @@ def _filled(new: Row, unchanged: tuple[str, ...], old: Row, relation: Relation) 
 
 def _begin(payload: bytes) -> Begin:
     final_lsn, commit_time, xid = _BEGIN.unpack(payload)
+    if not -EPOCH <= commit_time < _YEAR_10000:
+        raise ValueError("a commit of no year that has a date")
     return Begin(final_lsn, commit_time + EPOCH, xid)
 
 
