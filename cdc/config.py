@@ -97,6 +97,25 @@ class Settings(BaseSettings):
     )
     slot: str = Field(default="cdc", pattern=r"^[a-z0-9_]{1,63}$", description="Name of the replication slot.")
     publication: str = Field(default="cdc", min_length=1, max_length=63, description="Name of the publication.")
+    tables: str = Field(
+        default="",
+        description="Tables to publish besides those that functions and embeddings name, and so what `db/*` may see: "
+        "`users, public.orders, audit.*`, or `*` for all.",
+    )
+    exclude: str = Field(
+        default="",
+        description="Columns that never leave the database, and tables none of whose rows do: "
+        "`users(password_hash, ssn); audit.log(body); secrets`. Columns need Postgres 15.",
+    )
+    filter: str = Field(
+        default="",
+        description="Rows that are published, as conditions in SQL: `orders: status = 'paid'; users: deleted_at is "
+        "null`. Needs Postgres 15.",
+    )
+    partitions: Literal["root", "leaf"] = Field(
+        default="root",
+        description="Whose name events of a partitioned table carry: the table's own (`root`), or the partition's.",
+    )
     connect_timeout: float = Field(
         default=300.0, ge=0.0, description="Seconds to wait at start for a database that is not up yet."
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from cdc.config import Settings
+from cdc.service import published
 from cdc.service.named import Named
 from cdc.service.preflight import connected, reachable
 from cdc.store import publications
@@ -85,7 +86,7 @@ class Databases:
             await migrate(self.watched, "source", setting=self.setting)
             if listens:
                 # Before the slot: a publication younger than its slot is not found, or its rows silently skipped.
-                await publications.ensure(conn, settings.publication)
+                await publications.ensure(conn, settings.publication, published.selection(settings))
 
     async def prepare_state(self, settings: Settings) -> None:
         """The same of the state database.

@@ -16,6 +16,7 @@ from cdc.embedding.prepare import prepare
 from cdc.errors import CdcError, ConfigurationError
 from cdc.events.accept import Door
 from cdc.events.match import Table
+from cdc.service import published
 from cdc.service.absences import Absences
 from cdc.service.models import default_model
 from cdc.store import publications
@@ -33,12 +34,14 @@ class Following:
     """Called at start, and by the listener whenever declarations or functions changed.
 
     Raises:
-        ConfigurationError: CDC_EMBED cannot be read.
+        ConfigurationError: CDC_EMBED, or a setting of the publication, cannot be read.
     """
 
     def __init__(self, settings: Settings, url: str, models: Embedder, status: Status, absences: Absences) -> None:
         self._settings = settings
         self._requests = declare.parse(settings.embed)
+        self._selection = published.selection(settings)
+        self._published_before = False
         self._url = url
         self._models = models
         self._status = status
@@ -77,7 +80,12 @@ class Following:
         )
 
     async def _prepared(self, conn: Connection) -> list[Declaration]:
-        return await prepare(conn, default=lambda: default_model(self._settings), dimensions=self._models.dimensions)
+        return await prepare(
+            conn,
+            default=lambda: default_model(self._settings),
+            dimensions=self._models.dimensions,
+            check=lambda layout, facts: published.check_embedding(self._selection, layout, facts),
+        )
 
     def _problem(self, declaration: Declaration) -> str | None:
         """Why a declaration cannot be served: the target, or the model that it is pinned to, which is never replaced
@@ -90,7 +98,11 @@ class Following:
         return declaration.problem
 
     async def follow(self, door: Door) -> None:
-        """Bring targets, matching and publication in line; nothing later in the stream is accepted before."""
+        """Bring targets, matching and publication in line; nothing later in the stream is accepted before.
+
+        Raises:
+            ConfigurationError, DatabaseRefused: the publication would show what it must not.
+        """
         async with self._our_turn() as conn:
             registry = await door.refresh(await self.embedded(conn))
             await self._publish(conn, registry.tables)
@@ -116,7 +128,11 @@ class Following:
             yield conn
 
     async def _publish(self, conn: Connection, wanted: frozenset[Table]) -> None:
-        unpublished = await publications.publish(conn, self._settings.publication, wanted)
+        """At first the settings must be met; later on, what the owner of a table does is told and stops nobody."""
+        strict = not self._published_before
+        publication = self._settings.publication
+        unpublished = await publications.publish(conn, publication, wanted, self._selection, strict=strict)
+        self._published_before = True
         self._lacks = bool(unpublished.absent)
         nowhere = self._absences.note(self._status.source, unpublished.absent)
         absent = {".".join(table): "it does not exist yet" for table in nowhere}

@@ -10,6 +10,7 @@ import structlog
 
 from cdc.errors import CdcError, ListenerFenced, SlotInUse
 from cdc.events.accept import Door
+from cdc.listener.catalog import Catalog
 from cdc.listener.listener import Listener
 from cdc.listener.source import Watched, attach, belongs
 from cdc.service.databases import Databases
@@ -119,6 +120,7 @@ class Listening:
                 self._watched,
                 checkpoint,
                 door,
+                Catalog(self._databases.to_watched),
                 follow=lambda: self._following.follow(door),
                 on_runs=self._hooks.on_runs,
                 on_listening=self._listens,
