@@ -53,6 +53,7 @@ class Sources:
         for source in added:
             log.info("source added", source=source.named.name, slot=source.named.slot)
             source.registered()
+            source.status.problem = "It was not tried yet."  # the service was ready, and is so without it
             source.start(self._ended)
 
     async def stop(self) -> None:
