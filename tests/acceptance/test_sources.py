@@ -206,6 +206,7 @@ async def test_a_source_whose_checkpoint_is_no_longer_right_is_told_and_the_othe
     async with running(**settings) as service:
         (told,) = await service.logs("source cannot be watched")
         assert "is gone" in told["reason"]
+        assert "'cdc slot drop --source crm'" in told["hint"]
         await home.execute(INSERT)
         await completed(home, 1)
 
