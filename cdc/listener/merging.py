@@ -213,7 +213,8 @@ def decoder(layout: TableLayout) -> Any:
 
 
 def _relation(layout: TableLayout) -> Relation:
-    return Relation(layout.oid, layout.schema, layout.name, layout.replica_identity, ())
+    columns = tuple(Column(name, type_, modifier, name in layout.key_names) for name, type_, modifier in layout.columns)
+    return Relation(layout.oid, layout.schema, layout.name, layout.replica_identity, columns)
 
 
 def _key_text(raw: RawRow, places: Sequence[int]) -> Key:
