@@ -199,7 +199,6 @@ class Listener:
         if not self._looked and not self._door.registry.started_by(name):
             # Once for all messages at hand: whatever was registered before they were sent is there by now.
             self._looked = True
-            await self._accepting.settle()  # the door speaks to the database in one voice
             if await self._door.is_outdated():
                 await self._follow()
         return bool(self._door.registry.started_by(name))
