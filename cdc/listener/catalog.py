@@ -9,7 +9,7 @@ from cdc.store import types as store
 from cdc.store.connect import Connection
 from cdc.store.types import Described
 from cdc.wal.transactions import Item, Transactions
-from cdc.wal.types import Array, Composite, Domain, Scalar, Shape, Types
+from cdc.wal.types import Array, Composite, Domain, Scalar, Shape, Types, TypesWanted
 
 FRESH = 60.0
 """Seconds. Composites are read again after: the server does not tell of a renamed attribute, and values still fit."""
@@ -28,6 +28,13 @@ class Catalog:
         async with await self._connect() as conn:
             oids = await store.published(conn, publication)
             self._renew(await _shapes(conn, self.types.composites.union(oids)))
+
+    async def know(self, oids: Iterable[int]) -> None:
+        """Read those of these types that are not known."""
+        try:
+            self.types.demand(oids)
+        except TypesWanted as wanted:
+            self.types = self.types.learned(await self._read(wanted.oids))
 
     async def feed(self, transactions: Transactions, payloads: Sequence[bytes]) -> list[Item]:
         """What these messages amount to; types that are not known are read on the way.

@@ -152,7 +152,8 @@ class Listener:
 
     async def _take(self, items: list[Item]) -> None:
         if self._merging.is_active:
-            self._merging.look(items)
+            await self._catalog.know(self._merging.type_oids)
+            self._merging.look(items, self._catalog.types)
         self._translator.narrow(self._door.registry.narrowed)
         self._looked = False
         accepting, translate = self._accepting, self._translator.event

@@ -25,6 +25,7 @@ from cdc.store.spans import Key, TableLayout
 from cdc.wal.relations import Column, Relation
 from cdc.wal.rows import RowDecoder, compile_row
 from cdc.wal.transactions import Change, Item, Message
+from cdc.wal.types import NO_TYPES, Types
 
 PREFIX = "cdc.backfill"
 """Of the logical messages that mark a chunk's place."""
@@ -119,14 +120,22 @@ class Merging:
         """Nothing more will be offered of this backfill."""
         self._offer = self._tracker = None
 
-    def look(self, items: Iterable[Item]) -> None:
-        """Note what the stream changes in the table, and decide on a chunk where its mark stands."""
+    @property
+    def type_oids(self) -> frozenset[int]:
+        """The types of the columns of what is offered."""
+        return frozenset(oid for _, oid, _ in self._offer.layout.columns) if self._offer else frozenset()
+
+    def look(self, items: Iterable[Item], types: Types = NO_TYPES) -> None:
+        """Note what the stream changes in the table, and decide on a chunk where its mark stands.
+
+        Rows are read by `types`, which are those of the stream.
+        """
         for item in items:
             if isinstance(item, Change):
                 if self._tracker is not None and item.relation.oid == self._tracker.oid:
                     self._tracker.note(item)
             elif isinstance(item, Message) and self._is_offered(item):
-                self._meet()
+                self._meet(types)
 
     def take(self, message: Message) -> Offer | None:
         """The offer that this message is the mark of; None: it has no rows, or nobody waits for it any more."""
@@ -142,17 +151,17 @@ class Merging:
     def _is_offered(self, message: Message) -> bool:
         return message.prefix == PREFIX and self._offer is not None and message.content == self._offer.content
 
-    def _meet(self) -> None:
+    def _meet(self, types: Types) -> None:
         offer = self._offer
         assert offer is not None, "it is offered"
         if offer.chunk is None:
             self._tracker = Tracker(offer.layout.oid, offer.layout.key_names)
             offer.outcome = Merged([], offer.last_key, [*offer.again])
         elif self._tracker is not None:
-            offer.outcome = _merged(offer, offer.chunk, self._tracker)
+            offer.outcome = _merged(offer, offer.chunk, self._tracker, types)
 
 
-def _merged(offer: Offer, chunk: Chunk, tracker: Tracker) -> Merged:
+def _merged(offer: Offer, chunk: Chunk, tracker: Tracker, types: Types) -> Merged:
     """Decide on a chunk, all that comes before its mark having been noted."""
     snapshot = Snapshot.parse(chunk.snapshot)
     superseded, moved = tracker.superseded(snapshot), tracker.moved()
@@ -163,7 +172,7 @@ def _merged(offer: Offer, chunk: Chunk, tracker: Tracker) -> Merged:
     arrived = [Again(key, id_, xid) for xid, id_, key in moved_keys if key is not None]
     if superseded is None:
         return Merged([], offer.last_key, [*offer.again, *arrived], passed=True)
-    rows, again, met = _sorted_out(chunk, tracker, superseded)
+    rows, again, met = _sorted_out(chunk, tracker, superseded, types)
     waiting = [row for row in offer.again if row.moved_by is not None and not snapshot.sees(row.moved_by)]
     again += [row for row in (*waiting, *arrived) if row.identity not in met]
     if len(again) > MOST_AGAIN:
@@ -174,13 +183,13 @@ def _merged(offer: Offer, chunk: Chunk, tracker: Tracker) -> Merged:
 
 
 def _sorted_out(
-    chunk: Chunk, tracker: Tracker, superseded: set[bytes]
+    chunk: Chunk, tracker: Tracker, superseded: set[bytes], types: Types
 ) -> tuple[list[Latest], list[Again], set[bytes | None]]:
     """The rows to merge, those to read again, and the identity of them all.
 
     A row that was to be read again and has changed again meanwhile stands as the stream last told of it.
     """
-    decode, names, places = decoder(chunk.layout), chunk.layout.key_names, chunk.layout.key_places
+    decode, names, places = decoder(chunk.layout, types), chunk.layout.key_names, chunk.layout.key_places
     rows: list[Latest] = []
     again: list[Again] = []
     met: set[bytes | None] = set()
@@ -199,11 +208,11 @@ def _sorted_out(
     return rows, again, met
 
 
-def decoder(layout: TableLayout) -> Any:
+def decoder(layout: TableLayout, types: Types = NO_TYPES) -> Any:
     """Reads raw rows with the very decoder of the stream, so that a row looks the same wherever it comes from."""
     columns = tuple(Column(name, oid, modifier, name in layout.key_names) for name, oid, modifier in layout.columns)
     count = struct.pack(">H", len(columns))
-    decode: RowDecoder = compile_row(columns)
+    decode: RowDecoder = compile_row(columns, types.closed)
 
     def row(raw: RawRow) -> dict[str, Any]:
         values = [b"n" if value is None else b"t" + _size(len(value)) + value for value in raw]
