@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -21,6 +21,9 @@ Table = tuple[str, str]
 _REMEMBERED = 10_000
 """Names of events whose functions are looked up once; applications may send under names without end."""
 
+
+ANY = ""
+"""No event has this name: what stands under it is started by all."""
 
 Changed = Mapping[bytes, Collection[str]]
 """By an update's event id, which of the columns that triggers narrow on changed; of one not in it, any may have."""
@@ -97,6 +100,11 @@ class Registry:
         named = {table for name in starts if (table := triggers.table_of(name))}
         return cls(version, starts, functions, frozenset(named) | embedded, _columns(starts))
 
+    def starting(self, function_id: str) -> Registry:
+        """The same, with every event starting this one function; none while it is not registered."""
+        start = self.functions.get(function_id)
+        return replace(self, starts={ANY: (start,)} if start else {}, _found={})
+
     def started_by(self, name: str) -> tuple[Start, ...]:
         """The functions that an event of this name may start, in the order of their registration.
 
@@ -104,7 +112,7 @@ class Registry:
         """
         found = self._found.get(name)
         if found is None:
-            matching = {start for key in (name, *triggers.patterns_of(name)) for start in self.starts.get(key, ())}
+            matching = {start for key in (ANY, name, *triggers.patterns_of(name)) for start in self.starts.get(key, ())}
             order = [start for starts in self.starts.values() for start in starts]
             found = tuple(sorted(matching, key=order.index))
             if len(self._found) < _REMEMBERED:
@@ -114,9 +122,10 @@ class Registry:
     def match(self, events: Sequence[Incoming], new_id: Callable[[], bytes], changed: Changed = NOT_JUDGED) -> Started:
         """What these events start, in the order of the events."""
         started = Started([], [], [])
+        starting = {name: found for name in {event.name for event in events} if (found := self.started_by(name))}
         filling: dict[str, NewRun] = {}
-        for event in events:
-            for start in self._met_by(event, changed.get(event.id)):
+        for event in events if starting else ():
+            for start in _met_by(event, starting.get(event.name, ()), changed):
                 if start.rules or event.is_scheduled:
                     started.ruled.append((start, event))
                     continue
@@ -129,14 +138,14 @@ class Registry:
                 run.event_ids.append(event.id)
         return started
 
-    def _met_by(self, event: Incoming, changed: Collection[str] | None) -> Iterable[Start]:
-        """The functions that this event starts, each once."""
-        found = self.started_by(event.name)
-        if not any(start.conditions for start in found):
-            return found
-        seen = cache(event.as_dict)
-        met = (start for start in found if start.met_by(seen, changed))
-        return {start.function_id: start for start in met}.values()
+
+def _met_by(event: Incoming, starts: tuple[Start, ...], changed: Changed) -> Iterable[Start]:
+    """Those of these functions whose conditions the event meets, each once."""
+    if all(not start.conditions for start in starts):
+        return starts
+    seen, columns = cache(event.as_dict), changed.get(event.id)
+    met = (start for start in starts if start.met_by(seen, columns))
+    return {start.function_id: start for start in met}.values()
 
 
 def _start(definition: dict[str, Any]) -> Start:
