@@ -47,14 +47,19 @@ async def migrate(url: str, kind: Kind, *, setting: str = WATCHED) -> None:
         MigrationError: the database was written by a newer version, or an applied file was edited.
     """
     async with await connect(url, autocommit=True, prepared=False, setting=setting) as conn:
-        while await _missing(conn, kind):
+        while await missing(conn, kind):
             async with conn.transaction():
                 await _apply_next(conn, kind)
 
 
-async def _missing(conn: Connection, kind: Kind) -> bool:
+async def missing(conn: Connection, kind: Kind) -> list[Migration]:
+    """The migrations that `migrate` would apply; all of them where the schema was never made.
+
+    Raises:
+        MigrationError: see `migrate`.
+    """
     exists = await conn.execute(text("migrations/exists"), {"table": f"{SCHEMAS[kind]}.migrations"})
-    return exists.rowcount == 0 or bool(pending(kind, await _applied(conn, kind)))
+    return pending(kind, await _applied(conn, kind)) if exists.rowcount else available(kind)
 
 
 async def _apply_next(conn: Connection, kind: Kind) -> None:
