@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from cdc.service.doctor import CHECKS
 from tests.acceptance.service import cdc
 from tests.doctor.examining import bad, examined
 from tests.openai_server import OpenAIServer
@@ -144,3 +145,10 @@ async def test_the_command_says_it_to_people_and_to_scripts(
     assert '{"check":"replica identity","state":"failed"' in ill.out
     password = database_url.partition("@")[0].rpartition(":")[2]
     assert password not in well.out + well.err + ill.out + ill.err
+
+
+async def test_every_check_is_made_and_documented(database_url: str) -> None:
+    assert tuple(await examined(database_url)) == CHECKS
+    operations = Path(__file__).parents[2] / "docs" / "operations.md"
+    section = operations.read_text(encoding="utf-8").partition("## The doctor")[2].partition("\n## ")[0]
+    assert [check for check in CHECKS if f"`{check}`" not in section] == []

@@ -52,6 +52,9 @@ _OF_THE_SERVICE: dict[str, Check] = {
 }
 """What makes sense on a primary only."""
 
+CHECKS = ("functions", *_OF_THE_SERVER, *_OF_THE_SERVICE)
+"""Their names, in order."""
+
 
 async def examine(settings: Settings, url: str) -> dict[str, Finding]:
     """All findings by what was looked at, in the order that they are best mended in."""
@@ -86,4 +89,4 @@ async def _found(check: Check, subject: Subject) -> Finding:
         return failed(refusal.message, refusal.hint)
 
 
-__all__ = ["Finding", "examine"]
+__all__ = ["CHECKS", "Finding", "examine"]
