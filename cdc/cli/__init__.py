@@ -43,6 +43,10 @@ _COMMANDS = {
     "cdc.cli.doctor:doctor": "Look at everything that the service rests on, and say what to do where it is not as it "
     "should be.\n\nNothing is changed. Exit code 1 when something failed, 0 when there are warnings at most.",
     "cdc.cli.slot:slot": "Show or drop the replication slot.",
+    "cdc.cli.setup:setup": "Make what the service needs: schemas, publication, slot; with --role a role with no "
+    "more rights than it needs.",
+    "cdc.cli.setup:teardown": "Remove slot, publication, declarations and state, in this order; "
+    "tables of vectors and roles stay.",
     "cdc.cli.health:health": "Whether the service on this machine is ready.",
 }
 for place, sentence in _COMMANDS.items():

@@ -8,23 +8,24 @@ import sys
 import orjson
 
 from cdc import config
-from cdc.cli.database import database_url
+from cdc.cli.database import DEFAULT, Source, chosen
 from cdc.cli.showing import show, table
 from cdc.service.doctor import examine
 
 _STYLES = {"ok": "", "warning": "yellow", "failed": "bold red"}
 
 
-def doctor(*, json: bool = False) -> int:
+def doctor(*, json: bool = False, source: Source = DEFAULT) -> int:
     """Look at everything that the service rests on, and say what to do where it is not as it should be.
 
     Nothing is changed. Exit code 1 when something failed, 0 when there are warnings at most.
 
     Args:
         json: print one JSON object a line, for scripts.
+        source: the database by its name, when it is one of CDC_SOURCES.
     """
     settings = config.load()
-    findings = asyncio.run(examine(settings, database_url(settings)))
+    findings = asyncio.run(examine(settings, chosen(settings, source)))
     if json:
         for check, finding in findings.items():
             sys.stdout.write(orjson.dumps({"check": check, **finding._asdict()}).decode() + "\n")

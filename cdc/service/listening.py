@@ -10,6 +10,7 @@ import structlog
 
 from cdc.errors import CdcError, ListenerFenced, SlotInUse
 from cdc.events.accept import Door
+from cdc.listener.catalog import Catalog
 from cdc.listener.listener import Listener
 from cdc.listener.source import Watched, attach, belongs
 from cdc.service.databases import Databases
@@ -77,9 +78,10 @@ class Listening:
             else:
                 return
             self._status.attached = self._stands_by = False
+            self._status.problem = reason
             if asyncio.get_running_loop().time() - began > _LONGEST_PAUSE:
                 pause = _SHORTEST_PAUSE
-            log.warning("listener connects again", reason=reason, seconds=pause)
+            log.warning("listener connects again", source=self._watched.name, reason=reason, seconds=pause)
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
@@ -118,6 +120,7 @@ class Listening:
                 self._watched,
                 checkpoint,
                 door,
+                Catalog(self._databases.to_watched),
                 follow=lambda: self._following.follow(door),
                 on_runs=self._hooks.on_runs,
                 on_listening=self._listens,

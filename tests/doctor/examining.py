@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from cdc.config import Settings
 from cdc.embedded import Postgres
 from cdc.service.doctor import Finding, examine
+from cdc.service.named import Named
 from tests.servers import Version, binaries
 
 
@@ -20,7 +21,8 @@ async def examined(url: str, **settings: Any) -> dict[str, Finding]:
     """The findings by their check; slot and publication are named like the database, as `open_listening` names them."""
     name = str(conninfo_to_dict(url)["dbname"])
     given = {"slot": name, "publication": name, "network_timeout": 10.0, **settings}
-    found = await examine(Settings(database_url=SecretStr(url), **given), url)
+    chosen = Settings(database_url=SecretStr(url), **given)
+    found = await examine(chosen, Named.home(chosen, url))
     assert all(bool(finding.next) == (finding.state != "ok") for finding in found.values()), found
     return found
 

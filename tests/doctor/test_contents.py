@@ -72,6 +72,20 @@ async def test_a_table_whose_rows_cannot_be_told_apart(conn: Connection, migrate
     assert bad(await examined(migrated_url, functions=str(functions))) == set()
 
 
+async def test_what_is_left_out_and_published_all_the_same(conn: Connection, migrated_url: str) -> None:
+    await conn.execute("create table users (id int primary key, secret text)")
+    await conn.execute("create publication p for table users")
+    settings = {"publication": "p", "tables": "users"}
+    assert bad(await examined(migrated_url, **settings)) == set()
+    shown = await examined(migrated_url, **settings, exclude="users(secret)")
+    assert bad(shown) == {"left out"}
+    assert "public.users" in shown["left out"].says
+    key = await examined(migrated_url, **settings, exclude="users(id)")
+    assert "replica identity" in key["left out"].says
+    await conn.execute("alter publication p set table users (id)")
+    assert bad(await examined(migrated_url, **settings, exclude="users(secret)")) == set()
+
+
 async def test_a_publication_for_all_tables(conn: Connection, migrated_url: str) -> None:
     await conn.execute("create publication p for all tables")
     assert bad(await examined(migrated_url, publication="p")) == {"publication"}

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
+from pydantic import SecretStr
 
 from cdc.config import Settings
-from cdc.service.databases import Databases
 from cdc.service.doctor import server as checks
 from cdc.service.doctor.subject import connected
+from cdc.service.named import Named
 from cdc.store import examining
 from cdc.store.hosts import NEON
 from cdc.wal.connection import connect as replicate
@@ -160,8 +161,8 @@ async def test_tls(
 
 
 async def test_what_a_host_has_of_its_own_is_advised(database_url: str) -> None:
-    settings = Settings()
-    async with connected(settings, Databases.of(settings, database_url), []) as subject:
+    settings = Settings(database_url=SecretStr(database_url))
+    async with connected(settings, Named.home(settings, database_url), []) as subject:
         facts = subject.facts._replace(wal_level="replica", may_replicate=False, version=190000, in_recovery=True)
         hosted = replace(subject, host=NEON, facts=facts)
         assert (await checks.wal_level(hosted)).next == NEON.wal_level

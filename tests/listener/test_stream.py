@@ -88,7 +88,7 @@ TYPES = {
     "a_uuid": ("uuid", "'6d1bd3c7-7ea5-4c3c-b25c-8f5d0e2f1a5e'", "6d1bd3c7-7ea5-4c3c-b25c-8f5d0e2f1a5e"),
     "a_bytea": ("bytea", "'\\x00ff10'", "AP8Q"),
     "an_enum": ("mood", "'happy'", "happy"),
-    "an_array": ("int[]", "'{1,NULL,3}'", "{1,NULL,3}"),
+    "an_array": ("int[]", "'{1,NULL,3}'", [1, None, 3]),
     "nothing": ("int", "null", None),
 }
 

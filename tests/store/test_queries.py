@@ -33,6 +33,11 @@ UTILITY = {
     "notifications/unlisten": "UNLISTEN",
     "publications/add_table": "ALTER PUBLICATION",
     "publications/create": "CREATE PUBLICATION",
+    "publications/drop_table": "ALTER PUBLICATION",
+    "publications/set_generated": "ALTER PUBLICATION",
+    "publications/set_root": "ALTER PUBLICATION",
+    "publications/try_delete": "EXPLAIN",
+    "publications/try_update": "EXPLAIN",
     "runs/copy": "COPY",
 }
 """PREPARE takes no utility statements; other tests execute each of these."""
@@ -170,7 +175,7 @@ def test_every_statement_is_used() -> None:
 
 def test_a_hostile_identifier_stays_an_identifier() -> None:
     hostile = sql.Identifier('x"\n; drop table users; --')
-    composed = compose("publications/create", publication=hostile).as_string()
+    composed = compose("publications/create", publication=hostile, by_root=sql.Literal(True)).as_string()
 
     assert composed.count("drop table users") == 1
     assert 'create publication "x""\n; drop table users; --"' in composed

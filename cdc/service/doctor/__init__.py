@@ -12,10 +12,10 @@ from typing import Any
 from cdc import discovery
 from cdc.config import Settings
 from cdc.errors import CdcError
-from cdc.service.databases import Databases
 from cdc.service.doctor import embedding, places, publication, schemas, server, slot
 from cdc.service.doctor.finding import Finding, failed, ok
 from cdc.service.doctor.subject import Subject, connected
+from cdc.service.named import Named
 from cdc.service.refusals import explained
 from cdc.store.failures import StatementFailed
 
@@ -43,6 +43,7 @@ _OF_THE_SERVICE: dict[str, Check] = {
     "schema cdc_state": schemas.of_state,
     "publication": publication.publication,
     "tables": publication.tables,
+    "left out": publication.left_out,
     "replica identity": publication.identities,
     "slot": slot.slot,
     "lag": slot.lag,
@@ -56,13 +57,12 @@ CHECKS = ("functions", *_OF_THE_SERVER, *_OF_THE_SERVICE)
 """Their names, in order."""
 
 
-async def examine(settings: Settings, url: str) -> dict[str, Finding]:
-    """All findings by what was looked at, in the order that they are best mended in."""
+async def examine(settings: Settings, named: Named) -> dict[str, Finding]:
+    """All findings of one source by what was looked at, in the order that they are best mended in."""
     definitions, first = _functions(settings)
     findings = {"functions": first}
     try:
-        databases = Databases.of(settings, url)
-        async with connected(settings, databases, definitions) as subject:
+        async with connected(settings, named, definitions) as subject:
             checks = _OF_THE_SERVER if subject.facts.in_recovery else _OF_THE_SERVER | _OF_THE_SERVICE
             for name, check in checks.items():
                 findings[name] = await _found(check, subject)

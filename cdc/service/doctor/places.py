@@ -14,7 +14,7 @@ _IDLE = "idle_replication_slot_timeout"
 async def slots(subject: Subject) -> Finding:
     """Ours, or a free one."""
     places = subject.places
-    ours = await examining.slot(subject.watched, subject.settings.slot)
+    ours = await examining.slot(subject.watched, subject.named.slot)
     says = f"{places.slots_taken} of {places.slots} taken"
     if places.slots_taken < places.slots:
         return ok(says)
@@ -26,7 +26,7 @@ async def slots(subject: Subject) -> Finding:
 async def senders(subject: Subject) -> Finding:
     """The listener needs one, and now and then a second one."""
     places = subject.places
-    ours = await examining.slot(subject.watched, subject.settings.slot)
+    ours = await examining.slot(subject.watched, subject.named.slot)
     listens = ours is not None and bool(ours.columns["active"])
     free = places.senders - places.senders_taken
     says = f"{places.senders_taken} of {places.senders} taken"

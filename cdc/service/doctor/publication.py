@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 from cdc.service.doctor.finding import Finding, failed, ok, warning
 from cdc.service.doctor.subject import Subject
-from cdc.store import examining
+from cdc.service.published import selection
+from cdc.store import examining, publications
 from cdc.store.examining import TableState
 
 _SHOWN = 5
+_NARROWING = 150000
 
 
 async def publication(subject: Subject) -> Finding:
@@ -17,7 +19,7 @@ async def publication(subject: Subject) -> Finding:
     name = subject.settings.publication
     found = await examining.publication(subject.watched, name)
     if found is None:
-        if await examining.slot(subject.watched, subject.settings.slot) is None:
+        if await examining.slot(subject.watched, subject.named.slot) is None:
             return ok(f"{name} is made at the first start")
         return failed(
             f"{name} is gone, and the slot cannot be read without it",
@@ -51,6 +53,28 @@ async def tables(subject: Subject) -> Finding:
     if unpublished:
         return warning(f"{_names(unpublished)}: not published yet", "A service that runs does it by itself.")
     return ok(f"{len(found)} published, as functions and embeddings need" if found else "none is needed yet")
+
+
+async def left_out(subject: Subject) -> Finding:
+    """What CDC_EXCLUDE and CDC_FILTER leave out really does not leave Postgres."""
+    selected = selection(subject.settings)
+    if not (selected.excluded or selected.restrictions):
+        return ok("nothing is set to be")
+    if selected.narrows and subject.facts.version < _NARROWING:
+        return failed("columns and rows can be left out since Postgres 15", "Exclude whole tables, or upgrade.")
+    if not await subject.is_set_up():
+        return ok("the first start sees to it")
+    plan = await publications.planned(
+        subject.watched, subject.settings.publication, await subject.asked_for(), selected
+    )
+    for table in sorted(plan.faulty):
+        return failed(f"{'.'.join(table)}: {plan.refused[table]}", "Correct CDC_EXCLUDE or CDC_FILTER.")
+    if shown := [*plan.drop, *(place.table for place in plan.put if place.exposes)]:
+        return failed(
+            f"{_listed(['.'.join(table) for table in shown])}: published with what must not be",
+            "'cdc setup' or a start of the service mends it, or says what the table's owner has to do.",
+        )
+    return ok("as CDC_EXCLUDE and CDC_FILTER say")
 
 
 async def identities(subject: Subject) -> Finding:

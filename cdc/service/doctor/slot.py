@@ -8,7 +8,6 @@ from cdc import lsn
 from cdc.listener.source import Watched, belongs
 from cdc.service.doctor.finding import Finding, duration, failed, ok, size, warning
 from cdc.service.doctor.subject import Subject
-from cdc.service.parent import SOURCE
 from cdc.store import checkpoints, examining, server
 from cdc.store.checkpoints import Checkpoint, Source
 from cdc.store.examining import SlotState
@@ -21,7 +20,7 @@ _ANEW = "'cdc slot drop', then 'cdc run' makes it anew; changes in between have 
 
 async def slot(subject: Subject) -> Finding:
     """Whether the server still has what we will ask for."""
-    name = subject.settings.slot
+    name = subject.named.slot
     state = await examining.slot(subject.watched, name)
     if state is None:
         if await _known(subject) is None:
@@ -59,7 +58,7 @@ def _alive(name: str, state: SlotState) -> Finding:
 
 async def lag(subject: Subject) -> Finding:
     """How much the service has not confirmed yet."""
-    state = await examining.slot(subject.watched, subject.settings.slot)
+    state = await examining.slot(subject.watched, subject.named.slot)
     if state is None or state.lag is None:
         return ok("there is nothing to read yet")
     if state.lag > _BEHIND:
@@ -73,15 +72,15 @@ async def lag(subject: Subject) -> Finding:
 async def checkpoint(subject: Subject) -> Finding:
     """Slot, checkpoint and server belong together; the server believes any acknowledgement."""
     # In this order, for a listener may be moving them: confirmed <= checkpoint <= WAL.
-    state = await examining.slot(subject.watched, subject.settings.slot)
+    state = await examining.slot(subject.watched, subject.named.slot)
     known = await _known(subject)
     wal = await server.wal_position(subject.watched)
     if known is None:
         return ok("the first start makes it")
     source, at = known
-    if source.slot != subject.settings.slot:
+    if source.slot != subject.named.slot:
         return failed(f"it was made with the slot {source.slot}", "Set CDC_SLOT to that name again.")
-    watched = Watched(subject.databases.watched, SOURCE, source.slot, subject.settings.publication)
+    watched = Watched(subject.named.url, subject.named.name, source.slot, subject.settings.publication)
     if not await belongs(watched, subject.state, subject.watched):
         return warning("no listener has taken it up on this server yet", "Start the service: cdc run.")
     if at.end_lsn > wal:
@@ -93,4 +92,4 @@ async def checkpoint(subject: Subject) -> Finding:
 
 async def _known(subject: Subject) -> tuple[Source, Checkpoint] | None:
     """What the state remembers; nothing where the service never ran."""
-    return await checkpoints.current(subject.state, SOURCE) if await subject.has_state() else None
+    return await checkpoints.current(subject.state, subject.named.name) if await subject.has_state() else None

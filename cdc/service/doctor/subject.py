@@ -11,6 +11,8 @@ from cdc.config import Settings
 from cdc.errors import CdcError
 from cdc.events.match import Registry, Table
 from cdc.service.databases import Databases
+from cdc.service.named import Named
+from cdc.service.published import selection
 from cdc.store import embeddings, examining, functions, hosts, migrate, server
 from cdc.store.connect import Connection, connect
 from cdc.store.embeddings import Declaration
@@ -29,6 +31,7 @@ class Subject:
     """
 
     settings: Settings
+    named: Named
     databases: Databases
     watched: Connection
     state: Connection
@@ -52,8 +55,8 @@ class Subject:
             return []
         return [layout.declaration for layout in await embeddings.layouts(self.watched)]
 
-    async def wanted(self) -> frozenset[Table]:
-        """The tables that functions, registered or in files, and embeddings need."""
+    async def asked_for(self) -> frozenset[Table]:
+        """The tables that functions, registered or in files, and embeddings name."""
         registered: list[dict[str, Any]] = []
         if await self.has_state():
             _, registered = await functions.registered(self.state)
@@ -61,19 +64,27 @@ class Subject:
         embedded = frozenset((each.table_schema, each.table_name) for each in await self.declarations())
         return Registry.of(0, definitions.values(), embedded).tables
 
+    async def wanted(self) -> frozenset[Table]:
+        """Those and the ones that CDC_TABLES names, but for what CDC_EXCLUDE leaves out."""
+        selected = selection(self.settings)
+        return frozenset(table for table in await self.asked_for() | selected.named if not selected.excludes([table]))
+
 
 @asynccontextmanager
-async def connected(
-    settings: Settings, databases: Databases, functions: list[dict[str, Any]]
-) -> AsyncIterator[Subject]:
+async def connected(settings: Settings, named: Named, functions: list[dict[str, Any]]) -> AsyncIterator[Subject]:
     """Connect once to each, without waiting for a server that is not there.
 
     Raises:
         DatabaseUnreachable, DatabaseRefused, ConfigurationError: no connection could be made.
     """
+    databases = Databases.of(settings, settings.watched_url, watches=named.is_home).watching(named)
     async with AsyncExitStack() as stack:
         watched = await connect(
-            databases.watched, autocommit=True, prepared=False, answers_within=databases.answers_within
+            databases.watched,
+            autocommit=True,
+            prepared=False,
+            setting=databases.setting,
+            answers_within=databases.answers_within,
         )
         await stack.enter_async_context(watched)
         state = watched
@@ -82,6 +93,7 @@ async def connected(
             await stack.enter_async_context(state)
         yield Subject(
             settings,
+            named,
             databases,
             watched,
             state,
