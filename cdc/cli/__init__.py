@@ -27,6 +27,8 @@ _COMMANDS = {
     "cdc.cli.embed:embed": "Keep a vector of some columns for every row inserted or updated from now on.\n\n"
     "A running service picks the declaration up at once; otherwise the next 'cdc run' does.",
     "cdc.cli.embed:unembed": "Stop keeping vectors for a table.",
+    "cdc.cli.backfill:backfill": "Give the rows that a table has already to functions on db/<table>.backfilled.\n\n"
+    "The running service reads them; newly declared embeddings need no such command.",
     "cdc.cli.search:search": "Find the rows nearest in meaning to some words.",
     "cdc.cli.send:send": "Send an event of one's own.",
     "cdc.cli.runs:runs": "List the latest runs, or show one with its steps, waits and log lines.",

@@ -21,8 +21,6 @@ from cdc.store.row_hashes import Known
 
 log = structlog.get_logger(__name__)
 
-_VERBS = dict.fromkeys((*VERBS, "backfilled"))
-
 
 class _RowEvent(NamedTuple):
     id: bytes
@@ -88,7 +86,7 @@ class Narrowing:
 
 def _row_events(registry: Registry, incoming: Sequence[Incoming]) -> Iterator[_RowEvent]:
     """The events of tables that are narrowed."""
-    kinds = {event_name(*table, verb): (table, verb) for table in registry.narrowed for verb in _VERBS}
+    kinds = {event_name(*table, verb): (table, verb) for table in registry.narrowed for verb in VERBS}
     if not kinds.keys().isdisjoint({event.name for event in incoming}):
         for event in incoming:
             if kind := kinds.get(event.name):

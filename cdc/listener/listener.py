@@ -13,6 +13,8 @@ from cdc.authoring.triggers import message_name
 from cdc.events.accept import Accepted, Door
 from cdc.listener.accepting import Accepting
 from cdc.listener.catalog import Catalog
+from cdc.listener.merging import PREFIX as BACKFILL
+from cdc.listener.merging import Merging
 from cdc.listener.source import Watched
 from cdc.listener.translate import Translator
 from cdc.lsn import Lsn
@@ -58,6 +60,7 @@ class Listener:
         on_runs: Callable[[], None],
         on_listening: Callable[[], None] = lambda: None,
         answers_within: float = 60.0,
+        merging: Merging | None = None,
     ) -> None:
         self._watched = watched
         self._door = door
@@ -66,6 +69,7 @@ class Listener:
         self._on_runs = on_runs
         self._on_listening = on_listening
         self._answers_within = answers_within
+        self._merging = merging or Merging()
         self._translator = Translator(checkpoint.source_id, watched.name)
         self._resume_after(checkpoint)
         self._moved_at = 0.0
@@ -146,6 +150,8 @@ class Listener:
             self._receiving = None
 
     async def _take(self, items: list[Item]) -> None:
+        if self._merging.is_active:
+            self._merging.look(items)
         self._translator.narrow(self._door.registry.narrowed)
         accepting, translate = self._accepting, self._translator.event
         for item in items:
@@ -166,6 +172,9 @@ class Listener:
         if message.prefix == PREFIX:
             await self._accepting.settle()
             await self._follow()
+        elif message.prefix == BACKFILL:
+            await self._merge(message)
+            return
         elif message.prefix == SEND:
             try:
                 self._accepting.add(self._translator.sent(message))
@@ -187,6 +196,20 @@ class Listener:
         if not self._door.registry.started_by(name) and await self._door.is_outdated():
             await self._follow()
         return bool(self._door.registry.started_by(name))
+
+    async def _merge(self, message: Message) -> None:
+        """The chunk whose mark this is becomes durable, and with it how far its backfill is."""
+        accepting, offer = self._accepting, self._merging.take(message)
+        if offer is not None:
+            await accepting.settle()
+        accepting.passed(message.position)
+        if offer is not None:
+            for change in offer.changes(message):
+                event = self._translator.event(change)
+                accepting.add(event._replace(data=b'%b,"backfill":%d}' % (event.data[:-1], offer.backfill.id)))
+                accepting.passed(change.position)
+            await accepting.settle(offer.also())
+            offer.tell()
 
     async def _accepted(self, accepted: Accepted) -> None:
         self._moved_at = asyncio.get_running_loop().time()

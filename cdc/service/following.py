@@ -49,6 +49,7 @@ class Following:
         self._lacks = False
         self._told: dict[str, dict[str, str]] = {"embedding": {}, "table": {}}
         self._turn = asyncio.Lock()
+        self._served: list[Declaration] = []
 
     async def declare(self) -> None:
         """Declare what CDC_EMBED asks for, and make its targets.
@@ -73,6 +74,7 @@ class Following:
         declarations = await self._prepared(conn)
         problems = {declaration.source: self._problem(declaration) for declaration in declarations}
         self._tell("embedding", {source: problem for source, problem in problems.items() if problem})
+        self._served = [declaration for declaration in declarations if not problems[declaration.source]]
         return frozenset(
             (declaration.table_schema, declaration.table_name)
             for declaration in declarations
@@ -119,6 +121,12 @@ class Following:
     def troubled(self) -> bool:
         """Whether something cannot be followed at present."""
         return self._lacks or any(self._told.values())
+
+    @property
+    def served(self) -> list[tuple[int, Table]]:
+        """The embeddings that are kept, and their tables: without a problem, and published."""
+        tables = [(each.id, (each.table_schema, each.table_name)) for each in self._served]
+        return [(id_, table) for id_, table in tables if ".".join(table) not in self._status.unpublished]
 
     @asynccontextmanager
     async def _our_turn(self) -> AsyncIterator[Connection]:

@@ -12,7 +12,9 @@ from cdc.errors import CdcError, ListenerFenced, SlotInUse
 from cdc.events.accept import Door
 from cdc.listener.catalog import Catalog
 from cdc.listener.listener import Listener
+from cdc.listener.merging import Merging
 from cdc.listener.source import Watched, attach, belongs
+from cdc.service.backfilling import Backfilling
 from cdc.service.databases import Databases
 from cdc.service.following import Following
 from cdc.store import server
@@ -48,6 +50,7 @@ class Listening:
         self._watched = watched
         self._databases = databases
         self._following = following
+        self._backfilling = Backfilling(watched, databases)
         self._status = status
         self._hooks = hooks
         self._listener: Listener | None = None
@@ -102,6 +105,7 @@ class Listening:
         """Try again what could not be followed."""
         if self._door is not None and self._status.listening:
             await self._following.retry(self._door)
+            await self._backfilling.request(self._following.served)
 
     async def look(self) -> None:
         """Bring the status up to date."""
@@ -112,22 +116,30 @@ class Listening:
     async def _listen(self) -> None:
         async with await self._databases.to_state() as state:
             self._door = door = Door(state)
-            await self._following.follow(door)
+
+            async def follow() -> None:
+                await self._following.follow(door)
+                await self._backfilling.request(self._following.served)
+
+            await follow()
             async with await self._databases.to_watched() as source:
                 checkpoint = await attach(self._watched, state, source)
             self._hooks.on_attached()
+            merging = Merging()
             self._listener = Listener(
                 self._watched,
                 checkpoint,
                 door,
                 Catalog(self._databases.to_watched),
-                follow=lambda: self._following.follow(door),
+                follow=follow,
                 on_runs=self._hooks.on_runs,
                 on_listening=self._listens,
                 answers_within=self._databases.answers_within,
+                merging=merging,
             )
             try:
-                await self._listener.run()
+                async with self._backfilling.beside(merging, door):
+                    await self._listener.run()
             finally:
                 self._status.listening = False
 
