@@ -44,6 +44,10 @@ _COMMANDS = {
     "cdc.cli.hands:signal": "Send a signal to the run that waits for it.",
     "cdc.cli.functions:functions": "List the functions that would run, and check their files.",
     "cdc.cli.slot:slot": "Show or drop the replication slot.",
+    "cdc.cli.setup:setup": "Make what the service needs: schemas, publication, slot; with --role a role with no "
+    "more rights than it needs.",
+    "cdc.cli.setup:teardown": "Remove slot, publication, declarations and state, in this order; "
+    "tables of vectors and roles stay.",
     "cdc.cli.health:health": "Whether the service on this machine is ready.",
 }
 for place, sentence in _COMMANDS.items():

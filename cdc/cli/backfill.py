@@ -9,10 +9,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table as Sheet
 
 from cdc import config
-from cdc.cli.database import database_url
+from cdc.cli.database import DEFAULT, Source, chosen
 from cdc.errors import CdcError, ConfigurationError
-from cdc.service.backfills import Backfills, named, opened, refused
-from cdc.service.parent import SOURCE
+from cdc.service.backfills import Backfills, opened, refused, table_of
 from cdc.store.backfills import Backfill, Table
 
 _EVERY = 0.25
@@ -20,7 +19,13 @@ _TAKEN_WITHIN = 3.0
 
 
 def backfill(
-    table: str | None = None, *, rate: int | None = None, detach: bool = False, cancel: bool = False, list: bool = False
+    table: str | None = None,
+    *,
+    rate: int | None = None,
+    detach: bool = False,
+    cancel: bool = False,
+    list: bool = False,
+    source: Source = DEFAULT,
 ) -> int:
     """Give the rows that a table has already to functions on db/<table>.backfilled.
 
@@ -33,21 +38,22 @@ def backfill(
         detach: do not wait until it is done.
         cancel: end the one under way.
         list: show the latest ones.
+        source: the database by its name, when it is one of CDC_SOURCES.
     """
     settings = config.load()
-    url = database_url(settings)
+    named = chosen(settings, source)
     if rate is not None and rate < 1:
         raise ConfigurationError("--rate is a number of rows a second.", hint="Give 1 or more.")
     if table is None and not list:
         raise ConfigurationError("Name the table to backfill.", hint="Or see 'cdc backfill --list'.")
 
     async def obey() -> int:
-        async with opened(settings, url, SOURCE) as backfills:
+        async with opened(settings, named) as backfills:
             if table is None:
                 return await _list(backfills)
             if cancel:
-                return await _cancel(backfills, named(table))
-            return await _begin(backfills, named(table), rate, detach=detach)
+                return await _cancel(backfills, table_of(table))
+            return await _begin(backfills, table_of(table), rate, detach=detach)
 
     try:
         return asyncio.run(obey())

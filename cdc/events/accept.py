@@ -6,6 +6,7 @@ Only after it may the listener confirm (docs/delivery.md).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from cdc.errors import ListenerFenced
 from cdc.events import intake
 from cdc.events.intake import Taken
 from cdc.events.match import Registry, Table
+from cdc.events.narrowing import Narrowing
 from cdc.store import checkpoints, functions, waits
 from cdc.store import events as store
 from cdc.store.checkpoints import Checkpoint
@@ -35,6 +37,8 @@ class Accepted(NamedTuple):
     runs: int
     due: bool
     """Whether runs may be claimed now: new ones, or others that go on."""
+    registry_moved: bool
+    """Whether functions were registered or archived since the accept before."""
 
 
 class Also(NamedTuple):
@@ -45,23 +49,38 @@ class Also(NamedTuple):
 
 
 class Door:
-    """Accepts events over one connection, matching them against a cached copy of the registry."""
+    """Accepts events over one connection, matching them against a cached copy of the registry.
+
+    Whoever else asks it something waits for the accept under way: the connection speaks for one at a time.
+    """
 
     def __init__(self, conn: Connection) -> None:
         self._conn = conn
         self._embedded: frozenset[Table] = frozenset()
+        self._narrowing = Narrowing()
+        self._turn = asyncio.Lock()
         self.registry = Registry.of(-1, [], self._embedded)
 
     async def refresh(self, embedded: frozenset[Table] | None = None) -> Registry:
         """Read the registry anew, with these embedded tables when they changed."""
-        if embedded is not None:
-            self._embedded = embedded
+        async with self._turn:
+            if embedded is not None:
+                self._embedded = embedded
+            return await self._refreshed()
+
+    async def _refreshed(self) -> Registry:
         self.registry = Registry.of(*await functions.registered(self._conn), self._embedded)
         return self.registry
 
+    async def is_outdated(self) -> bool:
+        """Whether functions changed since the registry was read."""
+        async with self._turn:
+            return await functions.version(self._conn) != self.registry.version
+
     async def take_over(self, checkpoint: Checkpoint) -> Checkpoint:
         """The checkpoint as it is now, for this door alone: others that held it are refused from now on."""
-        return await checkpoints.take_over(self._conn, checkpoint)
+        async with self._turn:
+            return await checkpoints.take_over(self._conn, checkpoint)
 
     async def accept(
         self, incoming: Sequence[Incoming], before: Checkpoint, after: Checkpoint, also: Also | None = None
@@ -99,7 +118,7 @@ class Door:
         aside: tuple[Incoming, str] | None = None,
     ) -> Accepted:
         few = len(incoming) <= store.FEW
-        async with self._conn.pipeline() if few else nullcontext(), self._conn.transaction():
+        async with self._turn, self._conn.pipeline() if few else nullcontext(), self._conn.transaction():
             await waits.lock_names(self._conn, accepted=intake.names(incoming))
             version = await checkpoints.advance(self._conn, before, after)
             if version is None:
@@ -107,21 +126,30 @@ class Door:
                     "Another listener has moved this source's checkpoint.",
                     hint="Only one service listens to a slot; this one stops.",
                 )
-            if version != self.registry.version:
-                await self.refresh()
+            registry_moved = version != self.registry.version
+            if registry_moved:
+                await self._refreshed()
             taken = Taken(0, due=False)
             if incoming:
+                changed = await self._narrowing.judge(self._conn, self.registry, incoming, before.source_id)
                 matching = self.registry.starting(also.only) if also and also.only else None
                 taken = await intake.take(
-                    self._conn, self.registry, incoming, source_id=before.source_id, matching=matching
+                    self._conn,
+                    self.registry,
+                    incoming,
+                    source_id=before.source_id,
+                    changed=changed,
+                    matching=matching,
                 )
             if aside:
                 await store.reject(self._conn, before.source_id, *aside)
             if also:
                 await also.write(self._conn)
             faults.point("accept.before_commit")
+        if incoming:
+            self._narrowing.settled()
         faults.point("accept.committed")
-        return Accepted(after, len(incoming), taken.runs, taken.due)
+        return Accepted(after, len(incoming), taken.runs, taken.due, registry_moved)
 
     async def _accept_apart(
         self,
@@ -147,7 +175,11 @@ class Door:
         first = await self.accept(incoming[:middle], before, before.moved(position, before.end_lsn), half)
         second = await self.accept(incoming[middle:], first.checkpoint, after, also)
         return Accepted(
-            second.checkpoint, first.events + second.events, first.runs + second.runs, first.due or second.due
+            second.checkpoint,
+            first.events + second.events,
+            first.runs + second.runs,
+            first.due or second.due,
+            first.registry_moved or second.registry_moved,
         )
 
 

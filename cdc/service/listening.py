@@ -10,6 +10,7 @@ import structlog
 
 from cdc.errors import CdcError, ListenerFenced, SlotInUse
 from cdc.events.accept import Door
+from cdc.listener.catalog import Catalog
 from cdc.listener.listener import Listener
 from cdc.listener.merging import Merging
 from cdc.listener.source import Watched, attach, belongs
@@ -80,9 +81,10 @@ class Listening:
             else:
                 return
             self._status.attached = self._stands_by = False
+            self._status.problem = reason
             if asyncio.get_running_loop().time() - began > _LONGEST_PAUSE:
                 pause = _SHORTEST_PAUSE
-            log.warning("listener connects again", reason=reason, seconds=pause)
+            log.warning("listener connects again", source=self._watched.name, reason=reason, seconds=pause)
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
@@ -103,7 +105,7 @@ class Listening:
         """Try again what could not be followed."""
         if self._door is not None and self._status.listening:
             await self._following.retry(self._door)
-            await self._backfilling.request(self._following.served)
+            await self._backfilling.follow(self._following.served, self._following.unserved)
 
     async def look(self) -> None:
         """Bring the status up to date."""
@@ -117,7 +119,7 @@ class Listening:
 
             async def follow() -> None:
                 await self._following.follow(door)
-                await self._backfilling.request(self._following.served)
+                await self._backfilling.follow(self._following.served, self._following.unserved)
 
             await follow()
             async with await self._databases.to_watched() as source:
@@ -128,6 +130,7 @@ class Listening:
                 self._watched,
                 checkpoint,
                 door,
+                Catalog(self._databases.to_watched),
                 follow=follow,
                 on_runs=self._hooks.on_runs,
                 on_listening=self._listens,

@@ -2,45 +2,40 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from typing import Any
+from functools import partial
 
 import structlog
 
 from cdc import discovery
 from cdc.config import Settings
-from cdc.errors import CdcError
-from cdc.listener.source import Watched
+from cdc.embedding import declare
+from cdc.errors import CdcError, ConfigurationError
 from cdc.maintenance import upkeep
 from cdc.maintenance.loop import Loop
-from cdc.service import children, listening
+from cdc.service import children
+from cdc.service.absences import Absences
 from cdc.service.children import Children
 from cdc.service.databases import Databases
-from cdc.service.following import Following
-from cdc.service.listening import Listening, until_opened
 from cdc.service.models import embedder
+from cdc.service.named import Named, configured, file_of, inline, with_sources
+from cdc.service.parts import Parts
 from cdc.service.process import prepare
 from cdc.service.reloading import reload_forever
 from cdc.service.roles import ALL, Role
+from cdc.service.source import Hooks, Shared
+from cdc.service.source_file import follow_forever
+from cdc.service.sources import Sources
 from cdc.service.wakeups import POLL, Wakeups
 from cdc.service.worker_process import Child
-from cdc.store import publications, workers
+from cdc.store import workers
 from cdc.store.connect import pool
 from cdc.store.failures import ConnectionTrouble
 from cdc.web.app import app
 from cdc.web.server import Web
-from cdc.web.status import Status
 
 log = structlog.get_logger(__name__)
-
-SOURCE = "default"
-"""Name of the one source that this version watches."""
-
-_FOLLOW_EVERY = 2.0
-_SELDOM = 8
-_PAUSE = 1.0
 
 _WATCH_EVERY = 10.0
 _STUCK = 30.0
@@ -49,30 +44,31 @@ _STUCK = 30.0
 
 async def run(
     settings: Settings,
-    url: str,
+    url: str | None,
     *,
     only: frozenset[Role] = ALL,
     reload: bool = False,
     started: Callable[[str], None] = lambda address: None,
 ) -> None:
-    """Run the service on `url` until cancelled; `started` gets the API's address once it is ready.
+    """Run the service until cancelled, with `url` as its default source if there is one.
+
+    `started` gets the API's address once it is ready.
 
     Raises:
         CdcError: it cannot start, or cannot go on.
     """
     prepare()
     discovery.search_path(settings.functions)
+    _check_embed(settings, url)
     databases = Databases.of(settings, url, watches=only != {"web"})
+    # Only the API: what is watched does not matter, and may not even be given.
+    named = configured(settings if only != {"web"} else with_sources(settings, ""), url)
     async with AsyncExitStack() as stack:
-        service = _Service(settings, databases, only, stack, started)
-        await databases.prepare(settings, only)
+        service = _Service(settings, databases, named, only, stack, started)
         await service.start()
         if reload:
             service.reload()
-        await asyncio.wait(service.parts, return_when=asyncio.FIRST_COMPLETED)
-        for part in service.parts:
-            if part.done():
-                part.result()
+        await service.parts.until_one_ends()
 
 
 class _Service:
@@ -82,65 +78,71 @@ class _Service:
         self,
         settings: Settings,
         databases: Databases,
+        named: Sequence[Named],
         roles: frozenset[Role],
         stack: AsyncExitStack,
         started: Callable[[str], None],
     ) -> None:
         self._settings = settings
         self._databases = databases
+        self._named = named
         self._roles = roles
         self._stack = stack
         self._started = started
-        self._watched = Watched(databases.watched, SOURCE, settings.slot, settings.publication)
-        self._status = Status(SOURCE, settings.slot, settings.publication)
+        self._models = embedder(settings)
+        stack.push_async_callback(self._models.close)
         # As if through a pooler: it is what finds out.
         self._wakeups = Wakeups(databases.through_pooler().to_state, self._wake)
         self._children = Children(0, self._child, grace=0.0, hooks=self._of_children())
-        models = embedder(settings)
-        stack.push_async_callback(models.close)
-        self._following = Following(settings, databases.watched, models, self._status)
-        self._registered = asyncio.Event()
         self._address = ""
-        self._retries = 0
-        self.parts: list[asyncio.Task[None]] = []
+        self.parts = Parts(stack)
 
     async def start(self) -> None:
         """Start what the roles ask for."""
+        if self._roles != {"web"} and self._databases.watched:
+            await self._databases.prepare_watched(self._settings, listens="listener" in self._roles)
+        await self._databases.prepare_state(self._settings)
         await self._start_wakeups()
+        self._sources = self._of_sources()
         if self._roles != {"web"}:
             await self._start_workers()
-        listening = await self._listening() if "listener" in self._roles else None
+        if self._sources.home:
+            await self._sources.home.declare()
         await self._start_web()
         if self._roles != {"web"}:
             lease, retention = self._settings.lease, self._settings.retention
             for loop in upkeep.loops(self._databases.to_state, lease=lease, retention=retention, on_runs=self._due):
-                self._loop(loop)
-        if listening is not None:
-            self._start_listening(listening)
-        else:
-            self._part("source", self._until_opened())
+                self.parts.loop(loop)
+        self._start_sources()
 
     def reload(self) -> None:
         """Restart the workers from now on when function files change."""
         folders = discovery.search_path(self._settings.functions)
-        self._part("reload", reload_forever(folders, self._children, self._child("--check")))
+        self.parts.start("reload", reload_forever(folders, self._children, self._child("--check")))
 
     # --- building the parts ---
 
-    def _part(self, name: str, body: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Something that goes on for ever: the service ends when it does."""
-        task = asyncio.create_task(body, name=name)
-        self._stack.push_async_callback(_cancel, task)
-        self.parts.append(task)
-        return task
+    def _of_sources(self) -> Sources:
+        hooks = Hooks(on_attached=self._attached, on_runs=self._due, on_change=self._changed)
+        shared = Shared(self._settings, self._databases, self._roles, self._models, Absences(), hooks)
+        return Sources(self._named, shared, self._sources_changed)
 
-    def _loop(self, loop: Loop) -> None:
-        self.parts.append(loop.start())
-        self._stack.push_async_callback(loop.stop)
+    def _start_sources(self) -> None:
+        self._sources.start()
+        self._stack.push_async_callback(self._sources.stop)
+        self.parts.start("sources", self._sources.until_one_fails())
+        if not self._named:
+            self._begin()
+        if self._roles != {"web"} and (file := file_of(self._settings)):
+            read = partial(configured, self._settings, self._databases.watched or None)
+            self.parts.start("file of sources", follow_forever(file, read, self._sources.change))
 
     def _child(self, *arguments: str) -> Child:
         pooled = ["--pooled"] if self._databases.pooled else []
-        return Child({"DATABASE_URL": self._databases.watched}, [*arguments, *pooled])
+        return Child(self._of_child, [*arguments, *pooled])
+
+    def _of_child(self) -> dict[str, str]:
+        return {"DATABASE_URL": self._databases.watched, "CDC_SOURCES": inline(self._named)}
 
     def _of_children(self) -> children.Hooks:
         return children.Hooks(on_ready=self._worker_ready, on_due=self._wakeups.due, on_death=self._release)
@@ -157,16 +159,15 @@ class _Service:
             )
             self._databases = self._databases.through_pooler()
             hear = self._wakeups.poll_forever()
-        self._part("notifier", self._wakeups.tell_forever())
-        self._part("wake-ups", hear)
+        self.parts.start("notifier", self._wakeups.tell_forever())
+        self.parts.start("wake-ups", hear)
 
     async def _start_workers(self) -> None:
         count = self._settings.workers if "worker" in self._roles else 0
         grace = self._settings.shutdown_timeout
         self._children = Children(count, self._child, grace=grace, hooks=self._of_children())
         self._stack.push_async_callback(self._children.stop)
-        self._part("registrations", self._announce_forever())
-        self._loop(Loop("watch", _WATCH_EVERY, self._replace_stuck))
+        self.parts.loop(Loop("watch", _WATCH_EVERY, self._replace_stuck))
         await self._children.start()
 
     async def _start_web(self) -> None:
@@ -177,30 +178,25 @@ class _Service:
             )
             connection = (await self._stack.enter_async_context(state)).connection
         keys = self._settings.event_keys
-        web = Web(app(self._status, connection, wake=self._due, keys=keys), self._settings.port)
-        self.parts.append(web.start())
+        web = Web(app(self._sources.statuses, connection, wake=self._due, keys=keys), self._settings.port)
+        self.parts.add(web.start())
         self._stack.push_async_callback(web.stop)
         self._address = web.url
 
-    async def _listening(self) -> Listening:
-        await self._following.declare()
-        hooks = listening.Hooks(on_attached=self._children.begin, on_runs=self._due, on_change=self._changed)
-        return Listening(self._watched, self._databases, self._following, self._status, hooks)
-
-    def _start_listening(self, listening: Listening) -> None:
-        async def retry_following() -> None:
-            """Soon after something went wrong, seldom otherwise."""
-            self._retries += 1
-            if listening.troubled or self._retries % _SELDOM == 0:
-                await listening.retry_following()
-
-        self._loop(Loop("follower", _FOLLOW_EVERY, retry_following))
-        self._loop(Loop("status", 1.0, listening.look))
-        task = asyncio.create_task(listening.listen_forever(), name="listener")
-        self.parts.append(task)
-        self._stack.push_async_callback(listening.stop, task)
-
     # --- what the parts tell each other ---
+
+    def _attached(self, source: Named) -> None:
+        """The workers begin when it is sure that this is no copy: by the home, or where there is none by any."""
+        if source.is_home or self._sources.home is None:
+            self._begin()
+
+    def _begin(self) -> None:
+        self._children.begin()
+
+    def _sources_changed(self, named: Sequence[Named]) -> None:
+        self._named = named
+        self._children.change(inline(named))
+        self._changed()
 
     def _wake(self) -> None:
         self._children.wake()
@@ -211,13 +207,13 @@ class _Service:
         self._wakeups.due()
 
     def _worker_ready(self) -> None:
-        self._registered.set()
+        self._sources.registered()
         self._changed()
 
     def _changed(self) -> None:
         """Say once that the service is ready."""
-        self._status.working = self._children.up
-        if self._address and self._status.ready:
+        self._sources.statuses.working = self._children.up
+        if self._address and self._sources.statuses.ready:
             address, self._address = self._address, ""
             self._started(address)
 
@@ -240,28 +236,15 @@ class _Service:
                 for worker_id in await workers.stuck(conn, worker_ids, seconds=_STUCK):
                     self._children.kill(worker_id)
 
-    async def _announce_forever(self) -> None:
-        """Have the listener, wherever it is, follow what our workers registered."""
-        while True:
-            await self._registered.wait()
-            self._registered.clear()
-            try:
-                async with await self._databases.to_watched() as conn:
-                    await publications.announce(conn)
-            except (*ConnectionTrouble, CdcError):
-                self._registered.set()
-                await asyncio.sleep(_PAUSE)
 
-    async def _until_opened(self) -> None:
-        """A service that never listens is ready when its workers may claim; one without workers at once."""
-        if "worker" in self._roles:
-            await until_opened(self._watched, self._databases)
-            self._children.begin()
-        self._status.attached = True
-        self._changed()
-        await asyncio.Event().wait()
+def _check_embed(settings: Settings, url: str | None) -> None:
+    """Before anything is connected to.
 
-
-async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait({task})
+    Raises:
+        ConfigurationError: CDC_EMBED cannot be read, or there is no database that it is about.
+    """
+    if declare.parse(settings.embed) and url is None:
+        raise ConfigurationError(
+            "CDC_EMBED is about the database of DATABASE_URL, which is not set.",
+            hint="Declare embeddings of other sources with cdc embed --source <name>, or in SQL with cdc.embed().",
+        )

@@ -6,7 +6,7 @@ import structlog
 
 from cdc.errors import CdcError, DatabaseRefused, ServerNotReady
 from cdc.store import server
-from cdc.store.connect import Connection, checked, connect_patiently, place
+from cdc.store.connect import WATCHED, Connection, checked, connect_patiently, place
 
 log = structlog.get_logger(__name__)
 
@@ -19,7 +19,7 @@ _HOW_TO_LOGICAL = (
 )
 
 
-async def connected(url: str, *, patience: float, listens: bool = True) -> Connection:
+async def connected(url: str, *, patience: float, listens: bool = True, setting: str = WATCHED) -> Connection:
     """A connection to the watched database, waiting up to `patience` seconds for it to be up.
 
     Raises:
@@ -27,10 +27,10 @@ async def connected(url: str, *, patience: float, listens: bool = True) -> Conne
         DatabaseUnreachable, DatabaseRefused: no connection could be made.
         ServerNotReady: the server cannot be watched as it is set up; only a service that `listens` minds that.
     """
-    conn = await connect_patiently(checked(url), patience=patience, tell=_tell)
+    conn = await connect_patiently(checked(url, setting), patience=patience, tell=_tell, setting=setting)
     try:
         facts = await server.facts(conn)
-        _check_server(facts, place(url))
+        check_server(facts, place(url))
         if listens:
             _check_source(facts, place(url))
     except BaseException:
@@ -46,14 +46,19 @@ async def reachable(url: str, *, patience: float, setting: str) -> None:
         ConfigurationError, DatabaseUnreachable, DatabaseRefused, ServerNotReady: it cannot.
     """
     async with await connect_patiently(checked(url, setting), patience=patience, tell=_tell, setting=setting) as conn:
-        _check_server(await server.facts(conn), place(url))
+        check_server(await server.facts(conn), place(url))
 
 
 def _tell(error: CdcError, pause: float) -> None:
     log.warning("waiting for the database", reason=error.message, seconds=pause)
 
 
-def _check_server(facts: server.Facts, where: str) -> None:
+def check_server(facts: server.Facts, where: str) -> None:
+    """Whether a server can hold our schemas.
+
+    Raises:
+        ServerNotReady: it is too old, a standby, or not UTF-8.
+    """
     if facts.version < OLDEST:
         raise ServerNotReady(
             f"{where} runs Postgres {facts.version // 10000}; 14 is the oldest that works.", hint="Upgrade the server."

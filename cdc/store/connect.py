@@ -43,7 +43,7 @@ def checked(url: str, setting: str = WATCHED) -> str:
     """The URL, if libpq can read it.
 
     Raises:
-        ConfigurationError: it cannot, or it names a host where replication is impossible (of the watched database
+        ConfigurationError: it cannot, or it names a host where replication is impossible (of a watched database
             only). The URL itself is not repeated: it carries a password.
     """
     try:
@@ -60,7 +60,7 @@ def checked(url: str, setting: str = WATCHED) -> str:
             f"{setting} cannot be read; most likely a special character in user or password is not %-encoded.",
             hint="Write @ as %40, : as %3A, / as %2F, ? as %3F and % as %25.",
         )
-    if "-pooler." in host and setting == WATCHED:
+    if "-pooler." in host and setting != STATE:
         raise ConfigurationError(
             f"The host {host} is a connection pooler; logical replication cannot pass through it.",
             hint=f"Use the direct host: {host.replace('-pooler.', '.', 1)}",
@@ -83,6 +83,7 @@ async def connect(
     setting: str = WATCHED,
     answers_within: float | None = None,
     silent_for: float | None = None,
+    made_of: type[Bounded] = Bounded,
 ) -> Connection:
     """One connection; a statement that is not answered within so many seconds ends it.
 
@@ -96,7 +97,7 @@ async def connect(
         ConfigurationError: an option in the URL cannot be used.
     """
     try:
-        conn = await Bounded.connect(url, autocommit=autocommit, **_session(url, prepared=prepared))
+        conn = await made_of.connect(url, autocommit=autocommit, **_session(url, prepared=prepared))
     except (psycopg.OperationalError, psycopg.ProgrammingError) as error:
         raise explained(error, url, setting) from None
     try:

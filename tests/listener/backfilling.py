@@ -9,6 +9,7 @@ from typing import Any
 
 from cdc.events.accept import Door
 from cdc.listener.backfill import Reader
+from cdc.listener.catalog import Catalog
 from cdc.listener.listener import Listener
 from cdc.listener.merging import Merging
 from cdc.store import backfills, chunks
@@ -35,6 +36,7 @@ async def backfilling(database: Listening) -> AsyncIterator[Reader]:
         database.watched,
         await database.attach(),
         door,
+        Catalog(lambda: connect(database.url, autocommit=True)),
         follow=follow,
         on_runs=lambda: None,
         on_listening=streaming.set,
