@@ -41,6 +41,11 @@ _COMMANDS = {
     "cdc.cli.hands:signal": "Send a signal to the run that waits for it.",
     "cdc.cli.functions:functions": "List the functions that would run, and check their files.",
     "cdc.cli.slot:slot": "Show or drop the replication slot.",
+    "cdc.cli.adopt:adopt": "Make this server the source of events from now on: it is a copy, or it took the place of "
+    "another.\n\nStop all services on this database first. Unfinished runs are those that are queued, running, "
+    "sleeping or waiting.",
+    "cdc.cli.drain:drain": "Take what was committed so far in as events, then end: for cron, where the database should "
+    "sleep.",
     "cdc.cli.health:health": "Whether the service on this machine is ready.",
 }
 for place, sentence in _COMMANDS.items():

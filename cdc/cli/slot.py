@@ -8,15 +8,17 @@ from cyclopts import App
 from rich import print as say
 
 from cdc import config, lsn
+from cdc.cli import showing
 from cdc.cli.database import database_url
 from cdc.service import slots
+from cdc.store.gaps import Gap
 
 slot = App(name="slot", help="Show or drop the replication slot.")
 
 
 @slot.command
 def status() -> None:
-    """Show where slot, checkpoint and server are."""
+    """Show where slot, checkpoint and server are, and which changes were lost."""
     settings = config.load()
     state = asyncio.run(slots.state(settings, database_url(settings)))
     say(f"slot        {settings.slot}: {state.slot.wal_status if state.slot else 'there is none'}")
@@ -25,6 +27,8 @@ def status() -> None:
         say(f"lag         {state.wal - state.slot.confirmed_lsn:,} bytes")
     say(f"checkpoint  {lsn.render(state.checkpoint.end_lsn) if state.checkpoint else 'there is none'}")
     say(f"server      {lsn.render(state.wal)}")
+    for gap in state.gaps:
+        say(f"lost        {_window(gap)}")
 
 
 @slot.command
@@ -42,6 +46,12 @@ def drop(*, yes: bool = False) -> int:
     asyncio.run(slots.drop(settings, url))
     say(f"The slot {settings.slot!r} is dropped. The next 'cdc run' makes it anew, at the position it finds then.")
     return 0
+
+
+def _window(gap: Gap) -> str:
+    """From where to where, when, and why."""
+    end = f"{gap.to_lsn} ({showing.time(gap.to_at)})" if gap.to_lsn else "the next start"
+    return f"{gap.source}: from {gap.from_lsn} ({showing.time(gap.from_at)}) to {end}: {gap.reason}"
 
 
 def _agreed(question: str) -> bool:

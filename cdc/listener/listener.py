@@ -49,6 +49,7 @@ class Listener:
     """Streams one source from its checkpoint through the door.
 
     `follow` is called, before anything later is accepted, whenever declarations or functions may have changed.
+    `received` is how far the server's WAL is known, `accepted` counts events.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Listener:
         self._stopping = False
         self._receiving: asyncio.Task[Any] | None = None
         self.received: Lsn = checkpoint.end_lsn
+        self.accepted = 0
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -88,8 +90,8 @@ class Listener:
         if self._receiving is not None:
             self._receiving.cancel()
 
-    async def run(self) -> None:
-        """Stream until `stop`.
+    async def run(self, until: Lsn | None = None) -> None:
+        """Stream until `stop`, or until everything before `until` is accepted and confirmed.
 
         Raises:
             StreamLost: the connection ended; attach again and make a new listener.
@@ -114,8 +116,10 @@ class Listener:
                 if len(payloads) < READ or self._is_full:
                     await self._accept()
                 if not payloads:
-                    await self._pass_idle_wal(at_once=stream.asked)
+                    await self._pass_idle_wal(at_once=stream.asked or (until is not None and self.received >= until))
                 stream.confirm(min(self._checkpoint.end_lsn, stream.received))
+                if until is not None and self._checkpoint.end_lsn >= until:
+                    break
 
     def _resume_after(self, checkpoint: Checkpoint) -> None:
         self._checkpoint = checkpoint
@@ -179,6 +183,7 @@ class Listener:
         version = self._door.registry.version
         accepted = await self._door.accept(self._events, self._checkpoint, reached)
         self._checkpoint = accepted.checkpoint
+        self.accepted += accepted.events
         self._events, self._bytes = [], 0
         self._moved_at = asyncio.get_running_loop().time()
         if accepted.due:

@@ -110,7 +110,7 @@ async def _work(settings: Settings, functions: Mapping[str, Function], reports: 
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(settings.threads, thread_name_prefix="step"))
     models = embedder(settings)
-    async with pool(databases.watched, size=8, name="ctx.db") as db:
+    async with pool(databases.watched, size=8, name="ctx.db", sleeps=settings.listen is not None) as db:
         embeddings = Declared(db, models.embed)
         stopping = Stopping()
 

@@ -27,7 +27,7 @@ from cdc.service.roles import ALL, Role
 from cdc.service.wakeups import POLL, Wakeups
 from cdc.service.worker_process import Child
 from cdc.store import publications, workers
-from cdc.store.connect import pool
+from cdc.store.connect import Connection, pool
 from cdc.store.failures import ConnectionTrouble
 from cdc.web.app import app
 from cdc.web.server import Web
@@ -75,6 +75,18 @@ async def run(
                 part.result()
 
 
+def watched(settings: Settings, databases: Databases) -> Watched:
+    """The source of these settings."""
+    return Watched(
+        databases.watched,
+        SOURCE,
+        settings.slot,
+        settings.publication,
+        failover=settings.failover,
+        on_loss=settings.on_slot_loss,
+    )
+
+
 class _Service:
     """The parts, and what each tells the others. They end with the stack, the last one first."""
 
@@ -91,7 +103,7 @@ class _Service:
         self._roles = roles
         self._stack = stack
         self._started = started
-        self._watched = Watched(databases.watched, SOURCE, settings.slot, settings.publication)
+        self._watched = watched(settings, databases)
         self._status = Status(SOURCE, settings.slot, settings.publication)
         # As if through a pooler: it is what finds out.
         self._wakeups = Wakeups(databases.through_pooler().to_state, self._wake)
@@ -100,6 +112,7 @@ class _Service:
         stack.push_async_callback(models.close)
         self._following = Following(settings, databases.watched, models, self._status)
         self._registered = asyncio.Event()
+        self._confirmed = asyncio.Event()
         self._address = ""
         self._retries = 0
         self.parts: list[asyncio.Task[None]] = []
@@ -113,7 +126,7 @@ class _Service:
         await self._start_web()
         if self._roles != {"web"}:
             lease, retention = self._settings.lease, self._settings.retention
-            for loop in upkeep.loops(self._databases.to_state, lease=lease, retention=retention, on_runs=self._due):
+            for loop in upkeep.loops(self._to_confirmed_state, lease=lease, retention=retention, on_runs=self._due):
                 self._loop(loop)
         if listening is not None:
             self._start_listening(listening)
@@ -177,15 +190,17 @@ class _Service:
             )
             connection = (await self._stack.enter_async_context(state)).connection
         keys = self._settings.event_keys
-        web = Web(app(self._status, connection, wake=self._due, keys=keys), self._settings.port)
+        held = app(self._status, connection, wake=self._due, keys=keys, confirmed=self._confirmed.is_set)
+        web = Web(held, self._settings.port)
         self.parts.append(web.start())
         self._stack.push_async_callback(web.stop)
         self._address = web.url
 
     async def _listening(self) -> Listening:
         await self._following.declare()
-        hooks = listening.Hooks(on_attached=self._children.begin, on_runs=self._due, on_change=self._changed)
-        return Listening(self._watched, self._databases, self._following, self._status, hooks)
+        hooks = listening.Hooks(on_attached=self._begin, on_runs=self._due, on_change=self._changed)
+        every = self._settings.listen
+        return Listening(self._watched, self._databases, self._following, self._status, hooks, every=every)
 
     def _start_listening(self, listening: Listening) -> None:
         async def retry_following() -> None:
@@ -201,6 +216,16 @@ class _Service:
         self._stack.push_async_callback(listening.stop, task)
 
     # --- what the parts tell each other ---
+
+    def _begin(self) -> None:
+        """The runs are this database's: whatever starts them or has them go on may."""
+        self._confirmed.set()
+        self._children.begin()
+
+    async def _to_confirmed_state(self) -> Connection:
+        """A connection to the state for those that start runs: not before it is known whose they are."""
+        await self._confirmed.wait()
+        return await self._databases.to_state()
 
     def _wake(self) -> None:
         self._children.wake()
@@ -256,7 +281,7 @@ class _Service:
         """A service that never listens is ready when its workers may claim; one without workers at once."""
         if "worker" in self._roles:
             await until_opened(self._watched, self._databases)
-            self._children.begin()
+        self._begin()
         self._status.attached = True
         self._changed()
         await asyncio.Event().wait()

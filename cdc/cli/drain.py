@@ -1,0 +1,20 @@
+"""`cdc drain`: for cron, on databases that scale to zero."""
+
+from __future__ import annotations
+
+import asyncio
+
+from cdc import config, telemetry
+from cdc.cli.database import database_url
+from cdc.cli.showing import show
+from cdc.service import draining
+
+
+def drain() -> int:
+    """Take what was committed so far in as events, then end: for cron, where the database should sleep."""
+    settings = config.load()
+    url = database_url(settings)
+    telemetry.configure(settings.log_level, settings.log_format)
+    accepted = asyncio.run(draining.drain(settings, url))
+    show("1 event was accepted." if accepted == 1 else f"{accepted:,} events were accepted.")
+    return 0
