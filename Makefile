@@ -13,8 +13,11 @@ POSTGRES_15_BINDIR ?= /usr/lib/postgresql/15/bin
 PGBOUNCER ?= /usr/sbin/pgbouncer
 VENV_PACKAGE = $(shell $(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])' 2>/dev/null)
 
+POSTGRES_SERVERS ?= $(CURDIR)/.servers
+
 export POSTGRES_15_BINDIR
 export PGBOUNCER
+export POSTGRES_SERVERS
 export DEBIAN_FRONTEND = noninteractive
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
@@ -30,7 +33,7 @@ define need
 	} || { echo "$(2) is missing. On Debian or Ubuntu: sudo apt-get install $(3). Then run make again." >&2; exit 1; }
 endef
 
-.PHONY: help demo test lint types imports bench bench-peers clean postgres-15 pgbouncer
+.PHONY: help demo test lint types imports bench bench-peers servers clean postgres-15 pgbouncer
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 13
@@ -38,7 +41,7 @@ help: ## list these targets
 demo: .venv/.installed-demo ## see a row become a vector, with a Postgres of its own
 	$(BIN)/cdc demo $(ARGS)
 
-test: postgres-15 pgbouncer lint types imports ## install what is missing, then check everything
+test: postgres-15 pgbouncer servers lint types imports ## install what is missing, then check everything
 	$(BIN)/pytest -n $(WORKERS) $(ARGS)
 
 lint: .venv/.installed-dev ## style
@@ -57,8 +60,11 @@ bench: .venv/.installed-dev ## measure
 bench-peers: .venv/.installed-dev .venv-peers/.installed ## measure, beside other engines
 	$(BIN)/python -m tests.benchmarks.peers $(ARGS)
 
+servers: .venv/.installed-dev ## Postgres 14, 16 and 17 for the tests, where they can be had
+	@$(BIN)/python -m tests.fetch $(POSTGRES_SERVERS)
+
 clean: ## remove the environments and everything that was built
-	rm -rf .venv .venv-peers build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-peers .servers build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find cdc functions tests -name __pycache__ -prune -exec rm -rf {} +
 
 postgres-15:

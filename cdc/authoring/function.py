@@ -105,6 +105,7 @@ def function(
     id: str,
     *,
     on: str | Trigger | Iterable[str | Trigger],
+    columns: Sequence[str] | None = None,
     name: str | None = None,
     retries: int = 3,
     on_failure: Handler | None = None,
@@ -115,6 +116,7 @@ def function(
     Args:
         id: names the function for ever; runs in flight find their handler by it.
         on: an event name such as `db/users.inserted`, a trigger, or several.
+        columns: an update starts it only if it changed one of these; short for `EventTrigger(..., columns=...)`.
         name: shown to people; the id when not given.
         retries: how often a failing step or handler is tried again, 0 to 20.
         on_failure: called with `inngest/function.failed` when a run has failed for good.
@@ -127,6 +129,8 @@ def function(
     if not id or id != id.strip():
         raise ValueError(f"a function's id must not be empty or padded: {id!r}")
     parsed = triggers.parse_triggers(on)
+    if columns is not None:
+        parsed = triggers.narrowed(parsed, columns)
     checked_retries(retries)
     checked = _checked_flow(flow)
 

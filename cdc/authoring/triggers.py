@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import BaseModel
@@ -13,6 +14,12 @@ from cdc.authoring.cron import Cron
 from cdc.authoring.expressions import Expression
 
 VERBS = ("inserted", "updated", "deleted", "truncated")
+
+MESSAGE = "db/message."
+"""Begins the name of the event that a logical message becomes; its prefix follows."""
+
+_PART = r'"(?:[^"]|"")+"|[^".*]+'
+_ROW_EVENT = re.compile(rf"db/(?:({_PART})\.)?({_PART})\.(?:{'|'.join(VERBS)}|\*)", re.DOTALL)
 
 SIGNAL = "cdc/signal."
 """Begins the name of the event that carries a signal."""
@@ -28,16 +35,21 @@ class EventTrigger:
 
     `if_exp` (CEL over `event`) and `match` (fields and the values they must have) narrow it down. With a `model` the
     event's data (of a row event: the new row) must fit it, else the run fails; `ctx.event.typed(Model)` is it then.
+    With `columns` an update starts a run only if it changed one of them; other events of the pattern start one as ever.
     """
 
     event: str
     if_exp: str | None = None
     match: Mapping[str, Any] = field(default_factory=dict, hash=False)
     model: type[BaseModel] | None = None
+    columns: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         checked_event(self.event)
         condition_of(self.if_exp, self.match)
+        object.__setattr__(self, "columns", checked_columns(self.columns))
+        if self.columns and not has_updates(self.event):
+            raise ValueError(f"columns narrow db/<table>.updated, or db/<table>.*; {self.event!r} is neither")
 
     def __str__(self) -> str:
         return self.event
@@ -62,14 +74,53 @@ def checked_event(name: str) -> str:
     """
     if not name or name != name.strip():
         raise ValueError(f"an event name must not be empty or padded: {name!r}")
-    if "*" in name and (name.count("*") > 1 or not name.endswith(("/*", ".*"))):
+    table = table_of(name)
+    if table is None and "*" in name and (name.count("*") > 1 or not name.endswith(("/*", ".*"))):
         raise ValueError(f"{name!r} is not a pattern: one '*' may stand at the end, right after '/' or '.'")
-    if name.startswith("db/") and name != "db/*" and table_of(name) is None:
+    if name.startswith("db/") and name != "db/*" and table is None and not is_message(name):
         raise ValueError(
             f"{name!r} is not a row event: write db/<table>.<verb> or db/<schema>.<table>.<verb> "
-            f"with a verb of {', '.join(VERBS)}, or * for all of them"
+            f"with a verb of {', '.join(VERBS)}, or * for all of them; in double quotes a name with a dot, a quote or "
+            "a star in it. A logical message is db/message.<prefix>"
         )
     return name
+
+
+def checked_columns(columns: Sequence[str]) -> tuple[str, ...]:
+    """The names of columns, each once.
+
+    Raises:
+        ValueError: they are not names.
+    """
+    names: list[object] = list(columns)
+    if isinstance(columns, str) or not all(isinstance(name, str) and name for name in names):
+        raise ValueError(f"columns takes a list of names, such as ['title'], not {columns!r}")
+    return tuple(dict.fromkeys(columns))
+
+
+def has_updates(event: str) -> bool:
+    """Whether an event's name, or a pattern, stands for the updates of one table."""
+    return table_of(event) is not None and event.endswith((".updated", ".*"))
+
+
+def narrowed(triggers: Sequence[Trigger], columns: Sequence[str]) -> tuple[Trigger, ...]:
+    """The triggers, those that updates start and that have no columns of their own narrowed to these.
+
+    Raises:
+        ValueError: there is no such trigger, or no column.
+    """
+    names = checked_columns(columns)
+    if not names:
+        raise ValueError("columns is empty: leave it out, and every update starts the function")
+    found = tuple(
+        replace(trigger, columns=names)
+        if isinstance(trigger, EventTrigger) and has_updates(trigger.event) and not trigger.columns
+        else trigger
+        for trigger in triggers
+    )
+    if found == tuple(triggers):
+        raise ValueError("columns narrow updates, but no trigger is db/<table>.updated or db/<table>.*")
+    return found
 
 
 def condition_of(if_exp: str | None, match: Mapping[str, Any]) -> Expression | None:
@@ -91,28 +142,55 @@ def embedded_tables() -> EmbeddedTables:
 
 
 def event_name(schema: str, table: str, verb: str) -> str:
-    """`db/<table>.<verb>` in schema public, `db/<schema>.<table>.<verb>` elsewhere."""
-    return f"db/{table}.{verb}" if schema == "public" else f"db/{schema}.{table}.{verb}"
+    """`db/<table>.<verb>` in schema public, `db/<schema>.<table>.<verb>` elsewhere.
+
+    A name with a dot, a quote or a star in it stands in double quotes, quotes in it doubled.
+    """
+    return f"db/{_written(table)}.{verb}" if schema == "public" else f"db/{_written(schema)}.{_written(table)}.{verb}"
 
 
 def table_of(event: str) -> tuple[str, str] | None:
     """The (schema, table) that a row event's name, or a pattern for all its verbs, speaks of; None for other events.
 
-    A dot in a schema's or table's own name is not supported in event names.
+    `db/message.*` speaks of logical messages, `db/"message".*` of a table.
     """
-    if not event.startswith("db/"):
+    found = _ROW_EVENT.fullmatch(event)
+    if found is None or event == f"{MESSAGE}*":
         return None
-    parts = event.removeprefix("db/").split(".")
-    if len(parts) not in (2, 3) or parts[-1] not in (*VERBS, "*") or not all(parts):
-        return None
-    return ("public", parts[0]) if len(parts) == 2 else (parts[0], parts[1])
+    schema, table = found.groups()
+    return _read(schema or "public"), _read(table)
+
+
+def is_message(event: str) -> bool:
+    """Whether this is the name of a logical message's event, or a pattern for some."""
+    prefix = event.removeprefix(MESSAGE)
+    ours = prefix == "cdc" or prefix.startswith("cdc.")
+    return event.startswith(MESSAGE) and prefix != "" and not ours and table_of(event) is None
+
+
+def message_name(prefix: str) -> str | None:
+    """The name of the event of logical messages with this prefix; None when they are none.
+
+    Those are our own, and those whose event would go by the name of a row's.
+    """
+    name = f"{MESSAGE}{prefix}"
+    return name if is_message(name) else None
 
 
 def patterns_of(event: str) -> Iterator[str]:
-    """Every pattern that an event's name matches: for `a/b.c`, `a/*` and `a/b.*`."""
+    """Every pattern that an event's name matches: for `a/b.c`, `a/*` and `a/b.*`. `db/*` is for rows only."""
+    first = MESSAGE.index("/") + 1 if is_message(event) else 0
     for place, letter in enumerate(event):
-        if letter in "/." and place + 1 < len(event):
+        if letter in "/." and first <= place < len(event) - 1:
             yield f"{event[: place + 1]}*"
+
+
+def _written(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"' if not {".", '"', "*"}.isdisjoint(name) else name
+
+
+def _read(name: str) -> str:
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name
 
 
 def is_taken(event: str) -> bool:
@@ -138,7 +216,8 @@ def to_json(trigger: Trigger) -> dict[str, Any]:
     match trigger:
         case EventTrigger(event):
             condition = condition_of(trigger.if_exp, trigger.match)
-            return {"event": event, "if_exp": condition.text} if condition else {"event": event}
+            narrowing = {"if_exp": condition.text} if condition else {}
+            return {"event": event, **narrowing, **({"columns": list(trigger.columns)} if trigger.columns else {})}
         case Cron(schedule, timezone):
             return {"cron": schedule, "timezone": timezone}
         case EmbeddedTables():
@@ -148,5 +227,5 @@ def to_json(trigger: Trigger) -> dict[str, Any]:
 def from_json(stored: dict[str, Any]) -> Trigger:
     """The trigger of a stored form."""
     if "event" in stored:
-        return EventTrigger(stored["event"], stored.get("if_exp"))
+        return EventTrigger(stored["event"], stored.get("if_exp"), columns=stored.get("columns", ()))
     return Cron(stored["cron"], stored["timezone"]) if "cron" in stored else EmbeddedTables()

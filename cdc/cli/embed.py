@@ -7,11 +7,11 @@ import asyncio
 from rich import print as say
 
 from cdc import config
-from cdc.cli.database import database_url
+from cdc.cli.database import DEFAULT, Source, database_url
 from cdc.service import embeddings
 
 
-def embed(table: str, *, columns: str, into: str | None = None) -> None:
+def embed(table: str, *, columns: str, into: str | None = None, source: Source = DEFAULT) -> None:
     """Keep a vector of some columns for every row inserted or updated from now on.
 
     A running service picks the declaration up at once; otherwise the next 'cdc run' does.
@@ -21,20 +21,22 @@ def embed(table: str, *, columns: str, into: str | None = None) -> None:
         columns: names of text columns, separated by commas.
         into: where the vectors go: a column of the same table, or another table. Without it, a table is made, called
             like this one with _embeddings added.
+        source: the database by its name, when it is one of CDC_SOURCES.
     """
     settings = config.load()
-    made = asyncio.run(embeddings.declare(settings, database_url(settings), table, columns, into))
+    made = asyncio.run(embeddings.declare(settings, database_url(settings, source), table, columns, into))
     say(f"{made.source} is embedded into {made.target} by {made.model} ({made.dimensions} dimensions).")
 
 
-def unembed(table: str, *, into: str | None = None) -> int:
+def unembed(table: str, *, into: str | None = None, source: Source = DEFAULT) -> int:
     """Stop keeping vectors for a table; those that exist stay.
 
     Args:
         table: the table, with its schema when that is not public.
         into: only this target.
+        source: the database by its name, when it is one of CDC_SOURCES.
     """
     settings = config.load()
-    count = asyncio.run(embeddings.forget(settings, database_url(settings), table, into))
+    count = asyncio.run(embeddings.forget(settings, database_url(settings, source), table, into))
     say(f"{count} declaration{'' if count == 1 else 's'} forgotten; the vectors stay where they are.")
     return 0 if count else 1

@@ -8,13 +8,13 @@ from rich.console import Console
 from rich.table import Table
 
 from cdc import config
-from cdc.cli.database import database_url
+from cdc.cli.database import DEFAULT, Source, database_url
 from cdc.embedding.search import Hit
 from cdc.errors import ConfigurationError
 from cdc.service import embeddings
 
 
-def search(table: str, words: str, *, limit: int = 5, into: str | None = None) -> None:
+def search(table: str, words: str, *, limit: int = 5, into: str | None = None, source: Source = DEFAULT) -> None:
     """Find the rows nearest in meaning to some words.
 
     Args:
@@ -22,11 +22,12 @@ def search(table: str, words: str, *, limit: int = 5, into: str | None = None) -
         words: what to look for.
         limit: how many rows, 1 to 1000.
         into: the target to search, when the table has several.
+        source: the database by its name, when it is one of CDC_SOURCES.
     """
     if not 1 <= limit <= 1000:
         raise ConfigurationError("--limit must be 1 to 1000.")
     settings = config.load()
-    hits = asyncio.run(embeddings.search(settings, database_url(settings), table, words, limit, into))
+    hits = asyncio.run(embeddings.search(settings, database_url(settings, source), table, words, limit, into))
     Console().print(shown(hits) if hits else "Nothing is embedded yet.")
 
 

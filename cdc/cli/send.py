@@ -8,7 +8,7 @@ from rich import print as say
 
 from cdc import config
 from cdc.cli import choosing
-from cdc.cli.database import database_url
+from cdc.cli.database import DEFAULT, Source, database_url
 from cdc.service import sending
 
 
@@ -20,6 +20,7 @@ def send(
     ts: str | None = None,
     user: str | None = None,
     v: str | None = None,
+    source: Source = DEFAULT,
 ) -> None:
     """Send an event; the functions that name it start.
 
@@ -30,7 +31,8 @@ def send(
         ts: its time: 2026-05-01 or 2026-05-01T12:00Z. What it starts in the future starts then.
         user: who it is about, for instance: a JSON object.
         v: the version of its data's shape.
+        source: the database by its name, when it is one of CDC_SOURCES.
     """
     time = choosing.moment("--ts", ts)
-    asyncio.run(sending.send(database_url(config.load()), name, data, id=id, ts=time, user=user, v=v))
+    asyncio.run(sending.send(database_url(config.load(), source), name, data, id=id, ts=time, user=user, v=v))
     say(f"{name} is sent.")

@@ -9,7 +9,7 @@ from rich import print as say
 
 from cdc import config, lsn
 from cdc.cli import showing
-from cdc.cli.database import database_url
+from cdc.cli.database import DEFAULT, Source, chosen
 from cdc.service import slots
 from cdc.store.gaps import Gap
 
@@ -17,11 +17,16 @@ slot = App(name="slot", help="Show or drop the replication slot.")
 
 
 @slot.command
-def status() -> None:
-    """Show where slot, checkpoint and server are, and which changes were lost."""
+def status(*, source: Source = DEFAULT) -> None:
+    """Show where slot, checkpoint and server are, and which changes were lost.
+
+    Args:
+        source: the database by its name, when it is one of CDC_SOURCES.
+    """
     settings = config.load()
-    state = asyncio.run(slots.state(settings, database_url(settings)))
-    say(f"slot        {settings.slot}: {state.slot.wal_status if state.slot else 'there is none'}")
+    named = chosen(settings, source)
+    state = asyncio.run(slots.state(settings, named))
+    say(f"slot        {named.slot}: {state.slot.wal_status if state.slot else 'there is none'}")
     if state.slot:
         say(f"confirmed   {lsn.render(state.slot.confirmed_lsn)}")
         say(f"lag         {state.wal - state.slot.confirmed_lsn:,} bytes")
@@ -32,19 +37,20 @@ def status() -> None:
 
 
 @slot.command
-def drop(*, yes: bool = False) -> int:
+def drop(*, yes: bool = False, source: Source = DEFAULT) -> int:
     """Drop the slot and give up its position. Changes until the next start will have no events.
 
     Args:
         yes: do not ask.
+        source: the database by its name, when it is one of CDC_SOURCES.
     """
     settings = config.load()
-    url = database_url(settings)
-    if not yes and not _agreed(f"Drop the slot {settings.slot!r} and its position? [y/N] "):
+    named = chosen(settings, source)
+    if not yes and not _agreed(f"Drop the slot {named.slot!r} and its position? [y/N] "):
         say("Nothing was changed.")
         return 1
-    asyncio.run(slots.drop(settings, url))
-    say(f"The slot {settings.slot!r} is dropped. The next 'cdc run' makes it anew, at the position it finds then.")
+    asyncio.run(slots.drop(settings, named))
+    say(f"The slot {named.slot!r} is dropped. The next 'cdc run' makes it anew, at the position it finds then.")
     return 0
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cdc.errors import ConfigurationError
 from cdc.store import embeddings
+from cdc.store.names import Reader, quoted
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
 
-_TOKEN = re.compile(r'\s*("(?:[^"]|"")+"|[^\W\d][\w$]*|->|[(),.;]|$)')
-_EXAMPLE = "Write it like: documents(title, content)->embedding; public.notes(body)"
+_SYMBOLS = ("(", ")", ",", ".", ";", "->")
+_EXAMPLE = "documents(title, content)->embedding; public.notes(body)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ def parse(text: str) -> list[Request]:
     Raises:
         ConfigurationError: it is written otherwise; says what was expected where.
     """
-    reader = _Reader(text)
+    reader = Reader(text, setting="CDC_EMBED", example=_EXAMPLE, symbols=_SYMBOLS)
     requests = []
     while not reader.at_end:
         if not reader.skip(";"):
@@ -57,8 +56,8 @@ async def declare(conn: AsyncConnection[tuple[Any, ...]], request: Request) -> i
     return await embeddings.declare(conn, request.table, request.columns, request.into)
 
 
-def _request(reader: _Reader) -> Request:
-    table = ".".join(map(_quoted, reader.names("a table")))
+def _request(reader: Reader) -> Request:
+    table = quoted(*reader.names("a table"))
     reader.expect("(")
     columns = [reader.name("a column")]
     while reader.skip(","):
@@ -72,65 +71,4 @@ def _request(reader: _Reader) -> Request:
 
 def _target(names: list[str]) -> str | None:
     """As `cdc.embed()` takes it: a bare name as it is, a qualified one as SQL writes it."""
-    return ".".join(map(_quoted, names)) if len(names) > 1 else names[0] if names else None
-
-
-def _quoted(name: str) -> str:
-    return name if re.fullmatch(r"[a-z_][a-z0-9_]*", name) else '"' + name.replace('"', '""') + '"'
-
-
-def _lower(letter: re.Match[str]) -> str:
-    return letter[0].lower()
-
-
-class _Reader:
-    """Takes one token after the other."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._next = 0
-        self._read()
-
-    @property
-    def at_end(self) -> bool:
-        return not self._token
-
-    def skip(self, symbol: str) -> bool:
-        """Take this symbol if it comes next."""
-        if self._token != symbol:
-            return False
-        self._read()
-        return True
-
-    def expect(self, symbol: str) -> None:
-        if not self.skip(symbol):
-            raise self._unexpected(f"{symbol!r}")
-
-    def name(self, what: str) -> str:
-        token = self._token
-        if not token.startswith('"') and not re.match(r"\w", token):
-            raise self._unexpected(f"{what} name")
-        self._read()
-        # Postgres folds ASCII alone.
-        return token[1:-1].replace('""', '"') if token.startswith('"') else re.sub("[A-Z]", _lower, token)
-
-    def names(self, what: str) -> list[str]:
-        """A name, or a schema's and a name."""
-        first = self.name(what)
-        return [first, self.name(what)] if self.skip(".") else [first]
-
-    def _read(self) -> None:
-        """Go to the next token; the empty one stands at the end."""
-        match = _TOKEN.match(self._text, self._next)
-        if match is None:
-            start = len(self._text) - len(self._text[self._next :].lstrip())
-            self._token, self._start = self._text[start], start
-            raise self._unexpected("a name or one of ( ) , . ; ->")
-        self._token, self._start, self._next = match[1], match.start(1), match.end()
-
-    def _unexpected(self, expected: str) -> ConfigurationError:
-        found = repr(self._token) if self._token else "the end"
-        return ConfigurationError(
-            f"CDC_EMBED cannot be read at character {self._start + 1}: expected {expected}, found {found}.",
-            hint=_EXAMPLE,
-        )
+    return quoted(*names) if len(names) > 1 else names[0] if names else None

@@ -17,6 +17,7 @@ from cdc.errors import ListenerFenced
 from cdc.events import intake
 from cdc.events.intake import Taken
 from cdc.events.match import Registry, Table
+from cdc.events.narrowing import Narrowing
 from cdc.store import checkpoints, functions, waits
 from cdc.store import events as store
 from cdc.store.checkpoints import Checkpoint
@@ -35,6 +36,8 @@ class Accepted(NamedTuple):
     runs: int
     due: bool
     """Whether runs may be claimed now: new ones, or others that go on."""
+    registry_moved: bool
+    """Whether functions were registered or archived since the accept before."""
 
 
 class Door:
@@ -43,6 +46,7 @@ class Door:
     def __init__(self, conn: Connection) -> None:
         self._conn = conn
         self._embedded: frozenset[Table] = frozenset()
+        self._narrowing = Narrowing()
         self.registry = Registry.of(-1, [], self._embedded)
 
     async def refresh(self, embedded: frozenset[Table] | None = None) -> Registry:
@@ -51,6 +55,10 @@ class Door:
             self._embedded = embedded
         self.registry = Registry.of(*await functions.registered(self._conn), self._embedded)
         return self.registry
+
+    async def is_outdated(self) -> bool:
+        """Whether functions changed since the registry was read."""
+        return await functions.version(self._conn) != self.registry.version
 
     async def take_over(self, checkpoint: Checkpoint) -> Checkpoint:
         """The checkpoint as it is now, for this door alone: others that held it are refused from now on."""
@@ -97,16 +105,22 @@ class Door:
                     "Another listener has moved this source's checkpoint.",
                     hint="Only one service listens to a slot; this one stops.",
                 )
-            if version != self.registry.version:
+            registry_moved = version != self.registry.version
+            if registry_moved:
                 await self.refresh()
             taken = Taken(0, due=False)
             if incoming:
-                taken = await intake.take(self._conn, self.registry, incoming, source_id=before.source_id)
+                changed = await self._narrowing.judge(self._conn, self.registry, incoming, before.source_id)
+                taken = await intake.take(
+                    self._conn, self.registry, incoming, source_id=before.source_id, changed=changed
+                )
             if aside:
                 await store.reject(self._conn, before.source_id, *aside)
             faults.point("accept.before_commit")
+        if incoming:
+            self._narrowing.settled()
         faults.point("accept.committed")
-        return Accepted(after, len(incoming), taken.runs, taken.due)
+        return Accepted(after, len(incoming), taken.runs, taken.due, registry_moved)
 
     async def _accept_apart(
         self, incoming: Sequence[Incoming], before: Checkpoint, after: Checkpoint, error: StatementFailed
@@ -126,5 +140,9 @@ class Door:
         first = await self.accept(incoming[:middle], before, before.moved(position, before.end_lsn))
         second = await self.accept(incoming[middle:], first.checkpoint, after)
         return Accepted(
-            second.checkpoint, first.events + second.events, first.runs + second.runs, first.due or second.due
+            second.checkpoint,
+            first.events + second.events,
+            first.runs + second.runs,
+            first.due or second.due,
+            first.registry_moved or second.registry_moved,
         )

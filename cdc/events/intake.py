@@ -11,7 +11,7 @@ from typing import NamedTuple
 import uuid_utils
 
 from cdc.events import ending, fulfil, start
-from cdc.events.match import Registry
+from cdc.events.match import NOT_JUDGED, Changed, Registry
 from cdc.events.start import Decided, Wanted
 from cdc.store import events as store
 from cdc.store import gates, runs, waits
@@ -34,16 +34,18 @@ async def take(
     *,
     source_id: int | None = None,
     directed: Sequence[Wanted] = (),
+    changed: Changed = NOT_JUDGED,
 ) -> Taken:
     """Take events in. Those of `directed` are stored, too, and start exactly the function that is named with them.
 
+    Of updates, `changed` tells which columns that triggers narrow on they changed.
     What this cancels is an event in its turn, and so on until nothing more comes of it.
     """
     count, due = 0, False
     while incoming or directed:
         stored = [*incoming, *(want.event for want in directed)]
         await store.insert_events(conn, source_id, stored)
-        started = registry.match(await start.unrepeated(conn, incoming), new_id)
+        started = registry.match(await start.unrepeated(conn, incoming), new_id, changed)
         wanted = [*(Wanted(*ruled) for ruled in started.ruled), *directed]
         decided = await start.create(conn, wanted, new_id)
         await store.insert_runs(conn, started.runs)

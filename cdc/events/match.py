@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from cdc.authoring import triggers
@@ -20,6 +22,25 @@ _REMEMBERED = 10_000
 """Names of events whose functions are looked up once; applications may send under names without end."""
 
 
+Changed = Mapping[bytes, Collection[str]]
+"""By an update's event id, which of the columns that triggers narrow on changed; of one not in it, any may have."""
+
+NOT_JUDGED: Changed = MappingProxyType({})
+
+
+class Condition(NamedTuple):
+    """What an event must meet besides its name. Without `columns` any change will do."""
+
+    expression: Expression | None
+    columns: frozenset[str] = frozenset()
+
+    def holds(self, seen: Callable[[], EventDict], changed: Collection[str] | None) -> bool:
+        """Whether it holds for the event that is `seen` by expressions like this."""
+        if self.columns and changed is not None and self.columns.isdisjoint(changed):
+            return False
+        return self.expression is None or self.expression.holds(seen())
+
+
 @dataclass(frozen=True, slots=True)
 class Start:
     """A function that an event starts.
@@ -31,12 +52,12 @@ class Start:
     function_id: str
     batch_size: int = 1
     paused: bool = False
-    conditions: tuple[Expression, ...] = ()
+    conditions: tuple[Condition, ...] = ()
     rules: Rules | None = field(default=None, compare=False)
 
-    def met_by(self, event: EventDict) -> bool:
-        """Whether this event meets one of the conditions."""
-        return any(condition.holds(event) for condition in self.conditions)
+    def met_by(self, seen: Callable[[], EventDict], changed: Collection[str] | None) -> bool:
+        """Whether this event meets one of the conditions, or there are none."""
+        return not self.conditions or any(condition.holds(seen, changed) for condition in self.conditions)
 
 
 class Started(NamedTuple):
@@ -58,6 +79,8 @@ class Registry:
     starts: dict[str, tuple[Start, ...]]
     functions: dict[str, Start]
     tables: frozenset[Table]
+    narrowed: Mapping[Table, frozenset[str]] = field(default_factory=dict)
+    """The columns that any trigger narrows on, by table."""
     _found: dict[str, tuple[Start, ...]] = field(default_factory=dict, compare=False)
 
     @classmethod
@@ -70,10 +93,9 @@ class Registry:
             conditions = _conditions(definition, embedded)
             for name in sorted(conditions):
                 met = tuple(dict.fromkeys(conditions[name])) if all(conditions[name]) else ()
-                expressions = tuple(expression for expression in met if expression is not None)
-                starts[name] = (*starts.get(name, ()), _narrowed(start, expressions))
+                starts[name] = (*starts.get(name, ()), _narrowed(start, tuple(filter(None, met))))
         named = {table for name in starts if (table := triggers.table_of(name))}
-        return cls(version, starts, functions, frozenset(named) | embedded)
+        return cls(version, starts, functions, frozenset(named) | embedded, _columns(starts))
 
     def started_by(self, name: str) -> tuple[Start, ...]:
         """The functions that an event of this name may start, in the order of their registration.
@@ -89,12 +111,12 @@ class Registry:
                 self._found[name] = found
         return found
 
-    def match(self, events: Sequence[Incoming], new_id: Callable[[], bytes]) -> Started:
+    def match(self, events: Sequence[Incoming], new_id: Callable[[], bytes], changed: Changed = NOT_JUDGED) -> Started:
         """What these events start, in the order of the events."""
         started = Started([], [], [])
         filling: dict[str, NewRun] = {}
         for event in events:
-            for start in self._met_by(event):
+            for start in self._met_by(event, changed.get(event.id)):
                 if start.rules or event.is_scheduled:
                     started.ruled.append((start, event))
                     continue
@@ -107,13 +129,13 @@ class Registry:
                 run.event_ids.append(event.id)
         return started
 
-    def _met_by(self, event: Incoming) -> Iterable[Start]:
+    def _met_by(self, event: Incoming, changed: Collection[str] | None) -> Iterable[Start]:
         """The functions that this event starts, each once."""
         found = self.started_by(event.name)
         if not any(start.conditions for start in found):
             return found
-        seen = event.as_dict()
-        met = (start for start in found if not start.conditions or start.met_by(seen))
+        seen = cache(event.as_dict)
+        met = (start for start in found if start.met_by(seen, changed))
         return {start.function_id: start for start in met}.values()
 
 
@@ -123,16 +145,29 @@ def _start(definition: dict[str, Any]) -> Start:
     return Start(definition["id"], size, bool(definition.get("paused")), (), Rules.of(definition))
 
 
-def _narrowed(start: Start, conditions: tuple[Expression, ...]) -> Start:
+def _narrowed(start: Start, conditions: tuple[Condition, ...]) -> Start:
     return Start(start.function_id, start.batch_size, start.paused, conditions, start.rules)
 
 
-def _conditions(definition: dict[str, Any], embedded: frozenset[Table]) -> dict[str, list[Expression | None]]:
+def _columns(starts: Mapping[str, Iterable[Start]]) -> dict[Table, frozenset[str]]:
+    """The columns that conditions name, by table."""
+    found: dict[Table, frozenset[str]] = {}
+    for name, named in starts.items():
+        table = triggers.table_of(name)
+        columns = frozenset().union(*(condition.columns for start in named for condition in start.conditions))
+        if table and columns:
+            found[table] = found.get(table, frozenset()) | columns
+    return found
+
+
+def _conditions(definition: dict[str, Any], embedded: frozenset[Table]) -> dict[str, list[Condition | None]]:
     """The condition of each trigger, by the name or pattern it is for; None: every such event."""
-    found: dict[str, list[Expression | None]] = {}
+    found: dict[str, list[Condition | None]] = {}
     for trigger in map(triggers.from_json, definition["triggers"]):
         if isinstance(trigger, EventTrigger):
-            condition = triggers.condition_of(trigger.if_exp, trigger.match)
+            expression = triggers.condition_of(trigger.if_exp, trigger.match)
+            narrows = bool(expression or trigger.columns)
+            condition = Condition(expression, frozenset(trigger.columns)) if narrows else None
             found.setdefault(trigger.event, []).append(condition)
         elif not isinstance(trigger, Cron):
             for table in embedded:

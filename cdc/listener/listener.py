@@ -9,12 +9,15 @@ from typing import Any
 import structlog
 
 from cdc import lsn
-from cdc.events.accept import Door
+from cdc.authoring.triggers import message_name
+from cdc.events.accept import Accepted, Door
+from cdc.listener.accepting import Accepting
+from cdc.listener.catalog import Catalog
 from cdc.listener.source import Watched
+from cdc.listener.standbys import Standbys
 from cdc.listener.translate import Translator
 from cdc.lsn import Lsn
 from cdc.store.checkpoints import Checkpoint
-from cdc.store.events import Incoming
 from cdc.wal.stream import ReplicationStream
 from cdc.wal.transactions import Change, Committed, Item, Message, Transactions
 
@@ -26,17 +29,11 @@ PREFIX = "cdc"
 SEND = "cdc.send"
 """Of those that are events of the user's own."""
 
-READ = 2000
-"""Messages read at once, so that a huge transaction does not starve the event loop."""
+READ = 500
+"""Messages read at once, so that neither a huge transaction nor what is being accepted starves the event loop."""
 
-LINGER = 0.01
-"""Seconds to wait for more when as much was read as is read at once: there may be nothing more for a long time."""
-
-MOST = 10_000
-"""Events in one accept."""
-
-MOST_BYTES = 16 * 1024 * 1024
-"""Event data in one accept."""
+BREATH = 0.005
+"""Seconds between reads of what comes during an accept: to ask the socket for every row costs a third of the work."""
 
 IDLE_BYTES = 1024 * 1024
 """Of WAL without published changes, after which the checkpoint moves on, so that the slot does not retain it."""
@@ -49,7 +46,8 @@ class Listener:
     """Streams one source from its checkpoint through the door.
 
     `follow` is called, before anything later is accepted, whenever declarations or functions may have changed.
-    `received` is how far the server's WAL is known, `accepted` counts events.
+    `received` is how far the server's WAL is known, `accepted` counts events. `written` tells how far that of the state
+    is, where it shares a failover with the watched database.
     """
 
     def __init__(
@@ -57,32 +55,35 @@ class Listener:
         watched: Watched,
         checkpoint: Checkpoint,
         door: Door,
+        catalog: Catalog,
         *,
         follow: Callable[[], Awaitable[None]],
         on_runs: Callable[[], None],
         on_listening: Callable[[], None] = lambda: None,
         answers_within: float = 60.0,
+        written: Callable[[], Awaitable[Lsn]] | None = None,
     ) -> None:
         self._watched = watched
         self._door = door
+        self._catalog = catalog
         self._follow = follow
         self._on_runs = on_runs
         self._on_listening = on_listening
         self._answers_within = answers_within
+        self._standbys = Standbys(written)
         self._translator = Translator(checkpoint.source_id, watched.name)
-        self._events: list[Incoming] = []
-        self._bytes = 0
         self._resume_after(checkpoint)
         self._moved_at = 0.0
         self._stopping = False
         self._receiving: asyncio.Task[Any] | None = None
+        self._stream: ReplicationStream | None = None
         self.received: Lsn = checkpoint.end_lsn
         self.accepted = 0
 
     @property
     def checkpoint(self) -> Checkpoint:
         """What is durably accepted."""
-        return self._checkpoint
+        return self._accepting.checkpoint
 
     def stop(self) -> None:
         """Stop reading; `run` returns as soon as an accept under way has ended."""
@@ -102,39 +103,46 @@ class Listener:
             self._watched.url,
             slot=self._watched.slot,
             publications=[self._watched.publication],
-            start=self._checkpoint.end_lsn,
+            start=self.checkpoint.end_lsn,
             answers_within=self._answers_within,
         ) as stream:
             # Only with the slot in hand: to wait for it must not stop the listener that has it.
-            self._resume_after(await self._door.take_over(self._checkpoint))
-            log.info("listening", source=self._watched.name, lsn=lsn.render(self._checkpoint.end_lsn))
+            self._resume_after(await self._door.take_over(self.checkpoint))
+            await self._catalog.read_published(self._watched.publication)
+            log.info("listening", source=self._watched.name, lsn=lsn.render(self.checkpoint.end_lsn))
+            self._stream = stream
             self._on_listening()
-            while not self._stopping:
-                payloads = await self._receive(stream)
-                self.received = stream.received
-                await self._take(self._transactions.feed(payloads))
-                if len(payloads) < READ or self._is_full:
-                    await self._accept()
-                if not payloads:
-                    await self._pass_idle_wal(at_once=stream.asked or (until is not None and self.received >= until))
-                stream.confirm(min(self._checkpoint.end_lsn, stream.received))
-                if until is not None and self._checkpoint.end_lsn >= until:
-                    break
+            try:
+                while not self._stopping and not (until is not None and self.checkpoint.end_lsn >= until):
+                    await self._turn(stream, until)
+            except asyncio.CancelledError:
+                self._accepting.cancel()
+                raise
+            finally:
+                await self._accepting.end()
+                self._stream = None
+            stream.confirm(self._standbys.confirmable(self.checkpoint.end_lsn, stream.received))
+
+    async def _turn(self, stream: ReplicationStream, until: Lsn | None) -> None:
+        """Take what is at hand, and have it accepted while the next is read; confirm what has become durable."""
+        payloads = await self._receive(stream)
+        self.received = stream.received
+        await self._take(await self._catalog.feed(self._transactions, payloads))
+        self._accepting.start()
+        if len(payloads) < READ:
+            await self._accepting.pause(BREATH)
+        self._pass_idle_wal(at_once=stream.asked or (until is not None and self.received >= until))
+        stream.confirm(self._standbys.confirmable(self.checkpoint.end_lsn, stream.received))
 
     def _resume_after(self, checkpoint: Checkpoint) -> None:
-        self._checkpoint = checkpoint
-        self._transactions = Transactions(checkpoint.position)
-        self._position = checkpoint.position
-        self._end_lsn = checkpoint.end_lsn
+        self._transactions = Transactions(checkpoint.position, self._catalog.types)
+        self._accepting = Accepting(self._door, checkpoint, on_accepted=self._accepted, on_end=self._come_round)
 
     async def _receive(self, stream: ReplicationStream) -> list[bytes]:
-        """What is at hand, or comes; nothing when events wait to be accepted, or when `stop` is called meanwhile."""
+        """What is at hand, or comes; nothing when an accept has ended, or when `stop` is called meanwhile."""
         self._receiving = asyncio.current_task()
         try:
-            async with asyncio.timeout(LINGER if self._events else None):
-                return await stream.receive(READ)
-        except TimeoutError:
-            return []
+            return await stream.receive(READ)
         except asyncio.CancelledError:
             if self._receiving is None or not self._stopping:
                 raise
@@ -144,61 +152,72 @@ class Listener:
             self._receiving = None
 
     async def _take(self, items: list[Item]) -> None:
+        self._translator.narrow(self._door.registry.narrowed)
+        accepting, translate = self._accepting, self._translator.event
         for item in items:
             if isinstance(item, Change):
-                self._add(self._translator.event(item))
-                self._position = item.position
-                if self._is_full:
-                    await self._accept()
+                accepting.add(translate(item))
+                accepting.passed(item.position)
+                if accepting.is_full:
+                    await accepting.hand_over()
             elif isinstance(item, Committed):
-                self._end_lsn = max(self._end_lsn, item.end_lsn)
+                # Postgres 14 tells of transactions without published changes too, such as our own accepts: to move
+                # the checkpoint for those would be another one, for ever.
+                if item.commit_lsn == accepting.position.commit_lsn:
+                    accepting.ended(item.end_lsn)
             else:
                 await self._obey(item)
 
     async def _obey(self, message: Message) -> None:
         if message.prefix == PREFIX:
-            await self._accept()
+            await self._accepting.settle()
             await self._follow()
         elif message.prefix == SEND:
             try:
-                self._add(self._translator.sent(message))
+                self._accepting.add(self._translator.sent(message))
             except (ValueError, RecursionError) as error:
                 log.warning("message passed over", prefix=SEND, position=str(message.position), reason=str(error))
+        elif await self._is_listened_to(message):
+            self._accepting.add(self._translator.message(message))
         if message.header is not None:
-            self._position = message.position
+            self._accepting.passed(message.position)
+        else:
+            # It stands alone, in the order of the WAL: what comes after it is later than this byte of it.
+            self._accepting.ended(message.position.commit_lsn + 1)
 
-    def _add(self, event: Incoming) -> None:
-        self._events.append(event)
-        self._bytes += len(event.data)
+    async def _is_listened_to(self, message: Message) -> bool:
+        """Whether it is an event: a function asks for it, and it was not accepted before."""
+        name = message_name(message.prefix)
+        if name is None or (message.header is None and message.position.commit_lsn < self._accepting.end_lsn):
+            return False
+        if not self._door.registry.started_by(name):
+            await self._accepting.settle()  # the door speaks to the database in one voice
+            if await self._door.is_outdated():
+                await self._follow()
+        return bool(self._door.registry.started_by(name))
 
-    @property
-    def _is_full(self) -> bool:
-        return len(self._events) >= MOST or self._bytes >= MOST_BYTES
-
-    async def _accept(self) -> None:
-        """Everything taken so far becomes durable. Nothing is read meanwhile: the socket is the back-pressure."""
-        reached = self._checkpoint.moved(self._position, self._end_lsn)
-        if reached == self._checkpoint:
-            return
-        version = self._door.registry.version
-        accepted = await self._door.accept(self._events, self._checkpoint, reached)
-        self._checkpoint = accepted.checkpoint
+    async def _accepted(self, accepted: Accepted) -> None:
         self.accepted += accepted.events
-        self._events, self._bytes = [], 0
+        await self._standbys.accepted(accepted.checkpoint.end_lsn)
         self._moved_at = asyncio.get_running_loop().time()
         if accepted.due:
             self._on_runs()
-        if self._door.registry.version != version:
+        if accepted.registry_moved:
             await self._follow()
 
-    async def _pass_idle_wal(self, *, at_once: bool) -> None:
+    def _come_round(self) -> None:
+        """Let the loop confirm what was accepted, see how it ended, and begin the next."""
+        if self._stream is not None:
+            self._stream.nudge()
+
+    def _pass_idle_wal(self, *, at_once: bool) -> None:
         """WAL that holds nothing for us is passed by moving the checkpoint, not by confirming beyond it.
 
         `at_once` when the server asks: it may be shutting down, which it does not finish before we confirmed all.
         """
-        ahead = self.received - self._checkpoint.end_lsn
+        ahead = self.received - self.checkpoint.end_lsn
         idle_for = asyncio.get_running_loop().time() - self._moved_at
         is_time = at_once or ahead >= IDLE_BYTES or idle_for >= IDLE_SECONDS
-        if not self._transactions.in_flight and ahead > 0 and is_time:
-            self._end_lsn = self.received
-            await self._accept()
+        if self._accepting.is_empty and not self._transactions.in_flight and ahead > 0 and is_time:
+            self._accepting.ended(self.received)
+            self._accepting.start()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
 import orjson
@@ -10,8 +12,12 @@ from cdc import lsn
 from cdc.authoring.triggers import SIGNAL, event_name, is_taken
 from cdc.events import ids
 from cdc.events.given import given_by_sender
-from cdc.store.events import Incoming
+from cdc.events.match import Table
+from cdc.listener import messages
+from cdc.lsn import Position
+from cdc.store.events import Incoming, RowChange
 from cdc.store.json import loads
+from cdc.wal.relations import Relation
 from cdc.wal.transactions import Change, Header, Message
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -28,7 +34,14 @@ class Translator:
         self._source = source
         self._header: Header | None = None
         self._transaction = b""
-        self._kinds: dict[tuple[str, str, str], tuple[str, bytes]] = {}
+        self._kinds: dict[tuple[str, str, str], tuple[str, bytes, bool]] = {}
+        self._narrowed: Collection[Table] = ()
+
+    def narrow(self, tables: Collection[Table]) -> None:
+        """From now on the events of these tables carry their rows, and no others do."""
+        if tables is not self._narrowed:
+            self._narrowed = tables
+            self._kinds.clear()
 
     def event(self, change: Change) -> Incoming:
         """The event of one change; its `ts` is the commit's."""
@@ -37,7 +50,7 @@ class Translator:
             self._header = header
             self._transaction = self._of_transaction(header)
         kind = (relation.schema, relation.name, verb)
-        name, table = self._kinds.get(kind) or self._of_kind(*kind)
+        name, table, narrowed = self._kinds.get(kind) or self._of_kind(*kind)
         data = b"".join(
             (
                 b'{"new":',
@@ -50,7 +63,8 @@ class Translator:
                 self._transaction,
             )
         )
-        return Incoming(ids.of_position(self._source_id, position), name, header.commit_time, data, position)
+        row = RowChange(_identity(relation), new, old, unchanged) if narrowed else None
+        return Incoming(ids.of_position(self._source_id, position), name, header.commit_time, data, position, None, row)
 
     def sent(self, message: Message) -> Incoming:
         """The event of one `cdc.send()` or `cdc.signal()`; see migrations/source for what the message is.
@@ -67,10 +81,21 @@ class Translator:
         event = Incoming(event_id, name, message.header.commit_time, data, message.position)
         return _with(event, loads(more)) if more else event
 
-    def _of_kind(self, schema: str, table: str, verb: str) -> tuple[str, bytes]:
-        """The event's name, and what the data of all such events says of the table."""
+    def message(self, message: Message) -> Incoming:
+        """The event of a logical message of the user's own; outside a transaction its `ts` is the present moment."""
+        event_id = ids.of_position(self._source_id, message.position)
+        if message.header is None:
+            return messages.event(event_id, message, time.time_ns() // 1000, self._of_nothing(message.position))
+        return messages.event(event_id, message, message.header.commit_time, self._of_transaction(message.header))
+
+    def _of_kind(self, schema: str, table: str, verb: str) -> tuple[str, bytes, bool]:
+        """The event's name, what the data of all such events says of the table, and whether they carry their rows."""
         encoded = b"," + orjson.dumps({"schema": schema, "table": table})[1:-1]
-        kind = self._kinds[schema, table, verb] = (event_name(schema, table, verb), encoded)
+        kind = self._kinds[schema, table, verb] = (
+            event_name(schema, table, verb),
+            encoded,
+            (schema, table) in self._narrowed,
+        )
         return kind
 
     def _of_transaction(self, header: Header) -> bytes:
@@ -83,6 +108,15 @@ class Translator:
             "lsn": lsn.render(header.commit_lsn),
         }
         return b"," + orjson.dumps(shared)[1:]
+
+    def _of_nothing(self, position: Position) -> bytes:
+        """The same for what stands outside any transaction."""
+        own = lsn.render(position.commit_lsn)
+        return b"," + orjson.dumps({"source": self._source, "txn_id": None, "txn_commit_time": None, "lsn": own})[1:]
+
+
+def _identity(relation: Relation) -> tuple[int, str, tuple[str, ...]]:
+    return relation.oid, relation.replica_identity, relation.key_columns
 
 
 def _with(event: Incoming, more: object) -> Incoming:

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from cdc.store import history
+from cdc.store import history, row_hashes
 from cdc.store.connect import Connection
 from cdc.store.history import FIRST_EVENT, FIRST_RUN
 
@@ -41,6 +41,7 @@ class Pruner:
             events = await self._prune_events(conn, needed)
             await self._prune_rejected(conn)
             await self._prune_gates(conn)
+            await self._prune_row_hashes(conn)
         if runs or events:
             log.info("pruned", runs=runs, events=events)
 
@@ -85,6 +86,12 @@ class Pruner:
                 return
             after = seen[-1]
             await _rest(began)
+
+    async def _prune_row_hashes(self, conn: Connection) -> None:
+        began = time.monotonic()
+        while await row_hashes.prune(conn, self._page) == self._page:
+            await _rest(began)
+            began = time.monotonic()
 
 
 async def _rest(began: float) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
 from cdc.config import Settings
+from cdc.service.named import Named
 from cdc.service.preflight import connected, reachable
-from cdc.service.roles import Role
 from cdc.store import publications
 from cdc.store.connect import STATE, WATCHED, Connection, checked, connect
 from cdc.store.migrate import migrate
@@ -15,23 +14,37 @@ from cdc.store.migrate import migrate
 
 @dataclass(frozen=True, slots=True)
 class Databases:
-    """URLs. `pooled`: there is a transaction pooler before the state. `answers_within`: seconds."""
+    """URLs, and the settings that they come from, for messages. `pooled`: there is a transaction pooler before the
+    state. `answers_within`: seconds.
+    """
 
     watched: str
     state: str
     answers_within: float
     pooled: bool = False
+    setting: str = WATCHED
+    state_setting: str = WATCHED
 
     @classmethod
-    def of(cls, settings: Settings, url: str, *, watches: bool = True) -> Databases:
+    def of(cls, settings: Settings, url: str | None, *, watches: bool = True) -> Databases:
         """With `url` as the watched one, if there is one.
 
         Raises:
             ConfigurationError: one of them cannot be used.
         """
-        given = settings.state_database_url
-        state = checked(given.get_secret_value(), STATE) if given else url
-        return cls(checked(url) if watches else url, state, settings.network_timeout)
+        given, watched = settings.state_database_url, url or ""
+        state = checked(given.get_secret_value(), STATE) if given else watched
+        setting = STATE if state != watched else WATCHED
+        watched = checked(watched) if watched and watches else watched
+        return cls(watched, state, settings.network_timeout, state_setting=setting)
+
+    def watching(self, named: Named) -> Databases:
+        """The same state, and another watched database.
+
+        Raises:
+            ConfigurationError: it cannot be used.
+        """
+        return replace(self, watched=checked(named.url, named.setting), setting=named.setting)
 
     @property
     def apart(self) -> bool:
@@ -44,7 +57,7 @@ class Databases:
 
     async def to_watched(self) -> Connection:
         """An autocommit connection to the watched database."""
-        return await connect(self.watched, autocommit=True, answers_within=self.answers_within)
+        return await connect(self.watched, autocommit=True, setting=self.setting, answers_within=self.answers_within)
 
     async def to_state(self, *, silent_for: float | None = None) -> Connection:
         """An autocommit connection to the state database; see `connect` on `silent_for`."""
@@ -52,7 +65,7 @@ class Databases:
             self.state,
             autocommit=True,
             prepared=not self.pooled,
-            setting=self._state_setting,
+            setting=self.state_setting,
             answers_within=self.answers_within,
             silent_for=silent_for,
         )
@@ -63,29 +76,27 @@ class Databases:
         Raises:
             DatabaseUnreachable, DatabaseRefused, MigrationError: it cannot be.
         """
-        await migrate(self.state, "state", setting=self._state_setting)
+        await migrate(self.state, "state", setting=self.state_setting)
 
-    async def prepare(self, settings: Settings, roles: frozenset[Role]) -> None:
-        """Wait until both are there, then make in them what is missing.
+    async def prepare_watched(self, settings: Settings, *, listens: bool) -> None:
+        """Wait until the watched database is there, then make in it what is missing.
 
         Raises:
             ConfigurationError, DatabaseUnreachable, DatabaseRefused, ServerNotReady, MigrationError: it cannot be.
         """
-        async with AsyncExitStack() as stack:
-            patience = settings.connect_timeout
-            if roles != {"web"}:
-                listens = "listener" in roles
-                watched = await stack.enter_async_context(
-                    await connected(self.watched, patience=patience, listens=listens)
-                )
-                await migrate(self.watched, "source")
-                if listens:
-                    # Before the slot: a publication younger than its slot is not found, or its rows silently skipped.
-                    await publications.ensure(watched, settings.publication)
-            if self.apart:
-                await reachable(self.state, patience=patience, setting=STATE)
-            await self.migrate_state()
+        patience = settings.connect_timeout
+        async with await connected(self.watched, patience=patience, listens=listens, setting=self.setting) as conn:
+            await migrate(self.watched, "source", setting=self.setting)
+            if listens:
+                # Before the slot: a publication younger than its slot is not found, or its rows silently skipped.
+                await publications.ensure(conn, settings.publication)
 
-    @property
-    def _state_setting(self) -> str:
-        return STATE if self.apart else WATCHED
+    async def prepare_state(self, settings: Settings) -> None:
+        """The same of the state database.
+
+        Raises:
+            ConfigurationError, DatabaseUnreachable, DatabaseRefused, ServerNotReady, MigrationError: it cannot be.
+        """
+        if self.apart:
+            await reachable(self.state, patience=settings.connect_timeout, setting=STATE)
+        await self.migrate_state()

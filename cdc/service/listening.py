@@ -10,6 +10,7 @@ import structlog
 
 from cdc.errors import CdcError, ListenerFenced, SlotInUse, SlotLost
 from cdc.events.accept import Door
+from cdc.listener.catalog import Catalog
 from cdc.listener.listener import Listener
 from cdc.listener.source import Watched, attach, belongs
 from cdc.service import resting
@@ -145,14 +146,17 @@ class Listening:
                 if self._every is not None:
                     await resting.check(source, self._watched.url, self._every)
             self._hooks.on_attached()
+            shares_failover = self._watched.failover and not self._databases.apart
             self._listener = Listener(
                 self._watched,
                 checkpoint,
                 door,
+                Catalog(self._databases.to_watched),
                 follow=lambda: self._following.follow(door),
                 on_runs=self._hooks.on_runs,
                 on_listening=self._listens,
                 answers_within=self._databases.answers_within,
+                written=(lambda: server.wal_position(state)) if shares_failover else None,
             )
             try:
                 await self._listener.run(until)

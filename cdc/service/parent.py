@@ -3,44 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import AsyncExitStack
-from typing import Any
 
 import structlog
 
 from cdc import discovery
 from cdc.config import Settings
+from cdc.embedding import declare
 from cdc.errors import CdcError
-from cdc.listener.source import Watched
 from cdc.maintenance import upkeep
 from cdc.maintenance.loop import Loop
 from cdc.service import children, listening
 from cdc.service.children import Children
 from cdc.service.databases import Databases
-from cdc.service.following import Following
-from cdc.service.listening import Listening, until_opened
 from cdc.service.models import embedder
+from cdc.service.named import DEFAULT, Named
+from cdc.service.parts import Parts
 from cdc.service.process import prepare
 from cdc.service.reloading import reload_forever
 from cdc.service.roles import ALL, Role
+from cdc.service.source import Source
 from cdc.service.wakeups import POLL, Wakeups
 from cdc.service.worker_process import Child
-from cdc.store import publications, workers
+from cdc.store import workers
 from cdc.store.connect import Connection, pool
 from cdc.store.failures import ConnectionTrouble
 from cdc.web.app import app
 from cdc.web.server import Web
-from cdc.web.status import Status
 
 log = structlog.get_logger(__name__)
-
-SOURCE = "default"
-"""Name of the one source that this version watches."""
-
-_FOLLOW_EVERY = 2.0
-_SELDOM = 8
-_PAUSE = 1.0
 
 _WATCH_EVERY = 10.0
 _STUCK = 30.0
@@ -62,29 +54,14 @@ async def run(
     """
     prepare()
     discovery.search_path(settings.functions)
+    declare.parse(settings.embed)
     databases = Databases.of(settings, url, watches=only != {"web"})
     async with AsyncExitStack() as stack:
         service = _Service(settings, databases, only, stack, started)
-        await databases.prepare(settings, only)
         await service.start()
         if reload:
             service.reload()
-        await asyncio.wait(service.parts, return_when=asyncio.FIRST_COMPLETED)
-        for part in service.parts:
-            if part.done():
-                part.result()
-
-
-def watched(settings: Settings, databases: Databases) -> Watched:
-    """The source of these settings."""
-    return Watched(
-        databases.watched,
-        SOURCE,
-        settings.slot,
-        settings.publication,
-        failover=settings.failover,
-        on_loss=settings.on_slot_loss,
-    )
+        await service.parts.until_one_ends()
 
 
 class _Service:
@@ -103,53 +80,43 @@ class _Service:
         self._roles = roles
         self._stack = stack
         self._started = started
-        self._watched = watched(settings, databases)
-        self._status = Status(SOURCE, settings.slot, settings.publication)
+        self._models = embedder(settings)
+        stack.push_async_callback(self._models.close)
         # As if through a pooler: it is what finds out.
         self._wakeups = Wakeups(databases.through_pooler().to_state, self._wake)
         self._children = Children(0, self._child, grace=0.0, hooks=self._of_children())
-        models = embedder(settings)
-        stack.push_async_callback(models.close)
-        self._following = Following(settings, databases.watched, models, self._status)
-        self._registered = asyncio.Event()
         self._confirmed = asyncio.Event()
         self._address = ""
-        self._retries = 0
-        self.parts: list[asyncio.Task[None]] = []
+        self.parts = Parts(stack)
 
     async def start(self) -> None:
         """Start what the roles ask for."""
+        if self._roles != {"web"}:
+            await self._databases.prepare_watched(self._settings, listens="listener" in self._roles)
+        await self._databases.prepare_state(self._settings)
         await self._start_wakeups()
+        self._source = self._of(Named.of(self._settings, DEFAULT, self._databases.watched))
         if self._roles != {"web"}:
             await self._start_workers()
-        listening = await self._listening() if "listener" in self._roles else None
+        await self._source.declare()
         await self._start_web()
         if self._roles != {"web"}:
             lease, retention = self._settings.lease, self._settings.retention
             for loop in upkeep.loops(self._to_confirmed_state, lease=lease, retention=retention, on_runs=self._due):
-                self._loop(loop)
-        if listening is not None:
-            self._start_listening(listening)
-        else:
-            self._part("source", self._until_opened())
+                self.parts.loop(loop)
+        self.parts.add(self._source.start())
+        self._stack.push_async_callback(self._source.stop)
 
     def reload(self) -> None:
         """Restart the workers from now on when function files change."""
         folders = discovery.search_path(self._settings.functions)
-        self._part("reload", reload_forever(folders, self._children, self._child("--check")))
+        self.parts.start("reload", reload_forever(folders, self._children, self._child("--check")))
 
     # --- building the parts ---
 
-    def _part(self, name: str, body: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Something that goes on for ever: the service ends when it does."""
-        task = asyncio.create_task(body, name=name)
-        self._stack.push_async_callback(_cancel, task)
-        self.parts.append(task)
-        return task
-
-    def _loop(self, loop: Loop) -> None:
-        self.parts.append(loop.start())
-        self._stack.push_async_callback(loop.stop)
+    def _of(self, named: Named) -> Source:
+        hooks = listening.Hooks(on_attached=self._begin, on_runs=self._due, on_change=self._changed)
+        return Source(named, self._settings, self._databases, self._roles, self._models, hooks)
 
     def _child(self, *arguments: str) -> Child:
         pooled = ["--pooled"] if self._databases.pooled else []
@@ -170,16 +137,15 @@ class _Service:
             )
             self._databases = self._databases.through_pooler()
             hear = self._wakeups.poll_forever()
-        self._part("notifier", self._wakeups.tell_forever())
-        self._part("wake-ups", hear)
+        self.parts.start("notifier", self._wakeups.tell_forever())
+        self.parts.start("wake-ups", hear)
 
     async def _start_workers(self) -> None:
         count = self._settings.workers if "worker" in self._roles else 0
         grace = self._settings.shutdown_timeout
         self._children = Children(count, self._child, grace=grace, hooks=self._of_children())
         self._stack.push_async_callback(self._children.stop)
-        self._part("registrations", self._announce_forever())
-        self._loop(Loop("watch", _WATCH_EVERY, self._replace_stuck))
+        self.parts.loop(Loop("watch", _WATCH_EVERY, self._replace_stuck))
         await self._children.start()
 
     async def _start_web(self) -> None:
@@ -190,30 +156,12 @@ class _Service:
             )
             connection = (await self._stack.enter_async_context(state)).connection
         keys = self._settings.event_keys
-        held = app(self._status, connection, wake=self._due, keys=keys, confirmed=self._confirmed.is_set)
-        web = Web(held, self._settings.port)
-        self.parts.append(web.start())
+        confirmed = self._confirmed.is_set
+        api = app(self._source.status, connection, wake=self._due, keys=keys, confirmed=confirmed)
+        web = Web(api, self._settings.port)
+        self.parts.add(web.start())
         self._stack.push_async_callback(web.stop)
         self._address = web.url
-
-    async def _listening(self) -> Listening:
-        await self._following.declare()
-        hooks = listening.Hooks(on_attached=self._begin, on_runs=self._due, on_change=self._changed)
-        every = self._settings.listen
-        return Listening(self._watched, self._databases, self._following, self._status, hooks, every=every)
-
-    def _start_listening(self, listening: Listening) -> None:
-        async def retry_following() -> None:
-            """Soon after something went wrong, seldom otherwise."""
-            self._retries += 1
-            if listening.troubled or self._retries % _SELDOM == 0:
-                await listening.retry_following()
-
-        self._loop(Loop("follower", _FOLLOW_EVERY, retry_following))
-        self._loop(Loop("status", 1.0, listening.look))
-        task = asyncio.create_task(listening.listen_forever(), name="listener")
-        self.parts.append(task)
-        self._stack.push_async_callback(listening.stop, task)
 
     # --- what the parts tell each other ---
 
@@ -236,13 +184,13 @@ class _Service:
         self._wakeups.due()
 
     def _worker_ready(self) -> None:
-        self._registered.set()
+        self._source.registered()
         self._changed()
 
     def _changed(self) -> None:
         """Say once that the service is ready."""
-        self._status.working = self._children.up
-        if self._address and self._status.ready:
+        self._source.status.working = self._children.up
+        if self._address and self._source.status.ready:
             address, self._address = self._address, ""
             self._started(address)
 
@@ -264,29 +212,3 @@ class _Service:
             async with await self._databases.to_state() as conn:
                 for worker_id in await workers.stuck(conn, worker_ids, seconds=_STUCK):
                     self._children.kill(worker_id)
-
-    async def _announce_forever(self) -> None:
-        """Have the listener, wherever it is, follow what our workers registered."""
-        while True:
-            await self._registered.wait()
-            self._registered.clear()
-            try:
-                async with await self._databases.to_watched() as conn:
-                    await publications.announce(conn)
-            except (*ConnectionTrouble, CdcError):
-                self._registered.set()
-                await asyncio.sleep(_PAUSE)
-
-    async def _until_opened(self) -> None:
-        """A service that never listens is ready when its workers may claim; one without workers at once."""
-        if "worker" in self._roles:
-            await until_opened(self._watched, self._databases)
-        self._begin()
-        self._status.attached = True
-        self._changed()
-        await asyncio.Event().wait()
-
-
-async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait({task})

@@ -6,7 +6,7 @@ import structlog
 
 from cdc.errors import CdcError, DatabaseRefused, ServerNotReady
 from cdc.store import server
-from cdc.store.connect import Connection, checked, connect_patiently, place
+from cdc.store.connect import WATCHED, Connection, checked, connect_patiently, place
 
 log = structlog.get_logger(__name__)
 
@@ -19,7 +19,7 @@ _HOW_TO_LOGICAL = (
 )
 
 
-async def connected(url: str, *, patience: float, listens: bool = True) -> Connection:
+async def connected(url: str, *, patience: float, listens: bool = True, setting: str = WATCHED) -> Connection:
     """A connection to the watched database, waiting up to `patience` seconds for it to be up.
 
     Raises:
@@ -27,7 +27,7 @@ async def connected(url: str, *, patience: float, listens: bool = True) -> Conne
         DatabaseUnreachable, DatabaseRefused: no connection could be made.
         ServerNotReady: the server cannot be watched as it is set up; only a service that `listens` minds that.
     """
-    conn = await connect_patiently(checked(url), patience=patience, tell=_tell)
+    conn = await connect_patiently(checked(url, setting), patience=patience, tell=_tell, setting=setting)
     try:
         facts = await server.facts(conn)
         _check_server(facts, place(url))

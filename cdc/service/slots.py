@@ -8,7 +8,7 @@ from cdc.config import Settings
 from cdc.listener.agreement import check_slot
 from cdc.lsn import Lsn
 from cdc.service.databases import Databases
-from cdc.service.parent import SOURCE
+from cdc.service.named import Named
 from cdc.store import checkpoints, gaps, server
 from cdc.store.checkpoints import Checkpoint
 from cdc.store.connect import Connection
@@ -27,32 +27,32 @@ class State:
     gaps: list[Gap]
 
 
-async def state(settings: Settings, url: str) -> State:
+async def state(settings: Settings, named: Named) -> State:
     """Look."""
-    databases = Databases.of(settings, url)
+    databases = Databases.of(settings, settings.watched_url).watching(named)
     await databases.migrate_state()
     async with await databases.to_watched() as source, await databases.to_state() as conn:
-        known = await checkpoints.current(conn, SOURCE)
-        slot, wal = await server.slot(source, settings.slot), await server.wal_position(source)
+        known = await checkpoints.current(conn, named.name)
+        slot, wal = await server.slot(source, named.slot), await server.wal_position(source)
         return State(slot, known[1] if known else None, wal, await gaps.listed(conn))
 
 
-async def drop(settings: Settings, url: str) -> None:
+async def drop(settings: Settings, named: Named) -> None:
     """Drop the slot first, then end the incarnation: a slot that nobody knows of would fill the disk.
 
     Raises:
         SlotInUse: a service is listening; stop it first.
         ServerNotReady: the slot is another database's.
     """
-    databases = Databases.of(settings, url)
+    databases = Databases.of(settings, settings.watched_url).watching(named)
     await databases.migrate_state()
     async with await databases.to_state() as conn, await databases.to_watched() as source:
-        await drop_ours(databases, settings.slot, conn, source)
-        await checkpoints.retire_source(conn, SOURCE, "cdc slot drop")
+        await drop_ours(databases, named, conn, source)
+        await checkpoints.retire_source(conn, named.name, "cdc slot drop")
 
 
-async def drop_ours(databases: Databases, name: str, state: Connection, source: Connection) -> None:
-    """Drop the slot of this name, and the one that the checkpoint was made with, should the setting have changed.
+async def drop_ours(databases: Databases, named: Named, state: Connection, source: Connection) -> None:
+    """Drop the slot of the settings, and the one that the checkpoint was made with, should the setting have changed.
 
     A copy on the same server may name the slot that the original is read from: that one is left alone.
 
@@ -60,12 +60,12 @@ async def drop_ours(databases: Databases, name: str, state: Connection, source: 
         SlotInUse: a service is listening; stop it first.
         ServerNotReady: the slot is another database's.
     """
-    known = await checkpoints.current(state, SOURCE)
-    slot = await server.slot(source, name)
+    known = await checkpoints.current(state, named.name)
+    slot = await server.slot(source, named.slot)
     if slot is not None:
-        check_slot(slot, name, source.info.dbname)
-        await replication.drop_slot(databases.watched, name)
-    if known is not None and known[0].slot != name:
+        check_slot(slot, named.slot, source.info.dbname)
+        await replication.drop_slot(databases.watched, named.slot)
+    if known is not None and known[0].slot != named.slot:
         former = await server.slot(source, known[0].slot)
         if former is not None and former.database == source.info.dbname:
             await replication.drop_slot(databases.watched, known[0].slot)

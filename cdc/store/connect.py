@@ -46,7 +46,7 @@ def checked(url: str, setting: str = WATCHED) -> str:
     """The URL, if libpq can read it.
 
     Raises:
-        ConfigurationError: it cannot, or it names a host where replication is impossible (of the watched database
+        ConfigurationError: it cannot, or it names a host where replication is impossible (of a watched database
             only). The URL itself is not repeated: it carries a password.
     """
     try:
@@ -63,7 +63,7 @@ def checked(url: str, setting: str = WATCHED) -> str:
             f"{setting} cannot be read; most likely a special character in user or password is not %-encoded.",
             hint="Write @ as %40, : as %3A, / as %2F, ? as %3F and % as %25.",
         )
-    if "-pooler." in host and setting == WATCHED:
+    if "-pooler." in host and setting != STATE:
         raise ConfigurationError(
             f"The host {host} is a connection pooler; logical replication cannot pass through it.",
             hint=f"Use the direct host: {host.replace('-pooler.', '.', 1)}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -30,6 +30,19 @@ class Extra(NamedTuple):
 
 _NO_EXTRA = Extra()
 
+
+class RowChange(NamedTuple):
+    """What a row event was made of, beside what it says: only of tables whose columns triggers narrow on.
+
+    `identity` is (oid, replica identity, its columns); `new`, `old` and `unchanged` are those of the event's data.
+    """
+
+    identity: tuple[int, str, tuple[str, ...]]
+    new: Mapping[str, Any] | None
+    old: Mapping[str, Any] | None
+    unchanged: tuple[str, ...]
+
+
 FEW = 50
 """Rows that one statement writes sooner than COPY, which costs round trips and is faster for many."""
 
@@ -46,6 +59,7 @@ class Incoming(NamedTuple):
     data: bytes
     position: Position | None
     extra: Extra | None = None
+    row: RowChange | None = None
 
     @property
     def is_scheduled(self) -> bool:

@@ -7,7 +7,6 @@ times are microseconds since the Unix epoch here and since 2000-01-01 on the wir
 from __future__ import annotations
 
 from struct import Struct
-from typing import NamedTuple
 
 from cdc.errors import ProtocolError
 from cdc.lsn import Lsn
@@ -16,49 +15,28 @@ EPOCH = 946_684_800_000_000
 """2000-01-01 00:00:00 UTC, where Postgres starts to count, in microseconds since the Unix epoch."""
 
 _XLOG_DATA, _KEEPALIVE = b"wk"
-_XLOG_DATA_HEAD = Struct(">xQQq")
-_XLOG_DATA_SIZE = _XLOG_DATA_HEAD.size
+_XLOG_DATA_HEAD = Struct(">9xQ8x").unpack_from
+_XLOG_DATA_SIZE = 25
 _KEEPALIVE_BODY = Struct(">xQqB")
 _STATUS = Struct(">cQQQqB")
 
 
-class XLogData(NamedTuple):
-    """One message of the output plugin.
+def parse(frame: bytes | memoryview) -> tuple[Lsn, bytes | None, bool]:
+    """Read one CopyData frame: the server's WAL end, a message of the output plugin, whether an answer is wanted.
 
-    `start` and `wal_end` are both 0 for messages without a place of their own (Relation, Type), and neither is
-    ordered: rows of concurrent transactions go backwards.
-    """
-
-    start: Lsn
-    wal_end: Lsn
-    sent_at: int
-    payload: bytes
-
-
-class Keepalive(NamedTuple):
-    """The server has sent everything that was committed before `wal_end`."""
-
-    wal_end: Lsn
-    sent_at: int
-    reply_requested: bool
-
-
-Frame = XLogData | Keepalive
-
-
-def parse(frame: bytes | memoryview) -> Frame:
-    """Read one CopyData frame; the payload is copied out, so that the frame's buffer may go.
+    A keepalive carries no message: the server has sent everything that was committed before its WAL end. That of a
+    message may be 0 (Relation, Type), and is not ordered: rows of concurrent transactions go backwards. The message is
+    copied out, so that the frame's buffer may go. (A plain tuple: this is called for every row.)
 
     Raises:
         ProtocolError: the frame is truncated, too long or of an unknown kind.
     """
     kind = frame[0] if frame else None
     if kind == _XLOG_DATA and len(frame) >= _XLOG_DATA_SIZE:
-        start, wal_end, sent_at = _XLOG_DATA_HEAD.unpack_from(frame)
-        return XLogData(start, wal_end, sent_at + EPOCH, bytes(frame[_XLOG_DATA_SIZE:]))
+        return _XLOG_DATA_HEAD(frame)[0], bytes(frame[_XLOG_DATA_SIZE:]), False
     if kind == _KEEPALIVE and len(frame) == _KEEPALIVE_BODY.size:
-        wal_end, sent_at, reply = _KEEPALIVE_BODY.unpack(frame)
-        return Keepalive(wal_end, sent_at + EPOCH, reply != 0)
+        wal_end, _, reply = _KEEPALIVE_BODY.unpack(frame)
+        return wal_end, None, reply != 0
     raise ProtocolError(f"a replication frame of {len(frame)} bytes starts with {bytes(frame[:1])!r}")
 
 

@@ -27,6 +27,7 @@ from cdc.wal.messages import (
 )
 from cdc.wal.relations import Column, Relation
 from cdc.wal.rows import Row, RowDecoder, compile_row
+from cdc.wal.types import FIRST_OID, NO_TYPES, Types
 
 _INSERT, _UPDATE, _DELETE, _RELATION, _TRUNCATE = b"IUDRT"
 _NEW, _KEY, _OLD = b"NKO"
@@ -49,7 +50,8 @@ class _Tables(dict[int, tuple[Relation, RowDecoder]]):
 class Decoder:
     """Decodes the messages of one connection, in order; it remembers the relations they announce."""
 
-    def __init__(self) -> None:
+    def __init__(self, types: Types = NO_TYPES) -> None:
+        self._types = types
         self._tables = _Tables()
         self._readers: dict[int, Callable[[bytes], PgMessage]] = {
             **_STATELESS,
@@ -60,12 +62,24 @@ class Decoder:
             _TRUNCATE: self._truncate,
         }
 
+    @property
+    def types(self) -> Types:
+        """By which rows are decoded."""
+        return self._types
+
+    def learn(self, types: Types) -> None:
+        """From now on, decode by these."""
+        self._types = types
+        for oid, (relation, _) in self._tables.items():
+            self._tables[oid] = relation, self._row_decoder(relation)
+
     def decode(self, payload: bytes) -> PgMessage:
         """Read one message.
 
         Raises:
             ProtocolError: the message is malformed, truncated, of an unknown kind, or about a relation that was not
-                announced. Nothing else is ever raised.
+                announced.
+            TypesWanted: of open types only. `learn` these, and decode the message again. Nothing else is ever raised.
         """
         try:
             return self._readers[payload[0]](payload)
@@ -109,8 +123,14 @@ class Decoder:
 
     def _relation(self, payload: bytes) -> Relation:
         relation = _read_relation(payload)
-        self._tables[relation.oid] = relation, compile_row(relation.columns)
+        self._types.demand(column.type_oid for column in relation.columns)
+        self._tables[relation.oid] = relation, self._row_decoder(relation)
         return relation
+
+    def _row_decoder(self, relation: Relation) -> RowDecoder:
+        # Tables of built-in types alone keep their decoder when types are learned.
+        own = any(column.type_oid >= FIRST_OID for column in relation.columns)
+        return compile_row(relation.columns, self._types if own else NO_TYPES)
 
 
 def _old_row(payload: bytes, relation: Relation, decode_row: RowDecoder) -> tuple[Row, int]:

@@ -15,13 +15,14 @@ Postgres docs, Frontend/Backend Protocol: Logical Replication Message Formats, T
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NoReturn, cast
 
 from cdc.errors import ProtocolError
 from cdc.wal import values
 from cdc.wal.relations import Column
+from cdc.wal.types import NO_TYPES, Types
 
 Row = dict[str, Any]
 """Column name to JSON-ready value; None is NULL, a column that was not sent is absent."""
@@ -57,27 +58,29 @@ _COLUMN = """\
 
 
 @lru_cache(maxsize=1024)
-def compile_row(columns: tuple[Column, ...]) -> RowDecoder:
-    """The decoder for rows of these columns, the same one for equal columns.
+def compile_row(columns: tuple[Column, ...], types: Types = NO_TYPES) -> RowDecoder:
+    """The decoder for rows of these columns, the same one for equal columns and the same types.
 
     Kept by content: with publish_via_partition_root the Relation messages of root and leaf alternate. A name gets
-    into the source only as a string literal made by `ascii`. The decoder raises ProtocolError and nothing else.
+    into the source only as a string literal made by `ascii`. The decoder raises ProtocolError, with open types
+    TypesWanted, and nothing else.
     """
+    converters = [values.converter(column.type_oid, types) for column in columns]
     scope: dict[str, Any] = {
         "count": _count.pack(len(columns)),
         "size": _size,
         "errors": (LookupError, ValueError, struct.error),
         "malformed": _malformed,
     }
-    scope |= {f"convert{index}": values.converter(column.type_oid) for index, column in enumerate(columns)}
-    source = _FUNCTION.format(columns="".join(_column_sources(columns)))
+    scope |= {f"convert{index}": convert for index, convert in enumerate(converters)}
+    source = _FUNCTION.format(columns="".join(_column_sources(columns, converters)))
     exec(compile(source, "<row decoder>", "exec"), scope)  # noqa: S102
     return cast("RowDecoder", scope["decode"])
 
 
-def _column_sources(columns: tuple[Column, ...]) -> Iterator[str]:
-    for index, column in enumerate(columns):
-        is_text = values.converter(column.type_oid) is values.text
+def _column_sources(columns: Sequence[Column], converters: Sequence[values.Converter]) -> Iterator[str]:
+    for index, (column, convert) in enumerate(zip(columns, converters, strict=True)):
+        is_text = convert is values.text
         # `values.text` written out: half of all columns are text and a call costs as much as the decoding.
         value = 'data[start:at].decode("utf-8", "backslashreplace")' if is_text else f"convert{index}(data[start:at])"
         yield _COLUMN.format(name=ascii(column.name), value=value)

@@ -67,6 +67,7 @@ class ReplicationStream:
         self._socket = self._pgconn.socket
         self._loop = asyncio.get_running_loop()
         self._readable = asyncio.Event()
+        self._nudged = False
         self._reading = self._writing = False
         self._status_owed = False
         self._unwritable: CdcError | None = None
@@ -136,7 +137,7 @@ class ReplicationStream:
         await self.close()
 
     async def receive(self, limit: int = 500) -> list[bytes]:
-        """The payloads at hand, at most `limit`; waits for one, or for a keepalive (then the list may be empty).
+        """The payloads at hand, at most `limit`; waits for one, or for a keepalive or `nudge` (there may be none then).
 
         May be cancelled: nothing that was received is lost then.
 
@@ -149,12 +150,18 @@ class ReplicationStream:
         while True:
             self._readable.clear()
             payloads, heard = self._drain(limit)
-            if payloads or heard:
+            if payloads or heard or self._nudged:
+                self._nudged = False
                 return payloads
             if reason := self._end or self._unwritable:
                 self._finish(reason)
                 raise reason
             await self._until_readable()
+
+    def nudge(self) -> None:
+        """Let `receive` return, now or when it is called next, even if there is nothing."""
+        self._nudged = True
+        self._readable.set()
 
     def confirm(self, lsn: Lsn) -> None:
         """What was committed before `lsn` is durable here; tells the server at once, without waiting.
@@ -190,7 +197,7 @@ class ReplicationStream:
         The socket is asked once more when libpq's buffer is empty: one read takes 16 kB, or one TLS record, and waiting
         for the next costs far more than trying.
         """
-        take = self._pgconn.get_copy_data
+        take, parse = self._pgconn.get_copy_data, frames.parse
         payloads: list[bytes] = []
         room = _BATCH_BYTES
         heard = reply_requested = tried = False
@@ -202,13 +209,12 @@ class ReplicationStream:
                 if size > 0:
                     heard, tried = True, False
                     room -= size
-                    frame = frames.parse(data)
-                    if frame.wal_end > self.received:
-                        self.received = frame.wal_end
-                    if isinstance(frame, frames.XLogData):
-                        payloads.append(frame.payload)
-                    else:
-                        reply_requested |= frame.reply_requested
+                    wal_end, payload, asked = parse(data)
+                    if wal_end > self.received:
+                        self.received = wal_end
+                    if payload is not None:
+                        payloads.append(payload)
+                    reply_requested |= asked
                 elif size < 0:
                     self._finish(self._copy_ended())
                     break

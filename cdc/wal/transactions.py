@@ -11,6 +11,7 @@ from cdc.wal.messages import Begin, Commit, Delete, Insert, LogicalMessage, PgMe
 from cdc.wal.pgoutput import Decoder
 from cdc.wal.relations import Relation
 from cdc.wal.rows import Row
+from cdc.wal.types import NO_TYPES, Types, TypesWanted
 
 Verb = Literal["inserted", "updated", "deleted", "truncated"]
 
@@ -68,9 +69,11 @@ class Transactions:
     not: it is the same whenever the server sends the transaction again.
     """
 
-    def __init__(self, resume_after: Position) -> None:
+    def __init__(self, resume_after: Position, types: Types = NO_TYPES) -> None:
         """Changes at or before `resume_after` are skipped: they were accepted earlier."""
-        self._decode = Decoder().decode
+        self._decoder = Decoder(types)
+        self._left: list[bytes] = []
+        self.wanted: frozenset[int] = frozenset()
         self._resume_after = resume_after
         self._header: Header | None = None
         self._next = 0
@@ -91,21 +94,42 @@ class Transactions:
         """Between Begin and Commit."""
         return self._header is not None
 
+    @property
+    def types(self) -> Types:
+        """By which rows are decoded."""
+        return self._decoder.types
+
+    def learn(self, types: Types) -> None:
+        """From now on, decode by these; `feed` goes on where it had stopped."""
+        self.wanted = frozenset()
+        self._decoder.learn(types)
+
     def feed(self, payloads: Iterable[bytes]) -> list[Item]:
         """What these messages amount to, in order; a transaction may be spread over any number of calls.
 
         A Committed comes for skipped transactions too. Messages outside transactions are never skipped.
 
+        With open types it may stop at a message that cannot be decoded before types were read from the catalog: their
+        OIDs are in `wanted` then, and what is left is kept until `learn` and the next call, which may be for nothing.
+
         Raises:
             ProtocolError: a message cannot be read or stands where it must not. The object is useless afterwards.
         """
         items: list[Item] = []
-        decode, takers = self._decode, self._takers
-        for payload in payloads:
-            message = decode(payload)
-            take = takers.get(type(message))
-            if take is not None:
-                take(message, items)
+        decode, takers = self._decoder.decode, self._takers
+        rest = iter((*self._left, *payloads) if self._left else payloads)
+        payload = b""
+        try:
+            for payload in rest:
+                message = decode(payload)
+                take = takers.get(type(message))
+                if take is not None:
+                    take(message, items)
+        except TypesWanted as wanted:
+            self.wanted = wanted.oids
+            self._left = [payload, *rest]
+        else:
+            self._left = []
         return items
 
     def _begin(self, begin: Begin, _: list[Item]) -> None:

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from binascii import a2b_hex, b2a_base64
 from collections.abc import Callable, Mapping
+from functools import partial
 from math import isfinite
 from typing import Any
 
 import orjson
+
+from cdc.wal.nested import array, pairs, record
+from cdc.wal.types import NO_TYPES, Array, Composite, Domain, Scalar, Types
 
 Converter = Callable[[bytes], Any]
 """Takes a value's text form; raises LookupError or ValueError if it is not one."""
@@ -46,6 +50,16 @@ def timestamptz(raw: bytes) -> str:
     return raw.replace(b" ", b"T", 1).decode() + ":00" if raw[-3:] == b"+00" else text(raw)
 
 
+def timetz(raw: bytes) -> str:
+    """ISO 8601 with the offset that was given, in hours and minutes."""
+    return text(raw) + ":00" if raw[-3:-2] in (b"+", b"-") else text(raw)
+
+
+def numbers(raw: bytes) -> list[int]:
+    """The integers of an `int2vector` or `oidvector`."""
+    return [int(number) for number in raw.split()]
+
+
 def bytea(raw: bytes) -> str:
     """Base64, from the hex form."""
     if raw[:2] != b"\\x":
@@ -60,23 +74,69 @@ CONVERTERS: Mapping[int, Converter] = {
     17: bytea,
     20: int,  # int8: all 64 bits, so a reader in JavaScript loses digits beyond 2^53
     21: int,  # int2
+    22: numbers,  # int2vector
     23: int,  # int4
     26: int,  # oid
+    30: numbers,  # oidvector
     114: orjson.Fragment,  # json, spliced unparsed: it may hold duplicate keys
     700: floating,  # float4
     701: floating,  # float8
     1114: timestamp,
     1184: timestamptz,
+    1266: timetz,
     3802: orjson.Fragment,  # jsonb, spliced unparsed: a number in it may have hundreds of digits
 }
-"""Type OID (pg_type.dat) to converter. Every other type stays text, and on purpose these:
+"""Type OID (pg_type.dat) to converter. Every other built-in type without parts stays text, and on purpose these:
 
 numeric, because a JSON number would lose digits and trailing zeros; money, which follows the locale; date, time and
-interval, ISO 8601 already (`24:00:00` and `infinity` included); char, varchar, name, xml, uuid, inet, bit, enums,
-domains, ranges, composites and arrays; vector and halfvec, whose text is a JSON array.
+interval, ISO 8601 already (`24:00:00` and `infinity` included); char, varchar, name, xml, uuid, inet, bit, ranges.
 """
 
+NAMED: Mapping[Scalar, Converter] = {
+    Scalar("vector", "vector"): orjson.Fragment,  # its text is a JSON array
+    Scalar("vector", "halfvec"): orjson.Fragment,
+    Scalar("hstore", "hstore"): pairs,
+}
+"""Types of extensions, whose OID differs from database to database."""
 
-def converter(type_oid: int) -> Converter:
-    """The converter of a type; `text` for all that `CONVERTERS` does not name."""
-    return CONVERTERS.get(type_oid, text)
+
+def converter(type_oid: int, types: Types = NO_TYPES) -> Converter:
+    """The converter of a type; `text` for all that has no other form.
+
+    A value that does not fit what `types` says of its type becomes text. With open `types` the first such value raises
+    TypesWanted.
+    """
+    known = CONVERTERS.get(type_oid)
+    if known is not None:
+        return known
+    convert = _built(type_oid, types, frozenset())
+    return text if convert is text else _or_text(convert, type_oid, types)
+
+
+def _built(type_oid: int, types: Types, within: frozenset[int]) -> Converter:
+    known = CONVERTERS.get(type_oid)
+    if known is not None:
+        return known
+    if type_oid in within:  # no catalog says so, but two readings of a catalog may
+        return text
+    within |= {type_oid}
+    match types.shape(type_oid):
+        case Domain(of):
+            return _built(of, types, within)
+        case Array(of, delimiter):
+            return partial(array, delimiter.encode(), _built(of, types, within))
+        case Composite(attributes):
+            return partial(record, tuple((name, _built(of, types, within)) for name, of in attributes))
+        case scalar:
+            return NAMED.get(scalar, text)
+
+
+def _or_text(convert: Converter, type_oid: int, types: Types) -> Converter:
+    def converted(raw: bytes) -> Any:
+        try:
+            return convert(raw)
+        except (LookupError, ValueError):
+            types.doubt(type_oid)
+            return text(raw)
+
+    return converted

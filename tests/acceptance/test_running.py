@@ -15,12 +15,12 @@ from tests.waiting import eventually
 
 
 async def test_an_inserted_row_starts_a_function_that_takes_its_steps(
-    connect: Connect, any_database_url: str, functions: Path, write: Write
+    connect: Connect, every_database_url: str, functions: Path, write: Write
 ) -> None:
     write("welcome.py", WELCOME)
-    conn = await connect(any_database_url)
+    conn = await connect(every_database_url)
     await conn.execute(USERS)
-    async with running(DATABASE_URL=any_database_url, CDC_FUNCTIONS=functions) as service:
+    async with running(DATABASE_URL=every_database_url, CDC_FUNCTIONS=functions) as service:
         await conn.execute("insert into users (name) values ('Ada')")
         (run,) = await completed(conn)
         assert run.function == "welcome"

@@ -9,9 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from psycopg import AsyncConnection
+
 from cdc.authoring.function import Function
 from cdc.events.accept import Door
 from cdc.events.ids import to_position
+from cdc.listener.catalog import Catalog
 from cdc.listener.listener import Listener
 from cdc.listener.source import Watched, attach
 from cdc.lsn import Lsn, Position, parse
@@ -42,6 +45,7 @@ class Listening:
     connect: Connect
     watched: Watched
     woken: int = 0
+    catalog_reads: int = 0
     followed: list[frozenset[tuple[str, str]]] = field(default_factory=list)
     doors: list[Connection] = field(default_factory=list)
 
@@ -89,11 +93,17 @@ class Listening:
             self.watched,
             checkpoint or await self.attach(),
             door,
+            Catalog(self.catalog_connection),
             follow=follow,
             on_runs=self._wake,
             on_listening=streaming.set,
         )
         return listener, streaming
+
+    async def catalog_connection(self) -> Connection:
+        """A connection of its own, as the service opens one; the caller closes it."""
+        self.catalog_reads += 1
+        return await AsyncConnection.connect(self.url, autocommit=True)
 
     async def close_doors(self) -> None:
         """Close the connections of all listeners there were."""

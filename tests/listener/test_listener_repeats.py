@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cdc import Context, faults, function
+from cdc.listener import accepting
 from cdc.listener import listener as module
 from cdc.listener.listener import Listener
 from tests.listener.listening import LAST, Listening, open_listening, until_streaming
@@ -164,7 +165,7 @@ async def test_every_change_is_one_event_wherever_listeners_end(
     await database.run(f"insert into {LAST} default values")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "MOST", most)
+        patch.setattr(accepting, "MOST", most)
         patch.setattr(module, "READ", read)
         for end in [*ends, End(1 << 32, "stopped")]:
             await live(database, *await database.listener(), end)

@@ -12,6 +12,7 @@ import pytest
 from cdc import Context, function
 from cdc.errors import StreamLost
 from cdc.events.accept import Accepted
+from cdc.listener import accepting
 from cdc.listener import listener as module
 from cdc.lsn import parse
 from tests.listener.listening import Listening, ids, open_listening, position, until_streaming
@@ -34,7 +35,7 @@ async def largest_accept(database: Listening) -> int:
 async def test_a_transaction_larger_than_one_accept_is_accepted_in_chunks(
     any_migrated_url: str, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MOST", 10)
+    monkeypatch.setattr(accepting, "MOST", 10)
     database = await open_listening(any_migrated_url, connect, T)
     await database.register(note)
     async with database.listening():
@@ -48,7 +49,7 @@ async def test_a_transaction_larger_than_one_accept_is_accepted_in_chunks(
 async def test_a_transaction_of_many_bytes_is_accepted_in_chunks(
     migrated_url: str, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MOST_BYTES", 50_000)
+    monkeypatch.setattr(accepting, "MOST_BYTES", 50_000)
     database = await open_listening(migrated_url, connect, T)
     async with database.listening():
         await database.run("insert into t select n, repeat('x', 20000) from generate_series(1, 9) n")
@@ -60,7 +61,7 @@ async def test_a_transaction_of_many_bytes_is_accepted_in_chunks(
 async def test_a_listener_stopped_within_a_transaction_is_followed_without_loss_or_repeat(
     any_migrated_url: str, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MOST", 10)
+    monkeypatch.setattr(accepting, "MOST", 10)
     monkeypatch.setattr(module, "READ", 7)
     database = await open_listening(any_migrated_url, connect, T)
     await database.register(note)
@@ -200,3 +201,24 @@ async def test_a_little_wal_is_passed_after_a_while(
             return await database.confirmed() >= written
 
         await eventually(is_passed)
+
+
+async def test_a_listener_with_nothing_to_accept_writes_nothing(
+    any_migrated_url: str, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = await open_listening(any_migrated_url, connect, T)
+    listener, streaming = await database.listener()
+    accept, sizes = listener._door.accept, []
+
+    async def counted(*arguments: Any) -> Accepted:
+        sizes.append(len(arguments[0]))
+        return await accept(*arguments)
+
+    monkeypatch.setattr(listener._door, "accept", counted)
+    life = await until_streaming(listener, streaming)
+    for _ in range(3):
+        await database.run("create table unpublished (id int)", "drop table unpublished")
+        await database.read_everything()
+    listener.stop()
+    await life
+    assert sizes == [1, 1, 1], "our own accepts and transactions of others move nothing"

@@ -88,7 +88,7 @@ TYPES = {
     "a_uuid": ("uuid", "'6d1bd3c7-7ea5-4c3c-b25c-8f5d0e2f1a5e'", "6d1bd3c7-7ea5-4c3c-b25c-8f5d0e2f1a5e"),
     "a_bytea": ("bytea", "'\\x00ff10'", "AP8Q"),
     "an_enum": ("mood", "'happy'", "happy"),
-    "an_array": ("int[]", "'{1,NULL,3}'", "{1,NULL,3}"),
+    "an_array": ("int[]", "'{1,NULL,3}'", [1, None, 3]),
     "nothing": ("int", "null", None),
 }
 
@@ -294,7 +294,8 @@ async def test_wal_of_unpublished_tables_is_passed_by_keepalives(any_database_ur
         transactions = Transactions(START)
         async with asyncio.timeout(20):
             while stream.received < written:
-                assert transactions.feed(await stream.receive()) == []
+                items = transactions.feed(await stream.receive())
+                assert all(isinstance(item, Committed) for item in items), "Postgres 14 tells of every transaction"
         assert not transactions.in_flight
         stream.confirm(stream.received)
     assert await source.confirmed() >= written

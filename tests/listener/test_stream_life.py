@@ -201,7 +201,7 @@ async def test_a_publication_younger_than_its_slot_is_refused_and_nothing_is_ski
         taken: list[bytes] = []
         with pytest.raises(ServerNotReady, match="late"):
             await receive_until_lost(stream, into=taken)
-    assert taken == []
+    assert {payload[:1] for payload in taken} <= {b"B", b"C"}, "what Postgres 14 tells of every transaction"
 
 
 async def test_a_stream_that_the_server_ends_is_lost_with_the_reason_it_gave(

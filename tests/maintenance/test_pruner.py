@@ -223,3 +223,29 @@ async def _settled(engine: Engine, statuses: Sequence[str] | set[str]) -> None:
         return {run["status"] for run in await engine.runs()} == set(statuses)
 
     await eventually(is_so, what=f"runs are {statuses}")
+
+
+async def test_what_is_left_of_tables_that_no_trigger_narrows_on_is_deleted(engine: Engine) -> None:
+    await engine.conn.execute(
+        "insert into cdc_state.sources (name, system_identifier, timeline, slot, retired_at)"
+        " values ('default', '1', 1, 's', null), ('gone', '1', 1, 's', now())"
+    )
+    await engine.conn.execute(
+        "insert into cdc_state.narrowed_tables (source_id, schema, name, identity)"
+        " select s.id, 'public', t.name, '' from cdc_state.sources s, (values ('a'), ('b')) as t (name)"
+        " where s.name in ('default', 'gone') and s.slot = 's'"
+    )
+    await engine.conn.execute(
+        "insert into cdc_state.row_hashes (table_id, key, hashes) select t.id, gen_random_uuid(), '{}'"
+        " from (select id from cdc_state.narrowed_tables union all values (0), (1000000)) as t (id),"
+        " generate_series(1, 25)"
+    )
+    await pruner(engine, page=10).tick()
+    (left,) = await count(engine, "row_hashes where table_id not in (select id from cdc_state.narrowed_tables)")
+    of_retired = await count(
+        engine,
+        "row_hashes r join cdc_state.narrowed_tables t on t.id = r.table_id join cdc_state.sources s on"
+        " s.id = t.source_id where s.retired_at is not null",
+    )
+    assert (left, of_retired) == (0, [0])
+    assert await count(engine, "row_hashes") == [50]

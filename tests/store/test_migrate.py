@@ -39,18 +39,18 @@ async def applied(connection: Connection, kind: Kind) -> Sequence[tuple[Any, ...
     return await rows(connection, f"select name, checksum, applied_at from {SCHEMAS[kind]}.migrations order by name")
 
 
-async def test_every_migration_is_applied_once(any_database_url: str, connect: Connect, kind: Kind) -> None:
-    connection = await connect(any_database_url)
-    await migrate(any_database_url, kind)
+async def test_every_migration_is_applied_once(every_database_url: str, connect: Connect, kind: Kind) -> None:
+    connection = await connect(every_database_url)
+    await migrate(every_database_url, kind)
     first = await applied(connection, kind)
     assert [(name, checksum) for name, checksum, _ in first] == [(m.name, m.checksum) for m in available(kind)]
-    await migrate(any_database_url, kind)
+    await migrate(every_database_url, kind)
     assert await applied(connection, kind) == first
 
 
-async def test_migrators_at_the_same_time_take_turns(any_database_url: str, connect: Connect, kind: Kind) -> None:
-    await asyncio.gather(*(migrate(any_database_url, kind) for _ in range(4)))
-    assert len(await applied(await connect(any_database_url), kind)) == len(available(kind))
+async def test_migrators_at_the_same_time_take_turns(every_database_url: str, connect: Connect, kind: Kind) -> None:
+    await asyncio.gather(*(migrate(every_database_url, kind) for _ in range(4)))
+    assert len(await applied(await connect(every_database_url), kind)) == len(available(kind))
 
 
 async def test_a_schema_that_is_up_to_date_asks_for_no_right_to_make_anything(

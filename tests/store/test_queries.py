@@ -1,4 +1,4 @@
-"""Every file under sql/queries: it prepares on the oldest and newest server we test, says what it does, and is used."""
+"""Every file under sql/queries: it prepares on every version, says what it does, and is used."""
 
 from __future__ import annotations
 
@@ -112,8 +112,8 @@ def numbered(query: str) -> str:
 
 
 @pytest.fixture
-async def connection(any_migrated_url: str, connect: Connect) -> Connection:
-    connection = await connect(any_migrated_url)
+async def connection(every_migrated_url: str, connect: Connect) -> Connection:
+    connection = await connect(every_migrated_url)
     offered = "select from pg_available_extensions where name = 'vector'"
     if (await connection.execute(offered)).rowcount:
         await connection.execute("create schema extensions; create extension vector schema extensions")

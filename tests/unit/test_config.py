@@ -14,6 +14,7 @@ Environment = pytest.MonkeyPatch
 SET: dict[str, tuple[str, Any]] = {
     "database_url": ("postgresql://h/d", SecretStr("postgresql://h/d")),
     "state_database_url": ("postgresql://h/d", SecretStr("postgresql://h/d")),
+    "sources": ("crm=postgresql://b/c", SecretStr("crm=postgresql://b/c")),
     "functions": ("/a:/b", "/a:/b"),
     "embed": ("notes(body)", "notes(body)"),
     "embed_model": ("local/minilm", "local/minilm"),
@@ -31,6 +32,10 @@ SET: dict[str, tuple[str, Any]] = {
     "on_slot_loss": ("recreate", "recreate"),
     "failover": ("true", True),
     "listen": ("every 10m", 600.0),
+    "tables": ("users, audit.*", "users, audit.*"),
+    "exclude": ("users(ssn)", "users(ssn)"),
+    "filter": ("orders: id > 3", "orders: id > 3"),
+    "partitions": ("leaf", "leaf"),
     "connect_timeout": ("0", 0.0),
     "network_timeout": ("5", 5.0),
     "shutdown_timeout": ("0", 0.0),

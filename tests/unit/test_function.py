@@ -31,6 +31,12 @@ def test_what_the_registry_stores_is_json_and_has_everything_but_the_handler() -
     }
 
 
+def test_columns_of_the_function_are_those_of_its_updates() -> None:
+    described = function("renamed", on=["db/users.updated", "db/users.inserted"], columns=["name"])(handler)
+    updated = {"event": "db/users.updated", "columns": ["name"]}
+    assert described.definition()["triggers"] == [updated, {"event": "db/users.inserted"}]
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
@@ -38,6 +44,9 @@ def test_what_the_registry_stores_is_json_and_has_everything_but_the_handler() -
         ({"id": " welcome"}, "id must not be empty or padded"),
         ({"on": []}, "at least one trigger"),
         ({"on": "db/users.vanished"}, "not a row event"),
+        ({"columns": ["total"]}, "no trigger is db/<table>.updated"),
+        ({"on": "db/users.updated", "columns": []}, "columns is empty"),
+        ({"on": "db/users.updated", "columns": "name"}, "columns takes a list of names"),
         ({"retries": -1}, "retries must be 0 to 20, not -1"),
         ({"retries": 21}, "retries must be 0 to 20"),
         ({"retries": True}, "retries must be 0 to 20"),

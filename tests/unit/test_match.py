@@ -5,13 +5,14 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
 
+import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cdc import Batch, embedded_tables, function
 from cdc.authoring.function import FlowControl
-from cdc.authoring.triggers import Trigger
-from cdc.events.match import Registry, Table
+from cdc.authoring.triggers import EventTrigger, Trigger
+from cdc.events.match import Changed, Registry, Table
 from cdc.store.events import Incoming, NewRun
 
 DOCUMENTS: Table = ("public", "documents")
@@ -120,6 +121,47 @@ def test_the_tables_to_publish_are_those_named_and_those_embedded() -> None:
         embedded=[DOCUMENTS],
     )
     assert functions.tables == {("public", "users"), ("crm", "deals"), DOCUMENTS}
+
+
+EVENT = b"an event's own id"[:16]
+
+
+def started(registry: Registry, name: str, changed: Changed, new: dict[str, Any] | None = None) -> set[str]:
+    """The functions that one event starts when its update changed these columns."""
+    event = Incoming(EVENT, name, 0, orjson.dumps({"new": new or {}}), None)
+    found = registry.match([event], lambda: b"r", changed)
+    return {run.function_id for run in found.runs}
+
+
+def test_a_trigger_with_columns_takes_the_updates_that_changed_one_of_them() -> None:
+    functions = registry(
+        definition("title", EventTrigger("db/notes.updated", columns=["title", "body"])),
+        definition("all", EventTrigger("db/notes.*", columns=["title"])),
+        definition("any", "db/notes.updated"),
+    )
+    assert started(functions, "db/notes.updated", {EVENT: {"title", "other"}}) == {"title", "all", "any"}
+    assert started(functions, "db/notes.updated", {EVENT: {"body"}}) == {"title", "any"}
+    assert started(functions, "db/notes.updated", {EVENT: set()}) == {"any"}
+    assert started(functions, "db/notes.updated", {bytes(16): set()}) == {"title", "all", "any"}
+    assert started(functions, "db/notes.inserted", {}) == {"all"}
+    assert functions.narrowed == {("public", "notes"): {"title", "body"}}
+
+
+def test_columns_and_conditions_must_both_be_met_by_one_trigger() -> None:
+    functions = registry(
+        definition("vip", EventTrigger("db/users.updated", match={"data.new.vip": True}, columns=["name"])),
+        definition(
+            "either",
+            EventTrigger("db/users.updated", match={"data.new.vip": True}, columns=["name"]),
+            EventTrigger("db/users.updated", columns=["email"]),
+        ),
+        definition("always", EventTrigger("db/users.updated", columns=["name"]), "db/users.updated"),
+    )
+    vip, plain = {"vip": True}, {"vip": False}
+    assert started(functions, "db/users.updated", {EVENT: {"name"}}, vip) == {"vip", "either", "always"}
+    assert started(functions, "db/users.updated", {EVENT: {"name"}}, plain) == {"always"}
+    assert started(functions, "db/users.updated", {EVENT: {"email"}}, vip) == {"either", "always"}
+    assert started(functions, "db/users.updated", {EVENT: {"other"}}, vip) == {"always"}
 
 
 names = st.sampled_from("abcd")

@@ -12,6 +12,7 @@ from cdc.authoring.triggers import (
     embedded_tables,
     event_name,
     from_json,
+    narrowed,
     parse_triggers,
     patterns_of,
     table_of,
@@ -93,3 +94,46 @@ def test_no_trigger_is_too_few() -> None:
 @pytest.mark.parametrize("trigger", [EventTrigger("db/users.inserted"), EmbeddedTables()])
 def test_a_trigger_survives_the_registry(trigger: Trigger) -> None:
     assert from_json(to_json(trigger)) == trigger
+
+
+@pytest.mark.parametrize("columns", ["title", [""], ["title", 1]])
+def test_columns_that_are_no_names_are_refused(columns: list[str]) -> None:
+    with pytest.raises(ValueError, match="columns takes a list of names"):
+        EventTrigger("db/users.updated", columns=columns)
+
+
+@pytest.mark.parametrize("event", ["db/users.inserted", "db/users.deleted", "db/*", "app/user.updated", "app/*"])
+def test_only_updates_of_one_table_are_narrowed_on_columns(event: str) -> None:
+    with pytest.raises(ValueError, match=r"columns narrow db/<table>.updated, or db/<table>.\*"):
+        EventTrigger(event, columns=["title"])
+    with pytest.raises(ValueError, match="no trigger is"):
+        narrowed([EventTrigger(event)], ["title"])
+
+
+def test_columns_hold_for_the_updates_that_have_none_of_their_own() -> None:
+    own = EventTrigger("db/users.updated", columns=["name"])
+    others: list[Trigger] = [EventTrigger("db/users.inserted"), EventTrigger("app/a"), embedded_tables()]
+    given = [own, EventTrigger("db/notes.updated"), EventTrigger("db/crm.deals.*"), *others]
+    title = ("title", "body")
+    assert narrowed(given, ["title", "body", "title"]) == (
+        own,
+        EventTrigger("db/notes.updated", columns=title),
+        EventTrigger("db/crm.deals.*", columns=title),
+        *others,
+    )
+
+
+@pytest.mark.parametrize("triggers", [[], [EventTrigger("db/users.updated", columns=["name"])]])
+def test_columns_that_narrow_nothing_are_refused(triggers: list[Trigger]) -> None:
+    with pytest.raises(ValueError, match="no trigger is"):
+        narrowed(triggers, ["title"])
+    with pytest.raises(ValueError, match="columns is empty"):
+        narrowed([EventTrigger("db/users.updated")], [])
+
+
+def test_the_columns_of_a_trigger_are_stored_with_it() -> None:
+    trigger = EventTrigger("db/users.updated", if_exp="event.data.new.total > 1", columns=["total", "paid"])
+    stored = to_json(trigger)
+    assert stored == {"event": "db/users.updated", "if_exp": trigger.if_exp, "columns": ["total", "paid"]}
+    assert from_json(stored) == trigger
+    assert "columns" not in to_json(EventTrigger("db/users.updated"))

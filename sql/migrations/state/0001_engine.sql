@@ -182,3 +182,22 @@ create table cdc_state.logs (
     fields json not null,
     primary key (run_id, number)
 );
+
+-- Tables whose columns some trigger narrows on. Under a new id nothing is known of the rows: after a TRUNCATE, with another
+-- replica identity, when no trigger narrowed on the table meanwhile.
+create table cdc_state.narrowed_tables (
+    id        bigint generated always as identity primary key,
+    source_id integer not null references cdc_state.sources,
+    schema    text not null,
+    name      text not null,
+    identity  text not null,                   -- oid, replica identity and its columns
+    unique (source_id, schema, name)
+);
+
+-- The last values seen of those columns: whether an update changed them is not in the WAL unless the old row is.
+create table cdc_state.row_hashes (
+    table_id bigint not null,                  -- of cdc_state.narrowed_tables; of one that is no more: to be deleted
+    key      uuid not null,                    -- a hash of the row's replica identity (cdc/events/changed.py)
+    hashes   json not null,                    -- by column
+    primary key (table_id, key)
+) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);

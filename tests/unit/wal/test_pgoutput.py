@@ -19,6 +19,7 @@ from cdc.wal.messages import (
 )
 from cdc.wal.pgoutput import Decoder
 from cdc.wal.relations import Column, Relation
+from tests.servers import EVERY_VERSION
 from tests.unit.wal import wire
 from tests.unit.wal.wire import NULL, POSTGRES_EPOCH_SECONDS, UNCHANGED, recorded
 
@@ -175,14 +176,14 @@ def test_anything_malformed_is_a_protocol_error(payload: bytes) -> None:
         decode(payload)
 
 
-@pytest.mark.parametrize("version", ["15", "18"])
+@pytest.mark.parametrize("version", EVERY_VERSION)
 def test_every_message_of_a_real_server_is_read(version: str) -> None:
     stream = Decoder()
     kinds = [type(stream.decode(payload)) for payload in recorded(version)]
     assert set(kinds) == {Begin, Commit, Origin, Relation, Type, Insert, Update, Delete, Truncate, LogicalMessage}
 
 
-@pytest.mark.parametrize("version", ["15", "18"])
+@pytest.mark.parametrize("version", EVERY_VERSION)
 def test_mutated_messages_raise_protocol_errors_and_nothing_else(version: str) -> None:
     noise = random.Random(version)
     messages = [payload[:300] for payload in recorded(version)] + WELL_FORMED

@@ -52,7 +52,7 @@ def convert(type_oid: int, raw: str | bytes) -> Any:
         (BYTEA, "\\x", ""),
         (BYTEA, "\\x00ff", "AP8="),
         (TEXT, "snö ☃", "snö ☃"),
-        (1007, "{1,2,NULL}", "{1,2,NULL}"),
+        (1007, "{1,2,NULL}", [1, 2, None]),
         (999999, "[0.1,-2,3e-08]", "[0.1,-2,3e-08]"),
     ],
 )
