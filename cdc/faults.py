@@ -14,6 +14,8 @@ import signal
 
 POINTS = {
     "accept.before_commit": "events and runs are written, the transaction is still open",
+    "backfill.read": "a chunk of existing rows is read, its place in the WAL is not marked yet",
+    "backfill.announced": "a chunk's place is marked in the WAL, its rows are in memory only",
     "accept.committed": "the transaction is durable, nothing is confirmed to Postgres yet",
     "worker.claimed": "runs are claimed, none has started",
     "step.ran": "a step's body has returned, its memo is not queued yet",

@@ -13,7 +13,10 @@ from pydantic import BaseModel
 from cdc.authoring.cron import Cron
 from cdc.authoring.expressions import Expression
 
-VERBS = ("inserted", "updated", "deleted", "truncated")
+BACKFILLED = "backfilled"
+"""Of rows that were there before (`cdc backfill`). No pattern takes it in: only who names it is to see them."""
+
+VERBS = ("inserted", "updated", "deleted", "truncated", BACKFILLED)
 
 MESSAGE = "db/message."
 """Begins the name of the event that a logical message becomes; its prefix follows."""
@@ -52,7 +55,7 @@ class EventTrigger:
             raise ValueError(f"columns narrow db/<table>.updated, or db/<table>.*; {self.event!r} is neither")
 
     def __str__(self) -> str:
-        return self.event
+        return f"{self.event} ({', '.join(self.columns)})" if self.columns else self.event
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +181,12 @@ def message_name(prefix: str) -> str | None:
 
 
 def patterns_of(event: str) -> Iterator[str]:
-    """Every pattern that an event's name matches: for `a/b.c`, `a/*` and `a/b.*`. `db/*` is for rows only."""
+    """Every pattern that an event's name matches: for `a/b.c`, `a/*` and `a/b.*`; for a backfilled row none.
+
+    `db/*` is for rows only.
+    """
+    if event.startswith("db/") and event.endswith(f".{BACKFILLED}"):
+        return
     first = MESSAGE.index("/") + 1 if is_message(event) else 0
     for place, letter in enumerate(event):
         if letter in "/." and first <= place < len(event) - 1:

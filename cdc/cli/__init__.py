@@ -27,6 +27,8 @@ _COMMANDS = {
     "cdc.cli.embed:embed": "Keep a vector of some columns for every row inserted or updated from now on.\n\n"
     "A running service picks the declaration up at once; otherwise the next 'cdc run' does.",
     "cdc.cli.embed:unembed": "Stop keeping vectors for a table.",
+    "cdc.cli.backfill:backfill": "Give the rows that a table has already to functions on db/<table>.backfilled.\n\n"
+    "The running service reads them; newly declared embeddings need no such command.",
     "cdc.cli.search:search": "Find the rows nearest in meaning to some words.",
     "cdc.cli.send:send": "Send an event of one's own.",
     "cdc.cli.runs:runs": "List the latest runs, or show one with its steps, waits and log lines.",
@@ -46,6 +48,10 @@ _COMMANDS = {
     "sleeping or waiting.",
     "cdc.cli.drain:drain": "Take what was committed so far in as events, then end: for cron, where the database should "
     "sleep.",
+    "cdc.cli.setup:setup": "Make what the service needs: schemas, publication, slot; with --role a role with no "
+    "more rights than it needs.",
+    "cdc.cli.setup:teardown": "Remove slot, publication, declarations and state, in this order; "
+    "tables of vectors and roles stay.",
     "cdc.cli.health:health": "Whether the service on this machine is ready.",
 }
 for place, sentence in _COMMANDS.items():

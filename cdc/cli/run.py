@@ -84,9 +84,9 @@ async def _until_signalled(service: Coroutine[Any, Any, None]) -> int:
 
 async def _serve(settings: Settings, roles: frozenset[Role], *, reload: bool) -> None:
     async with AsyncExitStack() as stack:
-        url = settings.database_url.get_secret_value() if settings.database_url else None
+        url = settings.watched_url
         if url is None and roles == {"web"}:
             url = settings.state_url
-        if url is None:
+        if url is None and settings.sources is None:
             url = await stack.enter_async_context(own_postgres(settings.data_dir))
         await parent.run(settings, url, only=roles, reload=reload, started=lambda address: log.info("api", url=address))

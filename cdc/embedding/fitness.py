@@ -14,8 +14,8 @@ _UNUSABLE_KEYS = ("bytea", "jsonb")
 """Events carry values of these types in another form than the one SQL reads."""
 
 
-def check_source(layout: Layout, facts: SourceFacts | None, columns: Mapping[str, Column]) -> None:
-    """Whether a table can be followed by our role.
+def check_source(layout: Layout, facts: SourceFacts | None, columns: Mapping[str, Column]) -> SourceFacts:
+    """Whether a table can be followed by our role; returns the facts, as there are some.
 
     Raises:
         ConfigurationError: the table is gone, or not made so that it can be.
@@ -35,6 +35,7 @@ def check_source(layout: Layout, facts: SourceFacts | None, columns: Mapping[str
         )
     _check_key(layout, facts)
     _check_rights(declaration, facts)
+    return facts
 
 
 def check_vector(declaration: Declaration, column: Column, model: str, size: int) -> None:

@@ -11,6 +11,7 @@ from cdc.embedding import fitness
 from cdc.errors import CdcError, NonRetriableError, RetryAfter, ServerNotReady
 from cdc.store import embeddings, targets
 from cdc.store.embeddings import Declaration, Layout
+from cdc.store.targets import SourceFacts
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
@@ -33,20 +34,29 @@ class Named(Protocol):
         ...
 
 
+Check = Callable[[Layout, SourceFacts], None]
+
+
 async def prepare(
-    conn: Connection, *, default: Callable[[], Named], dimensions: Callable[[str], Awaitable[int]], tries: int = _TRIES
+    conn: Connection,
+    *,
+    default: Callable[[], Named],
+    dimensions: Callable[[str], Awaitable[int]],
+    check: Check = lambda layout, facts: None,
+    tries: int = _TRIES,
 ) -> list[Declaration]:
     """Make every declaration ready to be served, on an autocommit connection; does nothing for those that are.
 
     `default` gives the model of declarations that name none, `dimensions` the length of a model's vectors. One that
     cannot be served has its `problem` set, in the database and in what is returned; the others go on. The problem is
-    cleared by the next call that finds it mended. `tries` says how often a locked table is tried.
+    cleared by the next call that finds it mended. `check` raises what else speaks against
+    a declaration; `tries` says how often a locked table is tried.
     """
     assert conn.autocommit, "each declaration is prepared in a transaction of its own"
     prepared = []
     for layout in await embeddings.layouts(conn):
         try:
-            declaration = await _prepared(conn, layout, default, dimensions, tries)
+            declaration = await _prepared(conn, layout, default, dimensions, check, tries)
         except (CdcError, RetryAfter, NonRetriableError) as error:
             declaration = await embeddings.set_problem(conn, layout.declaration, str(error))
         if declaration is not None:
@@ -59,10 +69,11 @@ async def _prepared(
     layout: Layout,
     default: Callable[[], Named],
     dimensions: Callable[[str], Awaitable[int]],
+    check: Check,
     tries: int,
 ) -> Declaration | None:
     """The declaration, ready; None when it was forgotten meanwhile."""
-    await _check_source(conn, layout)
+    await _check_source(conn, layout, check)
     layout = replace(layout, vector_schema=layout.vector_schema or await _pgvector(conn))
     model = layout.declaration.model or default().name
     size = layout.declaration.dimensions or await dimensions(model)
@@ -82,11 +93,11 @@ async def _prepared(
     )
 
 
-async def _check_source(conn: Connection, layout: Layout) -> None:
+async def _check_source(conn: Connection, layout: Layout, check: Check) -> None:
     declaration = layout.declaration
     facts = await targets.source_facts(conn, declaration)
     columns = await targets.columns(conn, (declaration.table_schema, declaration.table_name))
-    fitness.check_source(layout, facts, columns)
+    check(layout, fitness.check_source(layout, facts, columns))
 
 
 async def _pgvector(conn: Connection) -> str:

@@ -58,7 +58,7 @@ async def _call(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
 
 @dataclass(frozen=True, slots=True)
 class StepDatabase:
-    """The watched database, and whether the service's state is in it, so that one commit spans both."""
+    """The database that a run is about, and whether the service's state is in it, so that one commit spans both."""
 
     db: Database
     worker_id: int
@@ -74,8 +74,9 @@ class StepDatabase:
         """
         if not self.has_state:
             raise NonRetriableError(
-                "step.transaction needs the service's state in the watched database; with CDC_STATE_DATABASE_URL one "
-                "commit cannot span both: use step.run, and make its body safe to repeat"
+                "step.transaction needs the service's state in the database that the run is about; with "
+                "CDC_STATE_DATABASE_URL, or a row of another source, one commit cannot span both: use step.run, and "
+                "make its body safe to repeat"
             )
 
         recorded = False

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import structlog
 
 from cdc import faults
-from cdc.authoring.context import Context, Embeddings
+from cdc.authoring.context import Context
 from cdc.authoring.event import Event
 from cdc.authoring.function import Function
 from cdc.engine import backoff, memo, outcome
@@ -19,6 +19,7 @@ from cdc.engine.bodies import StepDatabase
 from cdc.engine.journal import Entry, Journal, RecordRefused
 from cdc.engine.lines import Lines
 from cdc.engine.outcome import Completed, Failed, Outcome, Retry, Suspended
+from cdc.engine.sources import AtSource, Sources, source_of
 from cdc.engine.steps import LiveSteps, RunLost, is_failure
 from cdc.engine.suspension import Suspension
 from cdc.errors import EventUnfit, LeaseLost, NonRetriableError, RetryAfter, StepError
@@ -42,8 +43,8 @@ class Executor:
 
     functions: Mapping[str, Function]
     journal: Journal
-    database: StepDatabase
-    embeddings: Embeddings
+    worker_id: int
+    sources: Sources
     drop_after_each_step: bool = False
 
     async def execute(
@@ -60,6 +61,7 @@ class Executor:
         if (error := _uncallable(run, events)) is not None:
             ended: Outcome = _failed(run, error)
         else:
+            at = self.sources(source_of(events))
             steps = LiveSteps(
                 run.id,
                 function.retries,
@@ -68,25 +70,14 @@ class Executor:
                 self.journal,
                 suspension,
                 lines,
-                self.database,
+                StepDatabase(at.db, self.worker_id, at.has_state),
                 run.claimed_at,
                 drop_after_each_step=self.drop_after_each_step,
             )
-            ended = await self._call(run, function, self._context(run, events, steps), suspension)
+            ended = await self._call(run, function, _context(run, events, steps, at), suspension)
         suspension.close()
         awaited = "cancel_on" in function.flow or any(memo.kind == "wait" for memo in memos.values())
         return await self._recorded(_Ending(run, events, lines, awaited), ended, suspension)
-
-    def _context(self, run: ClaimedRun, events: Sequence[Event], steps: LiveSteps) -> Context:
-        return Context(
-            run_id=run.id,
-            attempt=run.failures + 1,
-            events=events,
-            step=steps,
-            db=self.database.db,
-            embeddings=self.embeddings,
-            logger=steps.lines.logger,
-        )
 
     async def _call(self, run: ClaimedRun, function: Function, context: Context, suspension: Suspension) -> Outcome:
         try:
@@ -145,6 +136,18 @@ class _Ending(NamedTuple):
             case Failed(error):
                 return tell("Failed", error=loads(error))
         return []
+
+
+def _context(run: ClaimedRun, events: Sequence[Event], steps: LiveSteps, at: AtSource) -> Context:
+    return Context(
+        run_id=run.id,
+        attempt=run.failures + 1,
+        events=events,
+        step=steps,
+        db=at.db,
+        embeddings=at.embeddings,
+        logger=steps.lines.logger,
+    )
 
 
 def _uncallable(run: ClaimedRun, events: Sequence[Event]) -> Exception | None:

@@ -8,14 +8,13 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
-from cdc.authoring.context import Database, Embeddings
 from cdc.authoring.function import Function
 from cdc.clock import ServerClock
-from cdc.engine.bodies import StepDatabase
 from cdc.engine.claims import Claims
 from cdc.engine.executor import Executor
 from cdc.engine.heartbeat import Heartbeat
 from cdc.engine.journal import Journal
+from cdc.engine.sources import Sources
 from cdc.errors import LeaseLost
 from cdc.store import functions as registry
 from cdc.store import workers
@@ -24,7 +23,7 @@ from cdc.store.connect import Connection
 
 class Worker:
     """Executes functions until stopped. `capacity` is the number of runs in flight, `lease` its length in seconds.
-    `has_state`: the watched database `db` is also the one that the state is in.
+    `sources` gives runs the database that they are about.
 
     A worker that is `held` registers its functions and claims nothing before it is woken for the first time.
     `on_runs` is called when a run of its made others, which any worker may execute.
@@ -36,11 +35,9 @@ class Worker:
         *,
         url: str,
         connect: Callable[[], Awaitable[Connection]],
-        db: Database,
-        embeddings: Embeddings,
+        sources: Sources,
         capacity: int = 1000,
         lease: float = 15.0,
-        has_state: bool = True,
         drop_after_each_step: bool = False,
         held: bool = False,
         on_runs: Callable[[], None] = lambda: None,
@@ -48,11 +45,9 @@ class Worker:
         self._functions = functions
         self._url = url
         self._connect = connect
-        self._db = db
-        self._embeddings = embeddings
+        self._sources = sources
         self._capacity = capacity
         self._lease = lease
-        self._has_state = has_state
         self._drop_after_each_step = drop_after_each_step
         self._on_runs = on_runs
         self._claims: Claims | None = None
@@ -94,8 +89,7 @@ class Worker:
         clock = ServerClock()
         heartbeat = self._heartbeat(worker_id, clock, lost)
         journal = Journal(worker_id, self._connect, on_runs=self._made_runs, leased=heartbeat.is_good, clock=clock)
-        database = StepDatabase(self._db, worker_id, self._has_state)
-        executor = Executor(self._functions, journal, database, self._embeddings, self._drop_after_each_step)
+        executor = Executor(self._functions, journal, worker_id, self._sources, self._drop_after_each_step)
         self._claims = claims = Claims(worker_id, executor, self._connect, capacity=self._capacity)
         if self._stopping:
             claims.stop()

@@ -7,9 +7,9 @@ too often, never too seldom.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -20,6 +20,29 @@ Key = str
 """Stands for the values of a replica identity's columns, in 32 hexadecimal digits."""
 
 Row = Mapping[str, Any]
+
+
+class Seen(NamedTuple):
+    """A row event that is to be judged, with the keys of its row before and after; `row` is None if it was not kept."""
+
+    verb: str
+    row: RowChange | None
+    before: Key | None
+    after: Key | None
+
+    @classmethod
+    def of(cls, verb: str, row: RowChange | None) -> Seen:
+        """Of a full row there is no key: it is its own old row. Nor is there one of values that do not tell."""
+        if row is None or row.identity[1] == "f" or not row.identity[2]:
+            return cls(verb, row, None, None)
+        new, old, columns = row.new, row.old, row.identity[2]
+        after = None if new is None else _key(columns, {**old, **new} if old else new)
+        return cls(verb, row, _key(columns, old) if old else after, after)
+
+    @property
+    def needed(self) -> Key | None:
+        """The row whose hashes must be known to judge it."""
+        return None if self.verb in ("inserted", "truncated") else self.before
 
 
 class Rows:
@@ -39,20 +62,22 @@ class Rows:
         self.emptied = False
         self.missing: set[str] = set()
 
-    def take(self, verb: str, row: RowChange | None) -> frozenset[str] | None:
+    def take(self, seen: Seen) -> frozenset[str] | None:
         """Which columns an update changed; None for other events, and of an update that comes without its row."""
+        verb, row, before, after = seen
         if row is not None and row.identity != self._last:
             self._identify(row)
         if verb == "backfilled":
-            self._backfill(row)
+            if row is not None and after not in self._now:  # what the stream told is at least as new
+                self._keep(after, self._hashes(row.new or {}))
         elif verb == "truncated" or row is None:
             self._forget()
         elif verb == "updated":
-            return self._update(row)
+            return self._update(row, before, after)
         elif verb == "inserted":
-            self._keep(key_of(row, row.new), self._hashes(row.new or {}))
-        elif key := key_of(row, row.old):
-            self._now.pop(key, None)
+            self._keep(after, self._hashes(row.new or {}))
+        else:
+            self._now.pop(before or "", None)
         return None
 
     def kept(self) -> dict[Key, str]:
@@ -75,55 +100,50 @@ class Rows:
         self.emptied = True
         self._now.clear()
 
-    def _backfill(self, row: RowChange | None) -> None:
-        """A row that was there all the time; what the stream told of it is at least as new."""
-        if row is not None and key_of(row, row.new) not in self._now:
-            self._keep(key_of(row, row.new), self._hashes(row.new or {}))
-
-    def _update(self, row: RowChange) -> frozenset[str]:
+    def _update(self, row: RowChange, before: Key | None, after: Key | None) -> frozenset[str]:
         new, old = row.new or {}, row.old or {}
-        after = key_of(row, {**old, **new})
-        before = key_of(row, old) or after
-        known = loads(self._now.pop(before, "{}")) if before else {}
         hashes = self._hashes(new)
-        changed = {
+        if not old and before is not None and self._now.get(before) == _stored(hashes):
+            self._look_for_missing(row, hashes)
+            return _NOTHING
+        known = loads(self._now.pop(before, "{}")) if before else {}
+        changed = frozenset(
             column
             for column, digest in hashes.items()
             if digest != (_digest(old[column]) if column in old else known.get(column))
-        }
+        )
+        self._look_for_missing(row, hashes)
+        self._keep(after, {**{column: known[column] for column in row.unchanged if column in known}, **hashes})
+        return changed
+
+    def _look_for_missing(self, row: RowChange, hashes: Mapping[str, str]) -> None:
         if len(hashes) < len(self._columns):
-            absent = set(self._columns) - hashes.keys()
-            self.missing |= absent.difference(row.unchanged)
-            hashes |= {column: known[column] for column in absent.intersection(row.unchanged, known)}
-        self._keep(after, hashes)
-        return frozenset(changed)
+            self.missing |= set(self._columns).difference(hashes, row.unchanged)
 
     def _hashes(self, new: Row) -> dict[str, str]:
         return {column: _digest(new[column]) for column in self._columns if column in new}
 
     def _keep(self, key: Key | None, hashes: Mapping[str, str]) -> None:
         if key is not None:
-            self._now[key] = orjson.dumps(hashes, option=orjson.OPT_SORT_KEYS).decode()
+            self._now[key] = _stored(hashes)
 
 
-def key_of(row: RowChange, values: Row | None) -> Key | None:
-    """The key of these values, None where they do not tell: a full row has no key, it is its own old row."""
-    _, replica_identity, columns = row.identity
-    if replica_identity == "f" or not columns or values is None or not values.keys() >= set(columns):
+_NOTHING: frozenset[str] = frozenset()
+
+
+def _key(columns: Sequence[str], values: Row) -> Key | None:
+    try:
+        return blake2b(_encoded([values[column] for column in columns]), digest_size=16).hexdigest()
+    except KeyError:
         return None
-    return blake2b(_encoded([values[column] for column in columns]), digest_size=16).hexdigest()
-
-
-def needed(verb: str, row: RowChange | None) -> Key | None:
-    """The key of the row whose hashes must be known to judge this event."""
-    if row is None or verb in ("inserted", "truncated"):
-        return None
-    new, old = row.new or {}, row.old or {}
-    return key_of(row, old) or key_of(row, {**old, **new})
 
 
 def _digest(value: Any) -> str:
     return blake2b(_encoded(value), digest_size=8).hexdigest()
+
+
+def _stored(hashes: Mapping[str, str]) -> str:
+    return orjson.dumps(hashes, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def _encoded(value: Any) -> bytes:

@@ -35,17 +35,20 @@ async def take(
     source_id: int | None = None,
     directed: Sequence[Wanted] = (),
     changed: Changed = NOT_JUDGED,
+    matching: Registry | None = None,
 ) -> Taken:
     """Take events in. Those of `directed` are stored, too, and start exactly the function that is named with them.
 
-    Of updates, `changed` tells which columns that triggers narrow on they changed.
+    Of updates, `changed` tells which columns that triggers narrow on they changed. The events are matched against
+    `matching` instead, if that is given.
+
     What this cancels is an event in its turn, and so on until nothing more comes of it.
     """
     count, due = 0, False
     while incoming or directed:
         stored = [*incoming, *(want.event for want in directed)]
         await store.insert_events(conn, source_id, stored)
-        started = registry.match(await start.unrepeated(conn, incoming), new_id, changed)
+        started = (matching or registry).match(await start.unrepeated(conn, incoming), new_id, changed)
         wanted = [*(Wanted(*ruled) for ruled in started.ruled), *directed]
         decided = await start.create(conn, wanted, new_id)
         await store.insert_runs(conn, started.runs)
@@ -60,7 +63,7 @@ async def take(
         given = bool(turns) and await gates.give_turns(conn, turns)
         count += len(started.runs) + len(decided.runs)
         due = due or given or ended.due or woken > 0 or bool(started.runs or decided.runs)
-        incoming, directed, source_id = ended.events, (), None
+        incoming, directed, source_id, matching = ended.events, (), None, None
     return Taken(count, due)
 
 

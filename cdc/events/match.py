@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -21,6 +21,9 @@ Table = tuple[str, str]
 _REMEMBERED = 10_000
 """Names of events whose functions are looked up once; applications may send under names without end."""
 
+
+ANY = ""
+"""No event has this name: what stands under it is started by all."""
 
 Changed = Mapping[bytes, Collection[str]]
 """By an update's event id, which of the columns that triggers narrow on changed; of one not in it, any may have."""
@@ -97,6 +100,11 @@ class Registry:
         named = {table for name in starts if (table := triggers.table_of(name))}
         return cls(version, starts, functions, frozenset(named) | embedded, _columns(starts))
 
+    def starting(self, function_id: str) -> Registry:
+        """The same, with every event starting this one function; none while it is not registered."""
+        start = self.functions.get(function_id)
+        return replace(self, starts={ANY: (start,)} if start else {}, _found={})
+
     def started_by(self, name: str) -> tuple[Start, ...]:
         """The functions that an event of this name may start, in the order of their registration.
 
@@ -104,7 +112,7 @@ class Registry:
         """
         found = self._found.get(name)
         if found is None:
-            matching = {start for key in (name, *triggers.patterns_of(name)) for start in self.starts.get(key, ())}
+            matching = {start for key in (ANY, name, *triggers.patterns_of(name)) for start in self.starts.get(key, ())}
             order = [start for starts in self.starts.values() for start in starts]
             found = tuple(sorted(matching, key=order.index))
             if len(self._found) < _REMEMBERED:

@@ -6,30 +6,26 @@ identity, or that no trigger narrowed meanwhile, is a new one of which nothing i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import structlog
 
 from cdc.authoring.triggers import VERBS, event_name
-from cdc.events.changed import Key, Rows, needed
+from cdc.events.changed import Key, Rows, Seen
 from cdc.events.match import Changed, Registry, Table
 from cdc.store import row_hashes
 from cdc.store.connect import Connection
-from cdc.store.events import Incoming, RowChange
+from cdc.store.events import Incoming
 from cdc.store.row_hashes import Known
 
 log = structlog.get_logger(__name__)
-
-_VERBS = dict.fromkeys((*VERBS, "backfilled"))
 
 
 class _RowEvent(NamedTuple):
     id: bytes
     table: Table
-    verb: str
-    row: RowChange | None
+    seen: Seen
 
 
 class Narrowing:
@@ -65,20 +61,17 @@ class Narrowing:
     async def _judge(
         self, conn: Connection, registry: Registry, events: Sequence[_RowEvent], source_id: int
     ) -> Changed:
-        keys = {event.table: set[Key]() for event in events}
-        for event in events:
-            if key := needed(event.verb, event.row):
-                keys[event.table].add(key)
-        known = await row_hashes.known(conn, source_id, keys)
         changed: dict[bytes, frozenset[str]] = {}
         after: dict[Table, tuple[Known, Rows]] = {}
-        for table, group in groupby(sorted(events, key=lambda event: event.table), key=lambda event: event.table):
-            rows = Rows(registry.narrowed[table], known[table].identity, known[table].hashes)
+        for table, group in _by_table(events).items():
+            keys = {key for event in group if (key := event.seen.needed)}
+            known = await row_hashes.known(conn, source_id, table, keys)
+            rows = Rows(registry.narrowed[table], known.identity, known.hashes)
             for event in group:
-                columns = rows.take(event.verb, event.row)
+                columns = rows.take(event.seen)
                 if columns is not None:
                     changed[event.id] = columns
-            after[table] = known[table], rows
+            after[table] = known, rows
             self._tell(table, rows.missing)
         await _write(conn, source_id, after)
         return changed
@@ -93,11 +86,19 @@ class Narrowing:
 
 def _row_events(registry: Registry, incoming: Sequence[Incoming]) -> Iterator[_RowEvent]:
     """The events of tables that are narrowed."""
-    kinds = {event_name(*table, verb): (table, verb) for table in registry.narrowed for verb in _VERBS}
+    kinds = {event_name(*table, verb): (table, verb) for table in registry.narrowed for verb in VERBS}
     if not kinds.keys().isdisjoint({event.name for event in incoming}):
         for event in incoming:
             if kind := kinds.get(event.name):
-                yield _RowEvent(event.id, *kind, event.row)
+                table, verb = kind
+                yield _RowEvent(event.id, table, Seen.of(verb, event.row))
+
+
+def _by_table(events: Iterable[_RowEvent]) -> dict[Table, list[_RowEvent]]:
+    found: dict[Table, list[_RowEvent]] = {}
+    for event in events:
+        found.setdefault(event.table, []).append(event)
+    return found
 
 
 async def _write(conn: Connection, source_id: int, after: dict[Table, tuple[Known, Rows]]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from cdc.events.accept import Accepted, Door
+from cdc.events.accept import Accepted, Also, Door
 from cdc.lsn import Lsn, Position
 from cdc.store.checkpoints import Checkpoint
 from cdc.store.events import Incoming
@@ -70,7 +70,7 @@ class Accepting:
         """Whether everything is durable, and nothing is under way."""
         return self._under_way is None and self._reached == self.checkpoint
 
-    def start(self) -> None:
+    def start(self, also: Also | None = None) -> None:
         """Begin to accept what is gathered, unless an accept is under way.
 
         Raises:
@@ -81,7 +81,7 @@ class Accepting:
             ended.result()
         if self._under_way is None and self._reached != self.checkpoint:
             events, self._events, self._bytes = self._events, [], 0
-            self._under_way = asyncio.create_task(self._accept(events, self._reached), name="accept")
+            self._under_way = asyncio.create_task(self._accept(events, self._reached, also), name="accept")
             self._under_way.add_done_callback(lambda _: self._on_end())
 
     async def pause(self, seconds: float) -> None:
@@ -89,7 +89,7 @@ class Accepting:
         if self._under_way is not None:
             await asyncio.wait({self._under_way}, timeout=seconds)
 
-    async def hand_over(self) -> None:
+    async def hand_over(self, also: Also | None = None) -> None:
         """Wait for the accept under way, then begin the next.
 
         Raises:
@@ -97,16 +97,17 @@ class Accepting:
         """
         if self._under_way is not None:
             await asyncio.wait({self._under_way})
-        self.start()
+        self.start(also)
 
-    async def settle(self) -> None:
-        """Wait until everything gathered is durable.
+    async def settle(self, also: Also | None = None) -> None:
+        """Wait until everything gathered is durable, and what is to be done besides.
 
         Raises:
             ListenerFenced, StatementFailed, CdcError: as `start`.
         """
         while not self.is_empty:
-            await self.hand_over()
+            await self.hand_over(also)
+            also = None
 
     def cancel(self) -> None:
         """Break off the accept under way."""
@@ -122,7 +123,7 @@ class Accepting:
     def _reached(self) -> Checkpoint:
         return self.checkpoint.moved(self.position, self.end_lsn)
 
-    async def _accept(self, events: list[Incoming], reached: Checkpoint) -> None:
-        accepted = await self._door.accept(events, self.checkpoint, reached)
+    async def _accept(self, events: list[Incoming], reached: Checkpoint, also: Also | None) -> None:
+        accepted = await self._door.accept(events, self.checkpoint, reached, also)
         self.checkpoint = accepted.checkpoint
         await self._on_accepted(accepted)

@@ -42,6 +42,8 @@ class Catalog:
             transactions.learn(self.types)
         items = transactions.feed(payloads)
         while transactions.wanted:
+            if not self.types.composites:
+                self._read_at = asyncio.get_running_loop().time()
             self.types = self.types.learned(await self._read(transactions.wanted))
             transactions.learn(self.types)
             items += transactions.feed(())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -13,6 +14,8 @@ from cdc.authoring.triggers import message_name
 from cdc.events.accept import Accepted, Door
 from cdc.listener.accepting import Accepting
 from cdc.listener.catalog import Catalog
+from cdc.listener.merging import PREFIX as BACKFILL
+from cdc.listener.merging import Merging
 from cdc.listener.source import Watched
 from cdc.listener.standbys import Standbys
 from cdc.listener.translate import Translator
@@ -62,6 +65,7 @@ class Listener:
         on_listening: Callable[[], None] = lambda: None,
         answers_within: float = 60.0,
         written: Callable[[], Awaitable[Lsn]] | None = None,
+        merging: Merging | None = None,
     ) -> None:
         self._watched = watched
         self._door = door
@@ -71,10 +75,12 @@ class Listener:
         self._on_listening = on_listening
         self._answers_within = answers_within
         self._standbys = Standbys(written)
+        self._merging = merging or Merging()
         self._translator = Translator(checkpoint.source_id, watched.name)
         self._resume_after(checkpoint)
         self._moved_at = 0.0
         self._stopping = False
+        self._until: float = math.inf
         self._receiving: asyncio.Task[Any] | None = None
         self._stream: ReplicationStream | None = None
         self.received: Lsn = checkpoint.end_lsn
@@ -85,14 +91,20 @@ class Listener:
         """What is durably accepted."""
         return self._accepting.checkpoint
 
+    def read_until(self, lsn: Lsn) -> None:
+        """Have `run` return once everything before is accepted and confirmed."""
+        self._until = lsn
+        if self._stream is not None:
+            self._stream.nudge()
+
     def stop(self) -> None:
         """Stop reading; `run` returns as soon as an accept under way has ended."""
         self._stopping = True
         if self._receiving is not None:
             self._receiving.cancel()
 
-    async def run(self, until: Lsn | None = None) -> None:
-        """Stream until `stop`, or until everything before `until` is accepted and confirmed.
+    async def run(self) -> None:
+        """Stream until `stop`, or as far as `read_until` says.
 
         Raises:
             StreamLost: the connection ended; attach again and make a new listener.
@@ -113,8 +125,8 @@ class Listener:
             self._stream = stream
             self._on_listening()
             try:
-                while not self._stopping and not (until is not None and self.checkpoint.end_lsn >= until):
-                    await self._turn(stream, until)
+                while not self._stopping and self.checkpoint.end_lsn < self._until:
+                    await self._turn(stream)
             except asyncio.CancelledError:
                 self._accepting.cancel()
                 raise
@@ -123,7 +135,7 @@ class Listener:
                 self._stream = None
             stream.confirm(self._standbys.confirmable(self.checkpoint.end_lsn, stream.received))
 
-    async def _turn(self, stream: ReplicationStream, until: Lsn | None) -> None:
+    async def _turn(self, stream: ReplicationStream) -> None:
         """Take what is at hand, and have it accepted while the next is read; confirm what has become durable."""
         payloads = await self._receive(stream)
         self.received = stream.received
@@ -131,7 +143,7 @@ class Listener:
         self._accepting.start()
         if len(payloads) < READ:
             await self._accepting.pause(BREATH)
-        self._pass_idle_wal(at_once=stream.asked or (until is not None and self.received >= until))
+        self._pass_idle_wal(at_once=stream.asked or self.received >= self._until)
         stream.confirm(self._standbys.confirmable(self.checkpoint.end_lsn, stream.received))
 
     def _resume_after(self, checkpoint: Checkpoint) -> None:
@@ -152,6 +164,8 @@ class Listener:
             self._receiving = None
 
     async def _take(self, items: list[Item]) -> None:
+        if self._merging.is_active:
+            self._merging.look(items)
         self._translator.narrow(self._door.registry.narrowed)
         accepting, translate = self._accepting, self._translator.event
         for item in items:
@@ -172,6 +186,9 @@ class Listener:
         if message.prefix == PREFIX:
             await self._accepting.settle()
             await self._follow()
+        elif message.prefix == BACKFILL:
+            await self._merge(message)
+            return
         elif message.prefix == SEND:
             try:
                 self._accepting.add(self._translator.sent(message))
@@ -190,11 +207,23 @@ class Listener:
         name = message_name(message.prefix)
         if name is None or (message.header is None and message.position.commit_lsn < self._accepting.end_lsn):
             return False
-        if not self._door.registry.started_by(name):
-            await self._accepting.settle()  # the door speaks to the database in one voice
-            if await self._door.is_outdated():
-                await self._follow()
+        if not self._door.registry.started_by(name) and await self._door.is_outdated():
+            await self._follow()
         return bool(self._door.registry.started_by(name))
+
+    async def _merge(self, message: Message) -> None:
+        """The chunk whose mark this is becomes durable, and with it how far its backfill is."""
+        accepting, offer = self._accepting, self._merging.take(message)
+        if offer is not None:
+            await accepting.settle()
+        accepting.passed(message.position)
+        if offer is not None:
+            for change in offer.changes(message):
+                event = self._translator.event(change)
+                accepting.add(event._replace(data=b'%b,"backfill":%d}' % (event.data[:-1], offer.backfill.id)))
+                accepting.passed(change.position)
+            await accepting.settle(offer.also())
+            offer.tell()
 
     async def _accepted(self, accepted: Accepted) -> None:
         self.accepted += accepted.events

@@ -22,15 +22,15 @@ import structlog
 from cdc import discovery
 from cdc.authoring.function import Function
 from cdc.config import Settings
-from cdc.embedding.declared import Declared
 from cdc.engine.worker import Worker
 from cdc.errors import CdcError, DatabaseUnreachable, LeaseLost
 from cdc.service.databases import Databases
 from cdc.service.models import embedder
+from cdc.service.named import configured, with_sources
 from cdc.service.process import prepare
+from cdc.service.reaching import Reaching
 from cdc.service.stopping import Stopping
 from cdc.store import notifications
-from cdc.store.connect import pool
 from cdc.store.failures import ConnectionTrouble
 
 log = structlog.get_logger(__name__)
@@ -102,38 +102,44 @@ def _ending(code: int) -> int:
 
 
 async def _work(settings: Settings, functions: Mapping[str, Function], reports: Reports, *, pooled: bool) -> None:
-    assert settings.database_url is not None, "the parent sets it"
-    databases = Databases.of(settings, settings.database_url.get_secret_value())
+    databases = Databases.of(settings, settings.watched_url)
     if pooled:
         databases = databases.through_pooler()
     prepare()
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(settings.threads, thread_name_prefix="step"))
     models = embedder(settings)
-    async with pool(databases.watched, size=8, name="ctx.db", sleeps=settings.listen is not None) as db:
-        embeddings = Declared(db, models.embed)
-        stopping = Stopping()
+    reaching = Reaching(
+        configured(settings, settings.watched_url),
+        state=databases.state,
+        embed=models.embed,
+        sleeps=settings.listen is not None,
+    )
 
-        def worker() -> Worker:
-            return Worker(
-                functions,
-                url=databases.state,
-                connect=lambda: databases.to_state(silent_for=settings.lease),
-                db=db,
-                embeddings=embeddings,
-                capacity=settings.concurrency,
-                lease=settings.lease,
-                has_state=not databases.apart,
-                held=not stopping.woken,
-                on_runs=reports.due,
-            )
+    def change(sources: str) -> None:
+        reaching.change(configured(with_sources(settings, sources), settings.watched_url))
 
-        try:
-            await _lives(worker, stopping, reports, settings.shutdown_timeout)
-            if stopping.orphaned:
-                await _tell_others(databases)
-        finally:
-            await models.close()
+    stopping = Stopping(change)
+
+    def worker() -> Worker:
+        return Worker(
+            functions,
+            url=databases.state,
+            connect=lambda: databases.to_state(silent_for=settings.lease),
+            sources=reaching,
+            capacity=settings.concurrency,
+            lease=settings.lease,
+            held=not stopping.woken,
+            on_runs=reports.due,
+        )
+
+    try:
+        await _lives(worker, stopping, reports, settings.shutdown_timeout)
+        if stopping.orphaned:
+            await _tell_others(databases)
+    finally:
+        await reaching.close()
+        await models.close()
 
 
 async def _tell_others(databases: Databases) -> None:

@@ -78,6 +78,11 @@ class Children:
                 if child is not but:
                     child.wake()
 
+    def change(self, sources: str) -> None:
+        """Tell all which sources there are now, as in CDC_SOURCES."""
+        for child in self._children:
+            child.change(sources)
+
     async def restart(self) -> None:
         """Replace all processes; runs in flight are released and go on in the new ones.
 

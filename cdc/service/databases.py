@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from cdc.config import Settings
+from cdc.service import published
 from cdc.service.named import Named
 from cdc.service.preflight import connected, reachable
 from cdc.store import publications
@@ -39,12 +40,8 @@ class Databases:
         return cls(watched, state, settings.network_timeout, state_setting=setting)
 
     def watching(self, named: Named) -> Databases:
-        """The same state, and another watched database.
-
-        Raises:
-            ConfigurationError: it cannot be used.
-        """
-        return replace(self, watched=checked(named.url, named.setting), setting=named.setting)
+        """The same state, and another watched database."""
+        return replace(self, watched=named.url, setting=named.setting)
 
     @property
     def apart(self) -> bool:
@@ -78,18 +75,18 @@ class Databases:
         """
         await migrate(self.state, "state", setting=self.state_setting)
 
-    async def prepare_watched(self, settings: Settings, *, listens: bool) -> None:
-        """Wait until the watched database is there, then make in it what is missing.
+    async def prepare_watched(self, settings: Settings, *, listens: bool, patience: float | None = None) -> None:
+        """Wait until the watched database is there, then make in it what is missing; `patience`: how many seconds.
 
         Raises:
             ConfigurationError, DatabaseUnreachable, DatabaseRefused, ServerNotReady, MigrationError: it cannot be.
         """
-        patience = settings.connect_timeout
+        patience = settings.connect_timeout if patience is None else patience
         async with await connected(self.watched, patience=patience, listens=listens, setting=self.setting) as conn:
             await migrate(self.watched, "source", setting=self.setting)
             if listens:
                 # Before the slot: a publication younger than its slot is not found, or its rows silently skipped.
-                await publications.ensure(conn, settings.publication)
+                await publications.ensure(conn, settings.publication, published.selection(settings))
 
     async def prepare_state(self, settings: Settings) -> None:
         """The same of the state database.

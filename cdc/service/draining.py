@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cdc.config import Settings
+from cdc.service.absences import Absences
 from cdc.service.databases import Databases
 from cdc.service.following import Following
 from cdc.service.listening import Hooks, Listening
@@ -36,7 +37,7 @@ async def drain(settings: Settings, named: Named) -> int:
 
     models = embedder(settings)
     try:
-        following = Following(settings, databases.watched, models, status)
+        following = Following(settings, databases.watched, models, status, Absences())
         await following.declare()
         hooks = Hooks(on_attached=lambda: None, on_runs=runs_are_due, on_change=lambda: None)
         return await Listening(watched(settings, named), databases, following, status, hooks).drain()

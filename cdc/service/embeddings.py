@@ -10,6 +10,7 @@ from cdc.embedding.prepare import prepare
 from cdc.embedding.search import Hit
 from cdc.embedding.search import search as find
 from cdc.errors import ConfigurationError, NonRetriableError, ProviderFailed, RetryAfter
+from cdc.service import published
 from cdc.service.models import default_model, embedder
 from cdc.store import embeddings as store
 from cdc.store import publications
@@ -27,9 +28,15 @@ async def declare(settings: Settings, url: str, table: str, columns: str, into: 
     (request,) = declaring.parse(f"{table}({columns})" + (f"->{into}" if into else ""))
     await migrate(checked(url), "source")
     async with await connect(url, autocommit=True) as conn, aclosing(_Closing(settings)) as models:
-        await publications.ensure(conn, settings.publication)
+        selected = published.selection(settings)
+        await publications.ensure(conn, settings.publication, selected)
         declared = await declaring.declare(conn, request)
-        prepared = await prepare(conn, default=lambda: default_model(settings), dimensions=models.embedder.dimensions)
+        prepared = await prepare(
+            conn,
+            default=lambda: default_model(settings),
+            dimensions=models.embedder.dimensions,
+            check=lambda layout, facts: published.check_embedding(selected, layout, facts),
+        )
     (made,) = (declaration for declaration in prepared if declaration.id == declared)
     if made.problem:
         raise ConfigurationError(made.problem)

@@ -16,6 +16,8 @@ from cdc.embedding.prepare import prepare
 from cdc.errors import CdcError, ConfigurationError
 from cdc.events.accept import Door
 from cdc.events.match import Table
+from cdc.service import published
+from cdc.service.absences import Absences
 from cdc.service.models import default_model
 from cdc.store import publications
 from cdc.store.connect import Connection, connect
@@ -32,17 +34,22 @@ class Following:
     """Called at start, and by the listener whenever declarations or functions changed.
 
     Raises:
-        ConfigurationError: CDC_EMBED cannot be read.
+        ConfigurationError: CDC_EMBED, or a setting of the publication, cannot be read.
     """
 
-    def __init__(self, settings: Settings, url: str, models: Embedder, status: Status) -> None:
+    def __init__(self, settings: Settings, url: str, models: Embedder, status: Status, absences: Absences) -> None:
         self._settings = settings
         self._requests = declare.parse(settings.embed)
+        self._selection = published.selection(settings)
+        self._published_before = False
         self._url = url
         self._models = models
         self._status = status
+        self._absences = absences
+        self._lacks = False
         self._told: dict[str, dict[str, str]] = {"embedding": {}, "table": {}}
         self._turn = asyncio.Lock()
+        self._served: list[Declaration] = []
 
     async def declare(self) -> None:
         """Declare what CDC_EMBED asks for, and make its targets.
@@ -67,6 +74,7 @@ class Following:
         declarations = await self._prepared(conn)
         problems = {declaration.source: self._problem(declaration) for declaration in declarations}
         self._tell("embedding", {source: problem for source, problem in problems.items() if problem})
+        self._served = [declaration for declaration in declarations if not problems[declaration.source]]
         return frozenset(
             (declaration.table_schema, declaration.table_name)
             for declaration in declarations
@@ -74,7 +82,12 @@ class Following:
         )
 
     async def _prepared(self, conn: Connection) -> list[Declaration]:
-        return await prepare(conn, default=lambda: default_model(self._settings), dimensions=self._models.dimensions)
+        return await prepare(
+            conn,
+            default=lambda: default_model(self._settings),
+            dimensions=self._models.dimensions,
+            check=lambda layout, facts: published.check_embedding(self._selection, layout, facts),
+        )
 
     def _problem(self, declaration: Declaration) -> str | None:
         """Why a declaration cannot be served: the target, or the model that it is pinned to, which is never replaced
@@ -87,7 +100,11 @@ class Following:
         return declaration.problem
 
     async def follow(self, door: Door) -> None:
-        """Bring targets, matching and publication in line; nothing later in the stream is accepted before."""
+        """Bring targets, matching and publication in line; nothing later in the stream is accepted before.
+
+        Raises:
+            ConfigurationError, DatabaseRefused: the publication would show what it must not.
+        """
         async with self._our_turn() as conn:
             registry = await door.refresh(await self.embedded(conn))
             await self._publish(conn, registry.tables)
@@ -103,7 +120,13 @@ class Following:
     @property
     def troubled(self) -> bool:
         """Whether something cannot be followed at present."""
-        return any(self._told.values())
+        return self._lacks or any(self._told.values())
+
+    @property
+    def served(self) -> list[tuple[int, Table]]:
+        """The embeddings that are kept, and their tables: without a problem, and published."""
+        tables = [(each.id, (each.table_schema, each.table_name)) for each in self._served]
+        return [(id_, table) for id_, table in tables if ".".join(table) not in self._status.unpublished]
 
     @asynccontextmanager
     async def _our_turn(self) -> AsyncIterator[Connection]:
@@ -113,8 +136,14 @@ class Following:
             yield conn
 
     async def _publish(self, conn: Connection, wanted: frozenset[Table]) -> None:
-        unpublished = await publications.publish(conn, self._settings.publication, wanted)
-        absent = {".".join(table): "it does not exist yet" for table in unpublished.absent}
+        """At first the settings must be met; later on, what the owner of a table does is told and stops nobody."""
+        strict = not self._published_before
+        publication = self._settings.publication
+        unpublished = await publications.publish(conn, publication, wanted, self._selection, strict=strict)
+        self._published_before = True
+        self._lacks = bool(unpublished.absent)
+        nowhere = self._absences.note(self._status.source, unpublished.absent)
+        absent = {".".join(table): "it does not exist yet" for table in nowhere}
         refused = {".".join(table): reason for table, reason in unpublished.refused.items()}
         self._status.unpublished = absent | refused
         self._tell("table", self._status.unpublished)
@@ -124,9 +153,9 @@ class Following:
         told, self._told[kind] = self._told[kind], problems
         for what, problem in problems.items():
             if told.get(what) != problem:
-                log.error("cannot follow", **{kind: what}, reason=problem)
+                log.error("cannot follow", source=self._status.source, **{kind: what}, reason=problem)
         for what in told.keys() - problems.keys():
-            log.info("follows again", **{kind: what})
+            log.info("follows again", source=self._status.source, **{kind: what})
 
 
 async def _declared(conn: Connection, request: Request) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import structlog
@@ -12,8 +13,10 @@ from cdc.errors import CdcError, ListenerFenced, SlotInUse, SlotLost
 from cdc.events.accept import Door
 from cdc.listener.catalog import Catalog
 from cdc.listener.listener import Listener
+from cdc.listener.merging import Merging
 from cdc.listener.source import Watched, attach, belongs
 from cdc.service import resting
+from cdc.service.backfilling import Backfilling
 from cdc.service.databases import Databases
 from cdc.service.following import Following
 from cdc.store import server
@@ -58,6 +61,7 @@ class Listening:
         self._watched = watched
         self._databases = databases
         self._following = following
+        self._backfilling = Backfilling(watched, databases)
         self._status = status
         self._hooks = hooks
         self._every = every
@@ -96,9 +100,10 @@ class Listening:
                 pause = _SHORTEST_PAUSE
                 continue
             self._status.attached = self._stands_by = False
+            self._status.problem = reason
             if asyncio.get_running_loop().time() - began > _LONGEST_PAUSE:
                 pause = _SHORTEST_PAUSE
-            log.warning("listener connects again", reason=reason, seconds=pause)
+            log.warning("listener connects again", source=self._watched.name, reason=reason, seconds=pause)
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
@@ -129,6 +134,7 @@ class Listening:
         """Try again what could not be followed."""
         if self._door is not None and self._status.listening:
             await self._following.retry(self._door)
+            await self._backfilling.request(self._following.served)
 
     async def look(self) -> None:
         """Bring the status up to date."""
@@ -139,29 +145,61 @@ class Listening:
     async def _listen(self, *, drains: bool = False) -> None:
         async with await self._databases.to_state() as state:
             self._door = door = Door(state)
-            await self._following.follow(door)
+
+            async def follow() -> None:
+                await self._following.follow(door)
+                await self._backfilling.request(self._following.served)
+
+            await follow()
             async with await self._databases.to_watched() as source:
                 checkpoint = await attach(self._watched, state, source)
-                until = await server.wal_position(source) if drains or self._every is not None else None
                 if self._every is not None:
                     await resting.check(source, self._watched.url, self._every)
             self._hooks.on_attached()
             shares_failover = self._watched.failover and not self._databases.apart
+            merging = Merging()
             self._listener = Listener(
                 self._watched,
                 checkpoint,
                 door,
                 Catalog(self._databases.to_watched),
-                follow=lambda: self._following.follow(door),
+                follow=follow,
                 on_runs=self._hooks.on_runs,
                 on_listening=self._listens,
                 answers_within=self._databases.answers_within,
                 written=(lambda: server.wal_position(state)) if shares_failover else None,
+                merging=merging,
             )
             try:
-                await self._listener.run(until)
+                async with self._backfilling.beside(merging, door), self._ending(self._listener, drains=drains):
+                    await self._listener.run()
             finally:
                 self._status.listening = False
+
+    @asynccontextmanager
+    async def _ending(self, listener: Listener, *, drains: bool) -> AsyncIterator[None]:
+        """Where it drains, end the listener at the end of WAL as it is once no backfill gets any further."""
+        if not drains and self._every is None:
+            yield
+            return
+        bounding = asyncio.create_task(self._bound(listener), name="bound")
+        try:
+            yield
+        finally:
+            bounding.cancel()
+            await asyncio.wait({bounding})
+        if not bounding.cancelled():
+            bounding.result()
+
+    async def _bound(self, listener: Listener) -> None:
+        try:
+            async with await self._databases.to_state() as state:
+                await resting.until_backfilled(state, self._watched.name)
+            async with await self._databases.to_watched() as source:
+                listener.read_until(await server.wal_position(source))
+        except Exception:
+            listener.stop()
+            raise
 
     def _listens(self) -> None:
         self._stands_by = False

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from cdc.config import Settings
 from cdc.errors import ConfigurationError
 from cdc.store.connect import STATE, WATCHED, checked
@@ -36,16 +38,22 @@ class Named:
     name: str
     url: str = field(repr=False)
     slot: str
+    is_home: bool = False
+
+    @classmethod
+    def home(cls, settings: Settings, url: str) -> Named:
+        """The source of DATABASE_URL: the service cannot do without it."""
+        return cls(DEFAULT, url, settings.slot, is_home=True)
 
     @classmethod
     def of(cls, settings: Settings, name: str, url: str) -> Named:
-        """A source; slots are shared by all databases of a server, so each source has one that is named like it."""
+        """Another; slots are shared by all databases of a server, so each source has one that is named like it."""
         return cls(name, url, settings.slot if name == DEFAULT else f"{settings.slot}_{name}")
 
     @property
     def setting(self) -> str:
         """Where the URL was set, for messages about it."""
-        return WATCHED if self.name == DEFAULT else f"{SOURCES} ({self.name})"
+        return WATCHED if self.is_home else f"{SOURCES} ({self.name})"
 
 
 def configured(settings: Settings, url: str | None) -> tuple[Named, ...]:
@@ -64,8 +72,8 @@ def configured(settings: Settings, url: str | None) -> tuple[Named, ...]:
         raise ConfigurationError(
             f"{SOURCES} has a source {DEFAULT!r}, which is that of {WATCHED}.", hint="Give it another name."
         )
-    every = {**({DEFAULT: url} if url is not None else {}), **named}
-    return tuple(Named.of(settings, name, each) for name, each in every.items())
+    home = [] if url is None else [Named.home(settings, url)]
+    return (*home, *(Named.of(settings, name, each) for name, each in named.items()))
 
 
 def file_of(settings: Settings) -> Path | None:
@@ -75,8 +83,13 @@ def file_of(settings: Settings) -> Path | None:
 
 
 def inline(sources: Iterable[Named]) -> str:
-    """The one-line form of all but the default."""
-    return ", ".join(f"{source.name}={source.url}" for source in sources if source.name != DEFAULT)
+    """The one-line form of all but that of DATABASE_URL."""
+    return ", ".join(f"{source.name}={source.url}" for source in sources if not source.is_home)
+
+
+def with_sources(settings: Settings, sources: str) -> Settings:
+    """The same settings with another CDC_SOURCES."""
+    return settings.model_copy(update={"sources": SecretStr(sources)})
 
 
 def _named(settings: Settings) -> dict[str, str]:

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 
 import structlog
 
 from cdc import discovery
 from cdc.config import Settings
 from cdc.embedding import declare
-from cdc.errors import CdcError
+from cdc.errors import CdcError, ConfigurationError
 from cdc.maintenance import upkeep
 from cdc.maintenance.loop import Loop
-from cdc.service import children, listening
+from cdc.service import children
+from cdc.service.absences import Absences
 from cdc.service.children import Children
 from cdc.service.databases import Databases
 from cdc.service.models import embedder
-from cdc.service.named import DEFAULT, Named
+from cdc.service.named import Named, configured, file_of, inline, with_sources
 from cdc.service.parts import Parts
 from cdc.service.process import prepare
 from cdc.service.reloading import reload_forever
 from cdc.service.roles import ALL, Role
-from cdc.service.source import Source
+from cdc.service.source import Hooks, Shared
+from cdc.service.source_file import follow_forever
+from cdc.service.sources import Sources
 from cdc.service.wakeups import POLL, Wakeups
 from cdc.service.worker_process import Child
 from cdc.store import workers
@@ -41,23 +45,27 @@ _STUCK = 30.0
 
 async def run(
     settings: Settings,
-    url: str,
+    url: str | None,
     *,
     only: frozenset[Role] = ALL,
     reload: bool = False,
     started: Callable[[str], None] = lambda address: None,
 ) -> None:
-    """Run the service on `url` until cancelled; `started` gets the API's address once it is ready.
+    """Run the service until cancelled, with `url` as its default source if there is one.
+
+    `started` gets the API's address once it is ready.
 
     Raises:
         CdcError: it cannot start, or cannot go on.
     """
     prepare()
     discovery.search_path(settings.functions)
-    declare.parse(settings.embed)
+    _check_embed(settings, url)
     databases = Databases.of(settings, url, watches=only != {"web"})
+    # Only the API: what is watched does not matter, and may not even be given.
+    named = configured(settings if only != {"web"} else with_sources(settings, ""), url)
     async with AsyncExitStack() as stack:
-        service = _Service(settings, databases, only, stack, started)
+        service = _Service(settings, databases, named, only, stack, started)
         await service.start()
         if reload:
             service.reload()
@@ -71,12 +79,14 @@ class _Service:
         self,
         settings: Settings,
         databases: Databases,
+        named: Sequence[Named],
         roles: frozenset[Role],
         stack: AsyncExitStack,
         started: Callable[[str], None],
     ) -> None:
         self._settings = settings
         self._databases = databases
+        self._named = named
         self._roles = roles
         self._stack = stack
         self._started = started
@@ -91,21 +101,21 @@ class _Service:
 
     async def start(self) -> None:
         """Start what the roles ask for."""
-        if self._roles != {"web"}:
+        if self._roles != {"web"} and self._databases.watched:
             await self._databases.prepare_watched(self._settings, listens="listener" in self._roles)
         await self._databases.prepare_state(self._settings)
         await self._start_wakeups()
-        self._source = self._of(Named.of(self._settings, DEFAULT, self._databases.watched))
+        self._sources = self._of_sources()
         if self._roles != {"web"}:
             await self._start_workers()
-        await self._source.declare()
+        if self._sources.home:
+            await self._sources.home.declare()
         await self._start_web()
         if self._roles != {"web"}:
             lease, retention = self._settings.lease, self._settings.retention
             for loop in upkeep.loops(self._to_confirmed_state, lease=lease, retention=retention, on_runs=self._due):
                 self.parts.loop(loop)
-        self.parts.add(self._source.start())
-        self._stack.push_async_callback(self._source.stop)
+        self._start_sources()
 
     def reload(self) -> None:
         """Restart the workers from now on when function files change."""
@@ -114,13 +124,27 @@ class _Service:
 
     # --- building the parts ---
 
-    def _of(self, named: Named) -> Source:
-        hooks = listening.Hooks(on_attached=self._begin, on_runs=self._due, on_change=self._changed)
-        return Source(named, self._settings, self._databases, self._roles, self._models, hooks)
+    def _of_sources(self) -> Sources:
+        hooks = Hooks(on_attached=self._attached, on_runs=self._due, on_change=self._changed)
+        shared = Shared(self._settings, self._databases, self._roles, self._models, Absences(), hooks)
+        return Sources(self._named, shared, self._sources_changed)
+
+    def _start_sources(self) -> None:
+        self._sources.start()
+        self._stack.push_async_callback(self._sources.stop)
+        self.parts.start("sources", self._sources.until_one_fails())
+        if not self._named:
+            self._begin()
+        if self._roles != {"web"} and (file := file_of(self._settings)):
+            read = partial(configured, self._settings, self._databases.watched or None)
+            self.parts.start("file of sources", follow_forever(file, read, self._sources.change))
 
     def _child(self, *arguments: str) -> Child:
         pooled = ["--pooled"] if self._databases.pooled else []
-        return Child({"DATABASE_URL": self._databases.watched}, [*arguments, *pooled])
+        return Child(self._of_child, [*arguments, *pooled])
+
+    def _of_child(self) -> dict[str, str]:
+        return {"DATABASE_URL": self._databases.watched, "CDC_SOURCES": inline(self._named)}
 
     def _of_children(self) -> children.Hooks:
         return children.Hooks(on_ready=self._worker_ready, on_due=self._wakeups.due, on_death=self._release)
@@ -157,13 +181,18 @@ class _Service:
             connection = (await self._stack.enter_async_context(state)).connection
         keys = self._settings.event_keys
         confirmed = self._confirmed.is_set
-        api = app(self._source.status, connection, wake=self._due, keys=keys, confirmed=confirmed)
+        api = app(self._sources.statuses, connection, wake=self._due, keys=keys, confirmed=confirmed)
         web = Web(api, self._settings.port)
         self.parts.add(web.start())
         self._stack.push_async_callback(web.stop)
         self._address = web.url
 
     # --- what the parts tell each other ---
+
+    def _attached(self, source: Named) -> None:
+        """The workers begin when it is sure that this is no copy: by the home, or where there is none by any."""
+        if source.is_home or self._sources.home is None:
+            self._begin()
 
     def _begin(self) -> None:
         """The runs are this database's: whatever starts them or has them go on may."""
@@ -175,6 +204,11 @@ class _Service:
         await self._confirmed.wait()
         return await self._databases.to_state()
 
+    def _sources_changed(self, named: Sequence[Named]) -> None:
+        self._named = named
+        self._children.change(inline(named))
+        self._changed()
+
     def _wake(self) -> None:
         self._children.wake()
 
@@ -184,13 +218,13 @@ class _Service:
         self._wakeups.due()
 
     def _worker_ready(self) -> None:
-        self._source.registered()
+        self._sources.registered()
         self._changed()
 
     def _changed(self) -> None:
         """Say once that the service is ready."""
-        self._source.status.working = self._children.up
-        if self._address and self._source.status.ready:
+        self._sources.statuses.working = self._children.up
+        if self._address and self._sources.statuses.ready:
             address, self._address = self._address, ""
             self._started(address)
 
@@ -212,3 +246,16 @@ class _Service:
             async with await self._databases.to_state() as conn:
                 for worker_id in await workers.stuck(conn, worker_ids, seconds=_STUCK):
                     self._children.kill(worker_id)
+
+
+def _check_embed(settings: Settings, url: str | None) -> None:
+    """Before anything is connected to.
+
+    Raises:
+        ConfigurationError: CDC_EMBED cannot be read, or there is no database that it is about.
+    """
+    if declare.parse(settings.embed) and url is None:
+        raise ConfigurationError(
+            "CDC_EMBED is about the database of DATABASE_URL, which is not set.",
+            hint="Declare embeddings of other sources with cdc embed --source <name>, or in SQL with cdc.embed().",
+        )

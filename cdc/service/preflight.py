@@ -30,7 +30,7 @@ async def connected(url: str, *, patience: float, listens: bool = True, setting:
     conn = await connect_patiently(checked(url, setting), patience=patience, tell=_tell, setting=setting)
     try:
         facts = await server.facts(conn)
-        _check_server(facts, place(url))
+        check_server(facts, place(url))
         if listens:
             _check_source(facts, place(url))
     except BaseException:
@@ -46,14 +46,19 @@ async def reachable(url: str, *, patience: float, setting: str) -> None:
         ConfigurationError, DatabaseUnreachable, DatabaseRefused, ServerNotReady: it cannot.
     """
     async with await connect_patiently(checked(url, setting), patience=patience, tell=_tell, setting=setting) as conn:
-        _check_server(await server.facts(conn), place(url))
+        check_server(await server.facts(conn), place(url))
 
 
 def _tell(error: CdcError, pause: float) -> None:
     log.warning("waiting for the database", reason=error.message, seconds=pause)
 
 
-def _check_server(facts: server.Facts, where: str) -> None:
+def check_server(facts: server.Facts, where: str) -> None:
+    """Whether a server can hold our schemas.
+
+    Raises:
+        ServerNotReady: it is too old, a standby, or not UTF-8.
+    """
     if facts.version < OLDEST:
         raise ServerNotReady(
             f"{where} runs Postgres {facts.version // 10000}; 14 is the oldest that works.", hint="Upgrade the server."

@@ -1,19 +1,25 @@
-"""How a worker process hears that it shall wake, or stop."""
+"""How a worker process hears that it shall wake, or stop, or that the sources are others now."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import suppress
+
+import orjson
 
 from cdc.engine.worker import Worker
 
 
 class Stopping:
-    """Listens for what the parent wants: wake-ups, SIGTERM, or its own end."""
+    """Listens for what the parent wants: wake-ups, SIGTERM, or its own end. `on_sources` is given the CDC_SOURCES of
+    now.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, on_sources: Callable[[str], None]) -> None:
+        self.on_sources = on_sources
         self._worker: Worker | None = None
         self._reading = False
         self.asked = asyncio.Event()
@@ -54,9 +60,14 @@ class Stopping:
 class _Orders(asyncio.Protocol):
     def __init__(self, stopping: Stopping) -> None:
         self._stopping = stopping
+        self._begun = b""
 
     def data_received(self, data: bytes) -> None:
-        self._stopping.wake()
+        *lines, self._begun = (self._begun + data).split(b"\n")
+        for sources in filter(None, lines):
+            self._stopping.on_sources(orjson.loads(sources))
+        if b"" in lines:
+            self._stopping.wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stopping.orphan()

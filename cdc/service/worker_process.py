@@ -25,11 +25,12 @@ class Died(CdcError):
 class Child:
     """A process `cdc worker`. `worker_id` is set while it is ready; `deaths` is for who keeps it."""
 
-    def __init__(self, environment: Mapping[str, str], arguments: Sequence[str] = ()) -> None:
-        self._environment = {**os.environ, **environment}
+    def __init__(self, environment: Callable[[], Mapping[str, str]], arguments: Sequence[str] = ()) -> None:
+        self._environment = environment
         self._arguments = arguments
         self._process: Process | None = None
         self._started_at = 0.0
+        self._sources = b""
         self.worker_id: int | None = None
         self.deaths = 0
 
@@ -50,21 +51,30 @@ class Child:
             Died: it ended without one.
             CdcError: what it reported instead of being ready.
         """
-        self.worker_id = None
+        self.worker_id, self._sources = None, b""
         self._started_at = asyncio.get_running_loop().time()
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "cdc", "worker", *self._arguments),
             stdin=PIPE,
             stdout=PIPE,
-            env=self._environment,
+            env={**os.environ, **self._environment()},
             start_new_session=True,
         )
+        self._tell(self._sources)  # of a change since its environment was made
         await self._hear()
 
     def wake(self) -> None:
         """Runs are due."""
+        self._tell(b"\n")
+
+    def change(self, sources: str) -> None:
+        """The sources are these now, as in CDC_SOURCES. Not in the arguments: URLs carry passwords."""
+        self._sources = orjson.dumps(sources) + b"\n"
+        self._tell(self._sources)
+
+    def _tell(self, line: bytes) -> None:
         if self._process and self._process.stdin and not self._process.stdin.is_closing():
-            self._process.stdin.write(b"\n")
+            self._process.stdin.write(line)
 
     def kill(self) -> None:
         """End the process at once."""

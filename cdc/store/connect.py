@@ -86,6 +86,7 @@ async def connect(
     setting: str = WATCHED,
     answers_within: float | None = None,
     silent_for: float | None = None,
+    made_of: type[Bounded] = Bounded,
 ) -> Connection:
     """One connection; a statement that is not answered within so many seconds ends it.
 
@@ -99,7 +100,7 @@ async def connect(
         ConfigurationError: an option in the URL cannot be used.
     """
     try:
-        conn = await Bounded.connect(url, autocommit=autocommit, **_session(url, prepared=prepared))
+        conn = await made_of.connect(url, autocommit=autocommit, **_session(url, prepared=prepared))
     except (psycopg.OperationalError, psycopg.ProgrammingError) as error:
         raise explained(error, url, setting) from None
     try:

@@ -19,7 +19,8 @@ class Host:
     """One way of running Postgres: sentences for people, each a thing to do.
 
     `wal_level`: switch logical decoding on. `replication`: the SQL that lets `{role}` (quoted) replicate. `slots`:
-    have more slots and walsenders. `direct`: reach the server past its pooler.
+    have more slots and walsenders. `direct`: reach the server past its pooler. `takes_verifiers`: passwords of new
+    roles may come hashed, so that they are in no log.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Host:
     replication: str
     slots: str
     direct: str
+    takes_verifiers: bool = True
 
     def allow_replication(self, role: str) -> str:
         """The statement that lets this role, written as SQL writes a name, replicate."""
@@ -49,6 +51,7 @@ NEON = Host(
     replication=_ALTER,
     slots="Neon allows 10 of each: drop slots that are not needed (pg_replication_slots).",
     direct="Use the host without -pooler in its name.",
+    takes_verifiers=False,
 )
 RDS = Host(
     "Amazon RDS",

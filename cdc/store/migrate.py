@@ -47,9 +47,17 @@ async def migrate(url: str, kind: Kind, *, setting: str = WATCHED) -> None:
         MigrationError: the database was written by a newer version, or an applied file was edited.
     """
     async with await connect(url, autocommit=True, prepared=False, setting=setting) as conn:
-        while await _missing(conn, kind):
-            async with conn.transaction():
-                await _apply_next(conn, kind)
+        await migrate_on(conn, kind)
+
+
+async def migrate_on(conn: Connection, kind: Kind) -> bool:
+    """The same on a connection; True when something was missing."""
+    changed = False
+    while await _missing(conn, kind):
+        async with conn.transaction():
+            await _apply_next(conn, kind)
+        changed = True
+    return changed
 
 
 async def _missing(conn: Connection, kind: Kind) -> bool:
@@ -61,7 +69,9 @@ async def _apply_next(conn: Connection, kind: Kind) -> None:
     """Apply one file within the caller's transaction. The lock ends with it: a session's own passes no pooler."""
     schema = sql.Identifier(SCHEMAS[kind])
     await conn.execute(text("migrations/lock"), {"key": _LOCK})
-    await conn.execute(compose("migrations/prepare_schema", schema=schema))
+    # To try, where it was made beforehand, would need the right to make schemas.
+    if not (await conn.execute(text("migrations/schema_exists"), {"schema": SCHEMAS[kind]})).rowcount:
+        await conn.execute(compose("migrations/prepare_schema", schema=schema))
     await conn.execute(compose("migrations/prepare_table", schema=schema))
     for migration in pending(kind, await _applied(conn, kind))[:1]:
         await conn.execute(migration.text)

@@ -29,7 +29,8 @@ class Reader:
         self._example = example
         self._symbols = symbols
         self._pattern = re.compile(rf"\s*({_NAME}|{'|'.join(map(re.escape, symbols))}|$)")
-        self._next = 0
+        self._next = self._start = 0
+        self._token = ""
         self._read()
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from cdc.store.arrays import plain, quoted
@@ -28,25 +28,14 @@ async def keep_tables(conn: Connection, source_id: int, tables: Iterable[Table])
     )
 
 
-async def known(conn: Connection, source_id: int, keys: Mapping[Table, Collection[str]]) -> dict[Table, Known]:
-    """What is known of these tables, and of the rows with these keys."""
-    asked = [(*table, key) for table, wanted in keys.items() for key in wanted or (None,)]
-    schemas, names, all_keys = (list(column) for column in zip(*asked, strict=True))
-    parameters = {
-        "source_id": source_id,
-        "schemas": quoted(schemas),
-        "names": quoted(names),
-        "keys": plain(all_keys),
-    }
-    found = {table: Known(None, "", {}) for table in keys}
-    cursor = await conn.execute(text("row_hashes/known"), parameters)
-    for id_, schema, name, identity, key, hashes in await cursor.fetchall():
-        table = found[schema, name]
-        if table.id is None:
-            table = found[schema, name] = Known(id_, identity, table.hashes)
-        if hashes is not None:
-            table.hashes[key] = hashes
-    return found
+async def known(conn: Connection, source_id: int, table: Table, keys: Iterable[str]) -> Known:
+    """What is known of a table, and of its rows with these keys."""
+    parameters = {"source_id": source_id, "schema": table[0], "name": table[1], "keys": plain(keys)}
+    rows = await (await conn.execute(text("row_hashes/known"), parameters)).fetchall()
+    if not rows:
+        return Known(None, "", {})
+    id_, identity, _, _ = rows[0]
+    return Known(id_, identity, {key: hashes for _, _, key, hashes in rows if key is not None})
 
 
 async def renew_tables(conn: Connection, source_id: int, identities: Mapping[Table, str]) -> dict[Table, int]:

@@ -25,6 +25,7 @@ class SourceFacts:
     may_read: bool
     may_update: bool
     identity_has_key: bool
+    is_partitioned: bool
 
 
 @dataclass(frozen=True, slots=True)

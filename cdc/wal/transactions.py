@@ -13,7 +13,7 @@ from cdc.wal.relations import Relation
 from cdc.wal.rows import Row
 from cdc.wal.types import NO_TYPES, Types, TypesWanted
 
-Verb = Literal["inserted", "updated", "deleted", "truncated"]
+Verb = Literal["inserted", "updated", "deleted", "truncated", "backfilled"]
 
 
 class Header(NamedTuple):

@@ -19,13 +19,13 @@ from cdc.store.failures import ConnectionTrouble, PoolTimeout
 from cdc.web import acting, looking, sending
 from cdc.web.answers import Json
 from cdc.web.held import Held
-from cdc.web.status import Status
+from cdc.web.status import Statuses
 
 Connecting = Callable[[], AbstractAsyncContextManager[Connection]]
 
 
 def app(
-    status: Status,
+    status: Statuses,
     connection: Connecting | None,
     *,
     wake: Callable[[], None] = lambda: None,
@@ -56,7 +56,7 @@ def app(
     )
 
 
-def _health(status: Status) -> list[Route]:
+def _health(status: Statuses) -> list[Route]:
     async def livez(request: Request) -> Response:
         return Json({"live": True})
 
@@ -67,7 +67,7 @@ def _health(status: Status) -> list[Route]:
     return [Route("/livez", livez), Route("/readyz", readyz)]
 
 
-def _overview(status: Status, connection: Connecting) -> list[Route]:
+def _overview(status: Statuses, connection: Connecting) -> list[Route]:
     async def overview(request: Request) -> Response:
         async with connection() as conn:
             lost = [gap._asdict() for gap in await gaps.listed(conn)]

@@ -10,10 +10,10 @@ from cdc.lsn import Lsn
 
 @dataclass(slots=True)
 class Status:
-    """Kept up to date by the service; read by the web.
+    """How one source is; kept up to date by the service, read by the web.
 
     `attached`: what needs no slot may go on, because the checkpoint is this database's (or does not matter here);
-    `working`: the worker processes are up.
+    `problem`: why it is not watched.
     """
 
     source: str
@@ -21,26 +21,65 @@ class Status:
     publication: str
     listening: bool = False
     attached: bool = False
-    working: bool = True
     received: Lsn = 0
     confirmed: Lsn = 0
     unpublished: dict[str, str] = field(default_factory=dict)
+    problem: str | None = None
 
     @property
-    def ready(self) -> bool:
-        """Whether this service does its part: it listens, or stands by and works, or only works."""
-        return self.listening or (self.attached and self.working)
+    def tried(self) -> bool:
+        """Whether it is known if the source can be watched."""
+        return self.listening or self.attached or self.problem is not None
 
     def as_json(self) -> dict[str, object]:
         """For people and scripts; `lag_bytes` is WAL received and not confirmed."""
         return {
-            "source": self.source,
             "slot": self.slot,
-            "publication": self.publication,
-            "ready": self.ready,
             "listening": self.listening,
+            "problem": self.problem,
             "received_lsn": lsn.render(self.received),
             "confirmed_lsn": lsn.render(self.confirmed),
             "lag_bytes": max(0, self.received - self.confirmed),
             "unpublished": self.unpublished,
         }
+
+
+@dataclass(slots=True)
+class Statuses:
+    """How the service is with all its sources. `home` is that of DATABASE_URL, without which it does nothing;
+    `working`: the worker processes are up.
+    """
+
+    home: Status | None
+    others: dict[str, Status] = field(default_factory=dict)
+    working: bool = True
+
+    @property
+    def listening(self) -> bool:
+        """Whether it listens to the first source."""
+        return self._first is not None and self._first.listening
+
+    @property
+    def ready(self) -> bool:
+        """Whether this service does its part: it listens, or stands by and works, or only works. Of the other sources
+        each was tried; one that cannot be watched delays nothing.
+        """
+        home = self.home
+        does_its_part = self.working if home is None else home.listening or (home.attached and self.working)
+        return does_its_part and all(status.tried for status in self.others.values())
+
+    def as_json(self) -> dict[str, object]:
+        """The first source, which most services have only, and all `sources`."""
+        first = self._first or Status("", "", "")
+        every = [self.home, *self.others.values()] if self.home else [*self.others.values()]
+        return {
+            "source": first.source,
+            "publication": first.publication,
+            "ready": self.ready,
+            **first.as_json(),
+            "sources": [{"name": status.source, **status.as_json()} for status in every],
+        }
+
+    @property
+    def _first(self) -> Status | None:
+        return self.home or next(iter(self.others.values()), None)

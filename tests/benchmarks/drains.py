@@ -95,7 +95,7 @@ async def drained(db: Database, engine: Engine, name: str, count: int, *, proces
 async def workers(db: Database, count: int = 1) -> AsyncIterator[list[Child]]:
     """Worker processes that are ready, and claim nothing before they are woken."""
     settings = environment(db.url, {"CDC_FUNCTIONS": str(FUNCTIONS / "runs"), "CDC_CONCURRENCY": "1000"})
-    children = [Child(settings) for _ in range(count)]
+    children = [Child(lambda: settings) for _ in range(count)]
     async with AsyncExitStack() as stack:
         for child in children:
             await child.start()

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from cdc.authoring.function import Function
+from cdc.engine.sources import AtSource
 from cdc.engine.worker import Worker
 from cdc.events import ids
 from cdc.events.accept import Door
@@ -113,8 +114,7 @@ class Engine:
                 {function.id: function for function in functions},
                 url=self.url,
                 connect=lambda: connect(self.url, autocommit=True),
-                db=db,
-                embeddings=NoEmbeddings(),
+                sources=lambda source: AtSource(db, NoEmbeddings()),
                 capacity=capacity,
                 lease=lease,
                 drop_after_each_step=self.replayed,

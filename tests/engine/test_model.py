@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from cdc import Context, Event, Function, NonRetriableError, RetryAfter, StepError, function
+from cdc.engine.sources import AtSource
 from cdc.engine.worker import Worker
 from cdc.store import workers
 from cdc.store.connect import connect, pool
@@ -170,8 +171,7 @@ class Engines(RuleBasedStateMachine):
                     {"model": self.interpreter.function()},
                     url=self.url,
                     connect=lambda: connect(self.url, autocommit=True),
-                    db=db,
-                    embeddings=NoEmbeddings(),
+                    sources=lambda source: AtSource(db, NoEmbeddings()),
                     lease=60,
                     drop_after_each_step=self.engine.replayed,
                 )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cdc import Context, function
-from cdc.engine.worker import Worker
+from cdc.engine.sources import AtSource
 from cdc.store import workers
 from tests.engine.harness import Engine
 from tests.servers import Connection
@@ -174,9 +174,7 @@ async def test_a_worker_without_its_lease_commits_nothing(live_engine: Engine) -
 
 
 async def test_where_the_state_lives_elsewhere_it_is_refused(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    defaults = Worker.__init__.__kwdefaults__
-    assert defaults is not None
-    monkeypatch.setitem(defaults, "has_state", False)
+    monkeypatch.setattr(AtSource.__init__, "__defaults__", (False,))
 
     @function("pays", on="db/users.inserted", retries=5)
     async def pays(ctx: Context) -> None:

@@ -12,6 +12,7 @@ import pytest
 from psycopg import AsyncConnection, sql
 
 import cdc
+from cdc.store import spans
 from cdc.store.embeddings import Declaration, KeyColumn, Layout
 from cdc.store.parts import Verb, statement
 from cdc.store.queries import SQL, compose, text
@@ -20,6 +21,10 @@ from tests.servers import Connect, Connection
 FILES = sorted(str(file.relative_to(SQL / "queries").with_suffix("")) for file in SQL.glob("queries/*/*.sql"))
 
 UTILITY = {
+    "chunks/begin": "SET TRANSACTION",
+    "chunks/declare": "DECLARE",
+    "chunks/estimate": "EXPLAIN",
+    "chunks/fetch": "FETCH",
     "demo/create_table": "CREATE TABLE",
     "embedding/add_column": "ALTER TABLE",
     "embedding/create_extension": "CREATE EXTENSION",
@@ -33,6 +38,11 @@ UTILITY = {
     "notifications/unlisten": "UNLISTEN",
     "publications/add_table": "ALTER PUBLICATION",
     "publications/create": "CREATE PUBLICATION",
+    "publications/drop_table": "ALTER PUBLICATION",
+    "publications/set_generated": "ALTER PUBLICATION",
+    "publications/set_root": "ALTER PUBLICATION",
+    "publications/try_delete": "EXPLAIN",
+    "publications/try_update": "EXPLAIN",
     "runs/copy": "COPY",
 }
 """PREPARE takes no utility statements; other tests execute each of these."""
@@ -97,12 +107,27 @@ def composed() -> Mapping[str, list[sql.Composed]]:
         f"migrations/{name}": [compose(f"migrations/{name}", schema=sql.Identifier("cdc_state"))]
         for name in ("applied", "record")
     }
+    found |= about_spans()
     for verb in get_args(Verb):
         for target in (layout("table", fk=False), layout("table", fk=True), layout("column", fk=False)):
             names = (f"embedding/{verb}", f"embedding/{verb}_{target.declaration.target_kind}")
             (name,) = (name for name in names if name in FILES)
             found.setdefault(name, []).append(statement(verb, target))
     return found
+
+
+def about_spans() -> dict[str, list[sql.Composed]]:
+    columns = (("tenant", 25, -1), ("id", 20, -1), ("body", 25, -1))
+    key = (
+        spans.KeyColumn("tenant", "pg_catalog", "text", "pg_catalog", "C"),
+        spans.KeyColumn("id", "pg_catalog", "int8", None, None),
+    )
+    layout = spans.TableLayout(1, "app", "docs", "d", columns, key, "(body ~~ '100%'::text)", published=True)
+    span = spans.Span(("a", "1"), ("b", "2"))
+    return {
+        "chunks/again": [spans.once_more(layout, span), spans.once_more(layout, span._replace(after=None))],
+        "chunks/last": [spans.greatest(layout)],
+    }
 
 
 def numbered(query: str) -> str:
@@ -170,7 +195,7 @@ def test_every_statement_is_used() -> None:
 
 def test_a_hostile_identifier_stays_an_identifier() -> None:
     hostile = sql.Identifier('x"\n; drop table users; --')
-    composed = compose("publications/create", publication=hostile).as_string()
+    composed = compose("publications/create", publication=hostile, by_root=sql.Literal(True)).as_string()
 
     assert composed.count("drop table users") == 1
     assert 'create publication "x""\n; drop table users; --"' in composed

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdc.events.changed import Rows, needed
+from cdc.events.changed import Rows, Seen
 from cdc.store.events import RowChange
 
 DEFAULT = (1, "d", ("id",))
@@ -102,9 +102,9 @@ def test_a_column_changed_if_its_value_is_another_one_or_was_never_seen(
         elif event := table.apply(operation):
             batches[-1].append(event)
     for batch in batches:
-        wanted = {needed(verb, row) for verb, row, _ in batch}
+        wanted = {Seen.of(verb, row).needed for verb, row, _ in batch}
         judging = Rows(COLUMNS, told, {key: hashes for key, hashes in stored.items() if key in wanted})
-        assert [judging.take(verb, row) for verb, row, _ in batch] == [verdict for _, _, verdict in batch]
+        assert [judging.take(Seen.of(verb, row)) for verb, row, _ in batch] == [verdict for _, _, verdict in batch]
         told = judging.identity
         if judging.emptied:
             stored.clear()
@@ -122,7 +122,7 @@ def updated(new: dict[str, Any], unchanged: tuple[str, ...] = (), identity: Any 
 
 def judged(*taken: tuple[str, RowChange | None], columns: tuple[str, ...] = ("a",)) -> list[frozenset[str] | None]:
     rows = Rows(columns, "", {})
-    return [rows.take(verb, row) for verb, row in taken]
+    return [rows.take(Seen.of(verb, row)) for verb, row in taken]
 
 
 def test_a_value_that_is_put_back_changed_twice() -> None:
@@ -138,10 +138,12 @@ def test_a_json_document_is_compared_as_it_is_written() -> None:
 
 def test_a_column_that_is_not_there_never_changed_and_is_named() -> None:
     rows = Rows(("a", "nowhere"), "", {})
-    assert rows.take("updated", updated({"a": 1})) == frozenset({"a"})
-    assert rows.take("updated", updated({}, ("a",))) == frozenset()
+    assert rows.take(Seen.of("updated", updated({"a": 1}))) == frozenset({"a"})
+    assert rows.take(Seen.of("updated", updated({}, ("a",)))) == frozenset()
     assert rows.missing == {"nowhere"}
-    assert rows.take("updated", updated({"a": 1})) == frozenset(), "what is known outlives an update that leaves it"
+    assert rows.take(Seen.of("updated", updated({"a": 1}))) == frozenset(), (
+        "what is known outlives an update that leaves it"
+    )
 
 
 @pytest.mark.parametrize(
@@ -168,14 +170,14 @@ def test_a_backfilled_row_without_its_columns_changes_nothing_that_is_known() ->
 
 def test_a_table_without_identity_has_no_rows_to_remember() -> None:
     rows = Rows(("a",), "", {})
-    assert rows.take("inserted", updated({"a": 1}, identity=(1, "n", ()))) is None
-    assert rows.take("updated", updated({"a": 1}, identity=(1, "n", ()))) == frozenset({"a"})
+    assert rows.take(Seen.of("inserted", updated({"a": 1}, identity=(1, "n", ())))) is None
+    assert rows.take(Seen.of("updated", updated({"a": 1}, identity=(1, "n", ())))) == frozenset({"a"})
     assert rows.kept() == {}
 
 
 def test_a_key_that_was_not_sent_is_that_of_the_old_row() -> None:
     identity = (1, "d", ("id", "big"))
     rows = Rows(("a",), "", {})
-    rows.take("inserted", RowChange(identity, {"id": 1, "big": "x", "a": 1}, None, ()))
+    rows.take(Seen.of("inserted", RowChange(identity, {"id": 1, "big": "x", "a": 1}, None, ())))
     row = RowChange(identity, {"id": 1, "a": 1}, {"id": 1, "big": "x"}, ("big",))
-    assert rows.take("updated", row) == frozenset()
+    assert rows.take(Seen.of("updated", row)) == frozenset()

@@ -136,4 +136,5 @@ def test_the_columns_of_a_trigger_are_stored_with_it() -> None:
     stored = to_json(trigger)
     assert stored == {"event": "db/users.updated", "if_exp": trigger.if_exp, "columns": ["total", "paid"]}
     assert from_json(stored) == trigger
+    assert str(trigger) == "db/users.updated (total, paid)"
     assert "columns" not in to_json(EventTrigger("db/users.updated"))

@@ -1,12 +1,24 @@
 -- Schema cdc, in each watched database: what is declared there, and what belongs beside the rows.
 
-create schema if not exists cdc;
 comment on schema cdc is 'Declarations of the cdc service: which tables are embedded, and how far that is.';
 
 -- One row: how the service that watches this database is set up. Written by the service at start.
 create table cdc.service (
     only_row    boolean primary key default true check (only_row),
-    publication text not null
+    publication text not null,
+    -- Tables that must not be published whole, and schemas (`name.*`), as SQL writes names: the service publishes these.
+    restricted  text[] not null default '{}'
+);
+
+-- What the service leaves out of a table: these columns, and the rows that do not meet the condition. Kept to know a
+-- condition again, which the server writes in its own way, and whose column list it is: ours or the owner's.
+create table cdc.restrictions (
+    table_schema    text not null,
+    table_name      text not null,
+    columns         text[] not null,
+    filter          text,
+    filter_in_force text,
+    primary key (table_schema, table_name)
 );
 
 create table cdc.embeddings (
@@ -183,16 +195,20 @@ begin
     end if;
 
     -- In the same transaction, so that no row inserted after this one escapes the stream. Where the caller owns
-    -- publication and table this is enough; elsewhere the service does it when the message below reaches it.
+    -- publication and table this is enough; elsewhere, and where columns or rows are left out, the service does it when
+    -- the message below reaches it.
     select s.publication into publication from cdc.service s;
     if publication is not null
        and exists (select from pg_publication p where p.pubname = publication and not p.puballtables
                       and pg_has_role(p.pubowner, 'USAGE'))
        and exists (select from pg_class c where c.oid = source and pg_has_role(c.relowner, 'USAGE'))
+       and not exists (select from cdc.service s
+                        where array[format('%I.%I', source_schema, source_table), format('%I.*', source_schema)]
+                              && s.restricted)
        and not exists (select from pg_publication_tables p
                         where (p.pubname, p.schemaname, p.tablename) = (publication, source_schema, source_table))
     then
-        execute format('alter publication %I add table %s', publication, source);
+        execute format('alter publication %I add table only %s', publication, source);
     end if;
 
     perform pg_logical_emit_message(true, 'cdc', json_build_object('declared', declared.id)::text);

@@ -1,7 +1,6 @@
 -- Schema cdc_state: everything the service must remember. Payloads and memos are json, never jsonb: a row may hold
 -- \u0000, which jsonb refuses, and json is cheaper to write.
 
-create schema if not exists cdc_state;
 comment on schema cdc_state is 'State of the cdc service: events, runs, steps, checkpoints.';
 
 -- An incarnation of a watched database: one server, one timeline, one slot. Positions are comparable only within it.
@@ -49,6 +48,31 @@ create table cdc_state.rejected_events (
     rejected_at timestamptz not null default now()
 );
 create index rejected_events_rejected on cdc_state.rejected_events (rejected_at);
+
+-- Rows that were there before: read in the order of their key and merged into the stream, chunk by chunk.
+create table cdc_state.backfills (
+    id            integer generated always as identity primary key,
+    source        text not null,               -- name in cdc_state.sources, which it may be older than
+    table_schema  text not null,
+    table_name    text not null,
+    only_function text,                        -- it starts this one alone; null: all that name db/<table>.backfilled
+    declaration   integer,                     -- of cdc.embeddings, when it was requested for that by the service
+    status        text not null default 'requested'
+        check (status in ('requested', 'running', 'done', 'cancelled', 'failed')),
+    reason        text,                        -- why it failed, or what it waits for
+    last_key      json,                        -- of the last row merged, each column as text; null: none yet
+    until_key     json,                        -- of the last row there was when it began
+    again         json not null default '[]',  -- keys before last_key that must be read once more
+    rows_done     bigint not null default 0,
+    rows_expected bigint,                      -- an estimate
+    rate          integer check (rate > 0),    -- rows a second at most
+    requested_at  timestamptz not null default now(),
+    started_at    timestamptz,
+    ended_at      timestamptz
+);
+create unique index backfills_active on cdc_state.backfills (source, table_schema, table_name)
+    where status in ('requested', 'running') and declaration is null;
+create unique index backfills_declared on cdc_state.backfills (source, declaration) where declaration is not null;
 
 create table cdc_state.functions (
     id          text primary key,

@@ -12,7 +12,8 @@ select c.oid::regclass::text as name,
                select from pg_index i join pg_constraint p on p.conrelid = i.indrelid and p.contype = 'p'
                 where i.indrelid = c.oid and i.indisreplident and p.conkey <@ i.indkey::int2[])
            else false
-       end as identity_has_key
+       end as identity_has_key,
+       c.relkind = 'p' as is_partitioned
   from pg_class c
   join pg_namespace n on n.oid = c.relnamespace
  where (n.nspname, c.relname) = (%(schema)s, %(name)s) and c.relkind in ('r', 'p')

@@ -1,0 +1,71 @@
+"""Backfills in the service: those of new embeddings are asked for, and all are read beside the listener."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import structlog
+
+from cdc.events.accept import Door
+from cdc.listener.backfill import Reader
+from cdc.listener.merging import Merging
+from cdc.listener.source import Watched
+from cdc.service.databases import Databases
+from cdc.store import backfills, embeddings
+from cdc.store.backfills import Table
+from cdc.store.connect import Connection
+
+log = structlog.get_logger(__name__)
+
+EMBEDS = "auto-embed"
+"""The function that the rows of a newly embedded table are for."""
+
+
+async def request_again(name: str, state: Connection, source: Connection) -> None:
+    """Changes of a source were lost: have the rows of its embeddings read again."""
+    declared = [layout.declaration.id for layout in await embeddings.layouts(source)]
+    asked = await backfills.request_again(state, name, declared)
+    if asked:
+        log.warning("embedded tables are read again: changes were lost", source=name, embeddings=asked)
+
+
+class Backfilling:
+    """The backfills of one source."""
+
+    def __init__(self, watched: Watched, databases: Databases) -> None:
+        self._watched = watched
+        self._databases = databases
+        self._requested: set[int] = set()
+        self._reader: Reader | None = None
+
+    async def request(self, embeddings: Sequence[tuple[int, Table]]) -> None:
+        """Ask for the backfill of each of these declarations, once for ever, and look for what others asked for."""
+        new = [(id_, table) for id_, table in embeddings if id_ not in self._requested]
+        if new:
+            async with await self._databases.to_state() as state:
+                asked = await backfills.request_declared(state, self._watched.name, EMBEDS, new)
+            self._requested |= {id_ for id_, _ in new}
+            if asked:
+                log.info("existing rows will be embedded", source=self._watched.name, embeddings=asked)
+        if self._reader is not None:
+            self._reader.wake()
+
+    @asynccontextmanager
+    async def beside(self, merging: Merging, door: Door) -> AsyncIterator[None]:
+        """Read while the listener of this door streams."""
+        self._reader = Reader(
+            self._watched,
+            merging,
+            to_state=self._databases.to_state,
+            to_watched=self._databases.to_watched,
+            is_registered=lambda function_id: function_id in door.registry.functions,
+        )
+        reading = asyncio.create_task(self._reader.read_forever(), name="backfill")
+        try:
+            yield
+        finally:
+            self._reader = None
+            reading.cancel()
+            await asyncio.wait({reading})

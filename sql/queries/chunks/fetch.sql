@@ -1,0 +1,2 @@
+-- Some of them. Parts: {count}.
+fetch forward {count} from chunk

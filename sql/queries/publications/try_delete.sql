@@ -1,0 +1,2 @@
+-- The same for deleting them. Parameters: {table}.
+explain delete from {table}

@@ -1,0 +1,2 @@
+-- Let a role log in. Parameters: {role}.
+alter role {role} login

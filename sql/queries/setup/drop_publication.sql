@@ -1,0 +1,2 @@
+-- Parameters: {publication}: drop it.
+drop publication {publication}

@@ -1,0 +1,2 @@
+-- Take part in a role, which makes it possible to give things to it. Parameters: {role}.
+grant {role} to current_user
