@@ -137,8 +137,8 @@ class _Connection:
         self.reset()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One direction, to its end; the other may go on."""
-        with suppress(OSError):
+        """One direction, to its end; the other may go on, unless an end was reset."""
+        try:
             while True:
                 data = await reader.read(_CHUNK)
                 await self._open.wait()
@@ -147,6 +147,9 @@ class _Connection:
                 writer.write(data)
                 await writer.drain()
             writer.write_eof()
+        except OSError:
+            await self._open.wait()
+            self.reset()
 
 
 def _bound(port: int) -> socket.socket:
