@@ -49,7 +49,8 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(
         default=None,
         validation_alias=AliasChoices("DATABASE_URL"),
-        description="The database to watch. Without it, a Postgres of its own is started (extra `embedded`).",
+        description="The database to watch, source `default`. Without it and CDC_SOURCES, a Postgres of its own is "
+        "started (extra `embedded`).",
     )
     sources: SecretStr | None = Field(
         default=None,

@@ -65,12 +65,12 @@ class Rows:
     def take(self, seen: Seen) -> frozenset[str] | None:
         """Which columns an update changed; None for other events, and of an update that comes without its row."""
         verb, row, before, after = seen
+        if verb == "backfilled":
+            self._backfill(row, after)
+            return None
         if row is not None and row.identity != self._last:
             self._identify(row)
-        if verb == "backfilled":
-            if row is not None and after not in self._now:  # what the stream told is at least as new
-                self._keep(after, self._hashes(row.new or {}))
-        elif verb == "truncated" or row is None:
+        if verb == "truncated" or row is None:
             self._forget()
         elif verb == "updated":
             return self._update(row, before, after)
@@ -88,6 +88,17 @@ class Rows:
     def gone(self) -> set[Key]:
         """The rows among those known before that must be forgotten; not where all of them must."""
         return set() if self.emptied else self._known.keys() - self._now.keys()
+
+    def _backfill(self, row: RowChange | None, key: Key | None) -> None:
+        """A row that was there before. What the stream told of it is at least as new, and the stream has the last word
+        on the identity.
+        """
+        if row is None or key is None:
+            return
+        if not self.identity:
+            self._identify(row)
+        if self.identity == str(row.identity) and key not in self._now:
+            self._keep(key, self._hashes(row.new or {}))
 
     def _identify(self, row: RowChange) -> None:
         self._last = row.identity

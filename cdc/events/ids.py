@@ -6,10 +6,11 @@ version 8 (RFC 9562, section 5.8). The same change always has the same id, and i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from cdc.lsn import Position
+from cdc.lsn import Lsn, Position
 
 _REQUESTS = UUID("6d1f7a4e-3e0b-5f9e-9d5c-0f6c3f1f2b9a")
 """The namespace of ids made from the seeds of clients."""
@@ -18,12 +19,19 @@ MAX_SOURCE = (1 << 26) - 1
 MAX_ORDINAL = (1 << 32) - 1
 
 
+def of_transaction(source_id: int, lsn: Lsn) -> Callable[[int], bytes]:
+    """The ids of a transaction's changes by their ordinal; what they have in common is packed once.
+
+    16 bytes: 48 bits LSN, version, 12 bits LSN, variant, 4 bits LSN, 32 ordinal, 26 source.
+    """
+    high = (((lsn >> 16) << 16) | 0x8000 | ((lsn >> 4) & 0xFFF)).to_bytes(8, "big")
+    low = (0b10 << 62) | ((lsn & 0xF) << 58) | source_id
+    return lambda ordinal: high + (low | ordinal << 26).to_bytes(8, "big")
+
+
 def of_position(source_id: int, position: Position) -> bytes:
-    """The 16 bytes of the id: 48 bits LSN, version, 12 bits LSN, variant, 4 bits LSN, 32 ordinal, 26 source."""
-    lsn, ordinal = position
-    low = ((lsn & 0xF) << 58) | (ordinal << 26) | source_id
-    high = ((lsn >> 16) << 16) | 0x8000 | ((lsn >> 4) & 0xFFF)
-    return ((high << 64) | (0b10 << 62) | low).to_bytes(16, "big")
+    """The id of the change at this position."""
+    return of_transaction(source_id, position.commit_lsn)(position.ordinal)
 
 
 def of_step(run_id: str, step_id: str, index: int) -> bytes:

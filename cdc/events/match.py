@@ -122,9 +122,10 @@ class Registry:
     def match(self, events: Sequence[Incoming], new_id: Callable[[], bytes], changed: Changed = NOT_JUDGED) -> Started:
         """What these events start, in the order of the events."""
         started = Started([], [], [])
+        starting = {name: found for name in {event.name for event in events} if (found := self.started_by(name))}
         filling: dict[str, NewRun] = {}
-        for event in events:
-            for start in self._met_by(event, changed.get(event.id)):
+        for event in events if starting else ():
+            for start in _met_by(event, starting.get(event.name, ()), changed):
                 if start.rules or event.is_scheduled:
                     started.ruled.append((start, event))
                     continue
@@ -137,14 +138,14 @@ class Registry:
                 run.event_ids.append(event.id)
         return started
 
-    def _met_by(self, event: Incoming, changed: Collection[str] | None) -> Iterable[Start]:
-        """The functions that this event starts, each once."""
-        found = self.started_by(event.name)
-        if not any(start.conditions for start in found):
-            return found
-        seen = cache(event.as_dict)
-        met = (start for start in found if start.met_by(seen, changed))
-        return {start.function_id: start for start in met}.values()
+
+def _met_by(event: Incoming, starts: tuple[Start, ...], changed: Changed) -> Iterable[Start]:
+    """Those of these functions whose conditions the event meets, each once."""
+    if all(not start.conditions for start in starts):
+        return starts
+    seen, columns = cache(event.as_dict), changed.get(event.id)
+    met = (start for start in starts if start.met_by(seen, columns))
+    return {start.function_id: start for start in met}.values()
 
 
 def _start(definition: dict[str, Any]) -> Start:

@@ -81,6 +81,7 @@ class Listener:
         self._moved_at = 0.0
         self._stopping = False
         self._until: float = math.inf
+        self._looked = False
         self._receiving: asyncio.Task[Any] | None = None
         self._stream: ReplicationStream | None = None
         self.received: Lsn = checkpoint.end_lsn
@@ -167,6 +168,7 @@ class Listener:
         if self._merging.is_active:
             self._merging.look(items)
         self._translator.narrow(self._door.registry.narrowed)
+        self._looked = False
         accepting, translate = self._accepting, self._translator.event
         for item in items:
             if isinstance(item, Change):
@@ -207,8 +209,11 @@ class Listener:
         name = message_name(message.prefix)
         if name is None or (message.header is None and message.position.commit_lsn < self._accepting.end_lsn):
             return False
-        if not self._door.registry.started_by(name) and await self._door.is_outdated():
-            await self._follow()
+        if not self._looked and not self._door.registry.started_by(name):
+            # Once for all messages at hand: whatever was registered before they were sent is there by now.
+            self._looked = True
+            if await self._door.is_outdated():
+                await self._follow()
         return bool(self._door.registry.started_by(name))
 
     async def _merge(self, message: Message) -> None:

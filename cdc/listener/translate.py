@@ -22,6 +22,9 @@ from cdc.wal.transactions import Change, Header, Message
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+_new = tuple.__new__
+"""Makes a named tuple in half the time that its class takes to be called."""
+
 
 class Translator:
     """Translates the changes of one source incarnation.
@@ -33,7 +36,11 @@ class Translator:
         self._source_id = source_id
         self._source = source
         self._header: Header | None = None
-        self._transaction = b""
+        self._relation: Relation | None = None
+        self._verb = self._name = ""
+        self._transaction = self._end = self._rest = b""
+        self._id = ids.of_transaction(source_id, 0)
+        self._carries_row = False
         self._kinds: dict[tuple[str, str, str], tuple[str, bytes, bool]] = {}
         self._narrowed: Collection[Table] = ()
 
@@ -42,29 +49,24 @@ class Translator:
         if tables is not self._narrowed:
             self._narrowed = tables
             self._kinds.clear()
+            self._header = None
 
     def event(self, change: Change) -> Incoming:
         """The event of one change; its `ts` is the commit's."""
         position, header, relation, verb, new, old, unchanged = change
-        if header is not self._header:
-            self._header = header
-            self._transaction = self._of_transaction(header)
-        kind = (relation.schema, relation.name, verb)
-        name, table, narrowed = self._kinds.get(kind) or self._of_kind(*kind)
-        data = b"".join(
-            (
-                b'{"new":',
+        if header is not self._header or relation is not self._relation or verb is not self._verb:
+            self._turn_to(header, relation, verb)
+        if old is None and not unchanged:
+            data = b'{"new":' + orjson.dumps(new) + self._rest
+        else:
+            data = b'{"new":%b,"old":%b,"unchanged":%b%b' % (
                 orjson.dumps(new),
-                b',"old":',
                 orjson.dumps(old),
-                b',"unchanged":',
                 orjson.dumps(unchanged),
-                table,
-                self._transaction,
+                self._end,
             )
-        )
-        row = RowChange(_identity(relation), new, old, unchanged) if narrowed else None
-        return Incoming(ids.of_position(self._source_id, position), name, header.commit_time, data, position, None, row)
+        row = RowChange(_identity(relation), new, old, unchanged) if self._carries_row else None
+        return _new(Incoming, (self._id(position[1]), self._name, header[1], data, position, None, row))
 
     def sent(self, message: Message) -> Incoming:
         """The event of one `cdc.send()` or `cdc.signal()`; see migrations/source for what the message is.
@@ -87,6 +89,17 @@ class Translator:
         if message.header is None:
             return messages.event(event_id, message, time.time_ns() // 1000, self._of_nothing(message.position))
         return messages.event(event_id, message, message.header.commit_time, self._of_transaction(message.header))
+
+    def _turn_to(self, header: Header, relation: Relation, verb: str) -> None:
+        """From now on, changes of this kind, until there is one of another."""
+        if header is not self._header:
+            self._transaction = self._of_transaction(header)
+            self._id = ids.of_transaction(self._source_id, header.commit_lsn)
+        self._header, self._relation, self._verb = header, relation, verb
+        kind = relation.schema, relation.name, verb
+        self._name, table, self._carries_row = self._kinds.get(kind) or self._of_kind(*kind)
+        self._end = table + self._transaction
+        self._rest = b',"old":null,"unchanged":[]' + self._end
 
     def _of_kind(self, schema: str, table: str, verb: str) -> tuple[str, bytes, bool]:
         """The event's name, what the data of all such events says of the table, and whether they carry their rows."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from functools import reduce
 
 from cdc.events.match import Table
@@ -21,8 +22,8 @@ class Absences:
         """This source says nothing of what exists."""
         self._absent.pop(source, None)
 
-    def note(self, source: str, absent: frozenset[Table]) -> frozenset[Table]:
+    def note(self, source: str, absent: AbstractSet[Table]) -> frozenset[Table]:
         """A source lacks these tables; returns those that are in no source."""
-        self._absent[source] = absent
+        self._absent[source] = frozenset(absent)
         known = [tables for tables in self._absent.values() if tables is not None]
         return reduce(frozenset.intersection, known) if len(known) == len(self._absent) else frozenset()

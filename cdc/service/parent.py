@@ -15,7 +15,7 @@ from cdc.embedding import declare
 from cdc.errors import CdcError, ConfigurationError
 from cdc.maintenance import upkeep
 from cdc.maintenance.loop import Loop
-from cdc.service import children
+from cdc.service import children, published
 from cdc.service.absences import Absences
 from cdc.service.children import Children
 from cdc.service.databases import Databases
@@ -60,7 +60,7 @@ async def run(
     """
     prepare()
     discovery.search_path(settings.functions)
-    _check_embed(settings, url)
+    _check(settings, url)
     databases = Databases.of(settings, url, watches=only != {"web"})
     # Only the API: what is watched does not matter, and may not even be given.
     named = configured(settings if only != {"web"} else with_sources(settings, ""), url)
@@ -248,12 +248,14 @@ class _Service:
                     self._children.kill(worker_id)
 
 
-def _check_embed(settings: Settings, url: str | None) -> None:
+def _check(settings: Settings, url: str | None) -> None:
     """Before anything is connected to.
 
     Raises:
-        ConfigurationError: CDC_EMBED cannot be read, or there is no database that it is about.
+        ConfigurationError: a setting of embeddings or the publication cannot be read, or there is no database that
+            CDC_EMBED is about.
     """
+    published.selection(settings)
     if declare.parse(settings.embed) and url is None:
         raise ConfigurationError(
             "CDC_EMBED is about the database of DATABASE_URL, which is not set.",

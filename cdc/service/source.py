@@ -194,17 +194,15 @@ class Source:
 
     def _cannot_be_watched(self, error: CdcError, pause: float) -> None:
         """Loudly, but not for every attempt."""
-        if self.status.problem != str(error):
-            log.error(
-                "source cannot be watched",
-                source=self.named.name,
-                reason=error.message,
-                hint=error.hint,
-                seconds=pause,
-            )
+        name = self.named.name
+        # Hints speak of the source that commands are about when they are not told.
+        hint = error.hint.replace("'cdc slot drop'", f"'cdc slot drop --source {name}'")
+        problem = f"{error.message} {hint}".strip()
+        if self.status.problem != problem:
+            log.error("source cannot be watched", source=name, reason=error.message, hint=hint, seconds=pause)
         self.status.attached = False
-        self._shared.absences.forget(self.named.name)
-        self._tried(str(error))
+        self._shared.absences.forget(name)
+        self._tried(problem)
 
     def _tried(self, problem: str) -> None:
         self.status.problem = problem

@@ -53,6 +53,7 @@ class Sources:
         for source in added:
             log.info("source added", source=source.named.name, slot=source.named.slot)
             source.registered()
+            source.status.problem = "It was not tried yet."  # the service was ready, and is so without it
             source.start(self._ended)
 
     async def stop(self) -> None:
@@ -67,12 +68,13 @@ class Sources:
     async def _remove(self, source: Source) -> None:
         await source.stop()
         self._shared.absences.forget(source.named.name)
+        slot = source.named.slot
         log.warning(
-            "source removed: its slot stays, and retains WAL until somebody reads from it again or drops it",
+            "source removed",
             source=source.named.name,
-            slot=source.named.slot,
-            hint=f"If it shall not come back, run in that database: "
-            f"SELECT pg_drop_replication_slot('{source.named.slot}');",
+            slot=slot,
+            reason="its slot stays, and retains WAL until the source is back or the slot is dropped",
+            hint=f"To give it up, run in that database: SELECT pg_drop_replication_slot('{slot}');",
         )
 
     def _others(self) -> dict[str, Status]:

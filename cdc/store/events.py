@@ -91,22 +91,17 @@ async def insert_events(conn: Connection, source_id: int | None, events: Sequenc
     if len(events) <= FEW or in_pipeline(conn):
         await conn.execute(text("events/insert"), {"source_id": source_id, **_columns(events)})
         return
-    source = rows.integer_field(source_id)
-    names = {event.name: rows.text_field(event.name) for event in events}
-    common = [event for event in events if event.extra is None]
+    common = [event[:4] for event in events if event.extra is None]
     if common:
-        lines = (rows.event_row(event.id, source, names[event.name], event.ts, event.data) for event in common)
-        await _copy(conn, "events/copy", lines)
+        await _copy(conn, "events/copy", rows.events(source_id, common))
     if len(common) < len(events):
-        lines = (_row(event, source, names[event.name]) for event in events if event.extra is not None)
-        await _copy(conn, "events/copy_sent", lines)
+        sent = (_row(source_id, event, event.extra) for event in events if event.extra is not None)
+        await _copy(conn, "events/copy_sent", rows.copied(sent))
 
 
-def _row(event: Incoming, source: bytes, name: bytes) -> bytes:
-    extra = event.extra or _NO_EXTRA
-    given = (extra.given_id, None if extra.user is None else extra.user.decode(), extra.v)
-    optional = b"".join(rows.NULL if value is None else rows.text_field(value) for value in given)
-    return rows.event_row(event.id, source, name, event.ts, event.data, optional)
+def _row(source_id: int | None, event: Incoming, extra: Extra) -> bytes:
+    user = None if extra.user is None else extra.user.decode()
+    return rows.sent_event(source_id, event[:4], (extra.given_id, user, extra.v))
 
 
 def _columns(events: Sequence[Incoming]) -> dict[str, str]:
@@ -135,12 +130,13 @@ async def insert_runs(conn: Connection, runs: Sequence[NewRun]) -> None:
         await conn.execute(text("runs/queue"), parameters)
         return
     names = {run.function_id: rows.text_field(run.function_id) for run in runs}
-    await _copy(conn, "runs/copy", (rows.run_row(run.id, names[run.function_id], run.event_ids) for run in runs))
+    lines = (rows.run_row(run.id, names[run.function_id], run.event_ids) for run in runs)
+    await _copy(conn, "runs/copy", rows.copied(lines))
 
 
-async def _copy(conn: Connection, name: str, lines: Iterable[bytes]) -> None:
+async def _copy(conn: Connection, name: str, copied: bytes) -> None:
     async with conn.cursor() as cursor, cursor.copy(text(name)) as copy:
-        await copy.write(rows.copied(lines))
+        await copy.write(copied)
 
 
 async def stored(conn: Connection, events: Sequence[Incoming]) -> set[bytes]:

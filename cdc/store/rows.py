@@ -13,6 +13,7 @@ _POSTGRES_EPOCH = 946_684_800_000_000
 """2000-01-01 in microseconds since 1970."""
 
 _event = struct.Struct(">hi16s").pack
+_COMMON = struct.pack(">hi", 5, 16)
 _time = struct.Struct(">iqi").pack
 _int = struct.Struct(">i").pack
 _run = struct.Struct(">hi16s").pack
@@ -31,13 +32,26 @@ def integer_field(value: int | None) -> bytes:
     return NULL if value is None else struct.pack(">ii", 4, value)
 
 
-def event_row(id: bytes, source: bytes, name: bytes, ts: int, data: bytes, optional: bytes = b"") -> bytes:
-    """A row of cdc_state.events; `source`, `name` and the three `optional` ones are fields already.
+def events(source: int | None, events: Iterable[tuple[bytes, str, int, bytes]]) -> bytes:
+    """A whole COPY of (id, name, ts in microseconds since 1970, data) into cdc_state.events."""
+    pieces = [HEADER]
+    source_field = integer_field(source)
+    names: dict[str, bytes] = {}
+    for id_, name, ts, data in events:
+        field = names.get(name)
+        if field is None:
+            field = names[name] = source_field + text_field(name)
+        pieces += (_COMMON, id_, field, _time(8, ts - _POSTGRES_EPOCH, len(data)), data)
+    pieces.append(TRAILER)
+    return b"".join(pieces)
 
-    `ts` is microseconds since 1970.
-    """
-    fields = 8 if optional else 5
-    return b"".join((_event(fields, 16, id), source, name, _time(8, ts - _POSTGRES_EPOCH, len(data)), data, optional))
+
+def sent_event(source: int | None, event: tuple[bytes, str, int, bytes], given: Iterable[str | None]) -> bytes:
+    """A row of cdc_state.events with the three columns that its sender may have given."""
+    id_, name, ts, data = event
+    optional = (NULL if value is None else text_field(value) for value in given)
+    head = _event(8, 16, id_), integer_field(source), text_field(name), _time(8, ts - _POSTGRES_EPOCH, len(data))
+    return b"".join((*head, data, *optional))
 
 
 def run_row(id: bytes, function_id: bytes, event_ids: list[bytes]) -> bytes:

@@ -58,6 +58,9 @@ class Committed(NamedTuple):
 
 Item = Change | Message | Committed
 
+_new = tuple.__new__
+"""Makes a named tuple in half the time that its class takes to be called: rows are what the service is fed with."""
+
 _NOTHING = -1
 _EVERYTHING = 1 << 62
 
@@ -179,7 +182,8 @@ class Transactions:
         ordinal = self._next
         self._next = ordinal + 1
         if ordinal > self._skip_through:
-            items.append(Change(Position(header.commit_lsn, ordinal), header, relation, verb, new, old, unchanged))
+            position = _new(Position, (header[0], ordinal))
+            items.append(_new(Change, (position, header, relation, verb, new, old, unchanged)))
 
     def _message(self, message: LogicalMessage, items: list[Item]) -> None:
         if not message.transactional:

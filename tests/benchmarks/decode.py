@@ -76,8 +76,7 @@ def _translated(changes: list[Change]) -> list[Incoming]:
 
 
 def _copied(events: list[Incoming]) -> bytes:
-    source, name = rows.integer_field(1), rows.text_field("db/rows.inserted")
-    return rows.copied(rows.event_row(event.id, source, name, event.ts, event.data) for event in events)
+    return rows.events(1, [event[:4] for event in events])
 
 
 def _best(repeats: int, call: Callable[[], T]) -> tuple[float, T]:

@@ -9,39 +9,11 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from psycopg import AsyncConnection
 
-from cdc.listener.catalog import Catalog
-from cdc.wal.stream import ReplicationStream
-from cdc.wal.transactions import Change, Committed, Transactions
 from tests.listener.families import ARRAYS, FAMILIES, NULLS, OWN_TYPES, Value
-from tests.listener.source import START, Source, publish
-from tests.servers import Connect, Connection
-
-
-class Mirror:
-    """A table whose new rows are read back from the stream."""
-
-    def __init__(self, source: Source, stream: ReplicationStream) -> None:
-        self.source = source
-        self.reads = 0
-        self._stream = stream
-        self._catalog = Catalog(self._connection)
-        self._transactions = Transactions(START, self._catalog.types)
-
-    async def rows(self, *, commits: int = 1) -> list[Any]:
-        """The new rows of so many transactions, as JSON."""
-        found: list[Any] = []
-        while commits > 0:
-            for item in await self._catalog.feed(self._transactions, await self._stream.receive()):
-                commits -= isinstance(item, Committed)
-                if isinstance(item, Change):
-                    found.append(orjson.loads(orjson.dumps(item.new)))
-        return found
-
-    async def _connection(self) -> Connection:
-        self.reads += 1
-        return await AsyncConnection.connect(self.source.url, autocommit=True)
+from tests.listener.mirror import Mirror
+from tests.listener.source import publish
+from tests.servers import Connect
 
 
 @pytest.fixture

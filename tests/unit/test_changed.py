@@ -158,14 +158,30 @@ def test_with_another_identity_nothing_is_known(identity: Any) -> None:
     assert changed == [None, {"a"}, {"a"}, frozenset()]
 
 
+def test_a_row_that_is_the_same_after_a_truncate_is_remembered_anew() -> None:
+    first = Rows(("a",), "", {})
+    first.take(Seen.of("inserted", updated({"a": 1})))
+    second = Rows(("a",), first.identity, first.kept())
+    for verb in ("truncated", "inserted"):
+        second.take(Seen.of(verb, updated({"a": 1})))
+    assert second.emptied
+    assert second.kept() == first.kept()
+
+
 def test_an_update_without_its_row_is_not_judged_and_nothing_known_outlives_it() -> None:
     row = updated({"a": 1})
     assert judged(("inserted", row), ("updated", None), ("updated", row)) == [None, None, {"a"}]
 
 
-def test_a_backfilled_row_without_its_columns_changes_nothing_that_is_known() -> None:
+@pytest.mark.parametrize("backfilled", [None, updated({"a": 1}, identity=(1, "d", ())), updated({"a": 2})])
+def test_a_backfilled_row_takes_nothing_from_what_is_known(backfilled: RowChange | None) -> None:
     row = updated({"a": 1})
-    assert judged(("inserted", row), ("backfilled", None), ("updated", row)) == [None, None, frozenset()]
+    assert judged(("inserted", row), ("backfilled", backfilled), ("updated", row)) == [None, None, frozenset()]
+
+
+def test_a_backfilled_row_is_seen_from_then_on() -> None:
+    row = updated({"a": 1})
+    assert judged(("backfilled", row), ("updated", row)) == [None, frozenset()]
 
 
 def test_a_table_without_identity_has_no_rows_to_remember() -> None:
