@@ -52,7 +52,8 @@ Those of sysexits(3), where it has one.
 | code | name | when |
 |---|---|---|
 | 0 | EX_OK | done; `cdc run` and `cdc demo`: stopped as asked |
-| 1 | | `cdc health`: not ready; `cdc unembed`: nothing was declared; `cdc slot drop`, `cdc cancel`, `cdc replay`: not \
+| 1 | | `cdc health`: not ready; `cdc doctor`: something failed; \
+`cdc unembed`: nothing was declared; `cdc slot drop`, `cdc cancel`, `cdc replay`: not \
 confirmed; `cdc runs`, `cdc events`, `cdc cancel`, `cdc replay`: one that is named is not there, or cannot be; \
 `cdc signal`: nobody waits; else a fault of cdc, with a traceback |
 | 64 | EX_USAGE | unknown command or option |

@@ -153,6 +153,8 @@ def explained(error: psycopg.Error, url: str, setting: str = WATCHED) -> CdcErro
         return DatabaseRefused(f"{where} has no such database.", hint=f"Check the name at the end of {setting}.")
     if 'role "' in said and "does not exist" in said:
         return DatabaseRefused(f"{where} has no such user.", hint=f"Check the user in {setting}.")
+    if "is not permitted to log in" in said or "permission denied for database" in said:
+        return DatabaseRefused(f"{where}: {said}.", hint=f"Grant that to the user in {setting}, or use another one.")
     if "no pg_hba.conf entry" in said:
         return DatabaseRefused(
             f"{where} does not let this host, user or mode of connection in (pg_hba.conf).",

@@ -76,7 +76,7 @@ def test_it_does_not_matter_where_the_stream_is_cut(cuts: list[int]) -> None:
 
 
 def test_types_that_are_not_open_ask_for_nothing() -> None:
-    for types in (Types(), Types(open=True).learned(SHAPES).closed):
+    for types in (Types(), Types(SHAPES)):
         types.demand([PAIR, 30_000])
         types.doubt(PAIR)
     assert rows(Transactions(START).feed(STREAM))[1] == {"id": 2, "pair": "(1,x)", "mood": "sad"}
