@@ -198,11 +198,11 @@ class Listener:
                 log.warning("message passed over", prefix=SEND, position=str(message.position), reason=str(error))
         elif await self._is_listened_to(message):
             self._accepting.add(self._translator.message(message))
+            if message.header is None:
+                # It stands alone, in the order of the WAL: what comes after it is later than this byte of it.
+                self._accepting.ended(message.position.commit_lsn + 1)
         if message.header is not None:
             self._accepting.passed(message.position)
-        else:
-            # It stands alone, in the order of the WAL: what comes after it is later than this byte of it.
-            self._accepting.ended(message.position.commit_lsn + 1)
 
     async def _is_listened_to(self, message: Message) -> bool:
         """Whether it is an event: a function asks for it, and it was not accepted before."""
