@@ -152,8 +152,7 @@ class Listener:
 
     async def _take(self, items: list[Item]) -> None:
         if self._merging.is_active:
-            await self._catalog.know(self._merging.type_oids)
-            self._merging.look(items, self._catalog.types)
+            self._merging.look(items)
         self._translator.narrow(self._door.registry.narrowed)
         self._looked = False
         accepting, translate = self._accepting, self._translator.event

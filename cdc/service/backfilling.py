@@ -29,15 +29,22 @@ class Backfilling:
         self._watched = watched
         self._databases = databases
         self._requested: set[int] = set()
+        self._released: set[int] = set()
         self._reader: Reader | None = None
 
-    async def request(self, embeddings: Sequence[tuple[int, Table]]) -> None:
-        """Ask for the backfill of each of these declarations, once for ever, and look for what others asked for."""
-        new = [(id_, table) for id_, table in embeddings if id_ not in self._requested]
-        if new:
+    async def follow(self, served: Sequence[tuple[int, Table]], unserved: Sequence[int]) -> None:
+        """Ask for the backfill of each embedding that is kept since just now, and look for what others asked for.
+
+        Once for each declaration; and again when one that was not kept for a while is kept again.
+        """
+        new = [(id_, table) for id_, table in served if id_ not in self._requested]
+        lost = [id_ for id_ in unserved if id_ not in self._released]
+        if new or lost:
             async with await self._databases.to_state() as state:
+                await backfills.release(state, self._watched.name, lost)
                 asked = await backfills.request_declared(state, self._watched.name, EMBEDS, new)
-            self._requested |= {id_ for id_, _ in new}
+            self._requested = {id_ for id_, _ in served}
+            self._released = {*unserved}
             if asked:
                 log.info("existing rows will be embedded", source=self._watched.name, embeddings=asked)
         if self._reader is not None:

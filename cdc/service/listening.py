@@ -105,7 +105,7 @@ class Listening:
         """Try again what could not be followed."""
         if self._door is not None and self._status.listening:
             await self._following.retry(self._door)
-            await self._backfilling.request(self._following.served)
+            await self._backfilling.follow(self._following.served, self._following.unserved)
 
     async def look(self) -> None:
         """Bring the status up to date."""
@@ -119,7 +119,7 @@ class Listening:
 
             async def follow() -> None:
                 await self._following.follow(door)
-                await self._backfilling.request(self._following.served)
+                await self._backfilling.follow(self._following.served, self._following.unserved)
 
             await follow()
             async with await self._databases.to_watched() as source:

@@ -16,7 +16,7 @@ from cdc.service.databases import Databases
 from cdc.service.named import Named
 from cdc.service.preflight import check_server
 from cdc.store import checkpoints, embeddings, functions, json, publications, rights, server, targets
-from cdc.store.connect import Connection, place
+from cdc.store.connect import WATCHED, Connection, place
 from cdc.store.hosts import Host, recognise
 from cdc.store.migrate import SCHEMAS, Kind, migrate_on
 from cdc.store.recording import Recording, recording
@@ -150,7 +150,7 @@ class _Setup:
         owner = await rights.publication_owner(conn, name)
         await publications.ensure(conn, name, selection)
         self._report.note(f"publication {name}", made=owner is None)
-        for request in declare.parse(self._settings.embed):
+        for request in declare.parse(self._settings.embed if self._databases.setting == WATCHED else ""):
             await declare.declare(conn, request)
         wanted = await self._wanted()
         before = await publications.tables(conn, name)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import NamedTuple
 
 from psycopg.postgres import types as registry
@@ -110,11 +109,6 @@ class Types:
         """With these shapes, and nothing settled; itself where that makes no difference."""
         same = all(self.shapes.get(oid) == shape for oid, shape in found.items())
         return self if same and not self.settled else Types({**self.shapes, **found}, self.open)
-
-    @cached_property
-    def closed(self) -> Types:
-        """The same, asking for nothing."""
-        return Types(self.shapes)
 
     @property
     def composites(self) -> frozenset[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import psycopg
@@ -135,6 +136,42 @@ async def test_an_excluded_column_is_in_no_transaction_s_sight(conn: Connection,
         other = await connect(conn.info.dsn + f" password={conn.info.password}")
         assert await columns(other) == {"public.users": ["id", "name"]}
     assert await columns(other) == {"public.users": ["id", "name", "email"]}
+
+
+@narrows
+async def test_no_row_escapes_and_no_secret_leaves_meanwhile(conn: Connection, connect: Connect) -> None:
+    await conn.execute(USERS.encode())
+    await publish(conn, tables="users", exclude="users(secret)")
+    slot = conn.info.dbname
+    await conn.execute("select pg_create_logical_replication_slot(%s, 'pgoutput')", [slot])
+    writing = await connect(conn.info.dsn + f" password={conn.info.password}")
+    replaced = asyncio.Event()
+    written = 0
+
+    async def write() -> None:
+        nonlocal written
+        while not replaced.is_set():
+            async with writing.transaction():
+                for _ in range(3):
+                    written += 1
+                    await writing.execute("insert into users (id, secret) values (%s, 'hidden')", [written])
+
+    writer = asyncio.create_task(write())
+    try:
+        for number in range(20):
+            await conn.execute(f"alter table users add column c{number} int".encode())
+            await publish(conn, tables="users", exclude="users(secret)", strict=False)
+    finally:
+        replaced.set()
+        await writer
+    cursor = await conn.execute(
+        "select data from pg_logical_slot_get_binary_changes(%s, null, null, 'proto_version', '1',"
+        " 'publication_names', 'cdc')",
+        [slot],
+    )
+    messages = [message for (message,) in await cursor.fetchall()]
+    assert len([message for message in messages if message[:1] == b"I"]) == written > 20
+    assert not [message for message in messages if b"hidden" in message or b"secret" in message]
 
 
 @pytest.mark.parametrize("identity", ["default", "using index by_name", "full"])

@@ -126,6 +126,7 @@ def about_spans() -> dict[str, list[sql.Composed]]:
     span = spans.Span(("a", "1"), ("b", "2"))
     return {
         "chunks/again": [spans.once_more(layout, span), spans.once_more(layout, span._replace(after=None))],
+        "chunks/few": [compose("chunks/few", table=sql.Identifier("app", "docs"), most=sql.Literal(1))],
         "chunks/last": [spans.greatest(layout)],
     }
 

@@ -215,7 +215,7 @@ begin
     return declared.id;
 end
 $$;
-comment on function cdc.embed is 'Keep a vector of these columns for every row inserted or updated from now on.';
+comment on function cdc.embed is 'Keep a vector of these columns for every row, those that are there already included.';
 
 -- Forget a declaration. The vectors stay where they are; dropping them is the owner's decision.
 create function cdc.unembed(source regclass, target text default null)
