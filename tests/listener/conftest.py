@@ -26,7 +26,8 @@ ON_EVERY_VERSION = {
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """In these modules, any server is every one of them."""
+    """In these modules, any server is every one of them, unless a test names those that have what it needs."""
     module = metafunc.module.__name__.rpartition(".")[2]
-    if module in ON_EVERY_VERSION and "any_server" in metafunc.fixturenames:
+    named = any(marker.args[0] == "any_server" for marker in metafunc.definition.iter_markers("parametrize"))
+    if module in ON_EVERY_VERSION and "any_server" in metafunc.fixturenames and not named:
         metafunc.definition.add_marker(pytest.mark.parametrize("any_server", EVERY_VERSION, indirect=True))
