@@ -101,10 +101,10 @@ async def test_it_goes_on_where_it_was_with_the_next_listener(
 async def test_a_cancelled_one_ends_and_what_it_read_stays(
     migrated_url: str, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "MOST", 10)
+    monkeypatch.setattr(reading, "MOST", 100)
     database = await open_listening(migrated_url, connect, T, ROWS)
     async with backfilling(database) as reader:
-        first = await ask(database, rate=500)
+        first = await ask(database, rate=1000)
         reader.wake()
         await eventually(lambda: backfilled(database))
         assert await backfills.cancel(database.connection, SOURCE, ("public", "t")) == 1
