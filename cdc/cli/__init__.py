@@ -43,7 +43,14 @@ _COMMANDS = {
     "cdc.cli.hands:invoke": "Start one run of a function, whatever its triggers.",
     "cdc.cli.hands:signal": "Send a signal to the run that waits for it.",
     "cdc.cli.functions:functions": "List the functions that would run, and check their files.",
+    "cdc.cli.doctor:doctor": "Look at everything that the service rests on, and say what to do where it is not as it "
+    "should be.\n\nNothing is changed. Exit code 1 when something failed, 0 when there are warnings at most.",
     "cdc.cli.slot:slot": "Show or drop the replication slot.",
+    "cdc.cli.adopt:adopt": "Make this server the source of events from now on: it is a copy, or it took the place of "
+    "another.\n\nStop all services on this database first. Unfinished runs are those that are queued, running, "
+    "sleeping or waiting.",
+    "cdc.cli.drain:drain": "Take what was committed so far in as events, then end: for cron, where the database should "
+    "sleep.",
     "cdc.cli.setup:setup": "Make what the service needs: schemas, publication, slot; with --role a role with no "
     "more rights than it needs.",
     "cdc.cli.setup:teardown": "Remove slot, publication, declarations and state, in this order; "

@@ -102,6 +102,7 @@ async def _service(url: str, api: str) -> AsyncIterator[Process]:
         "CDC_LOG_LEVEL": "warning",
         **os.environ,
         "DATABASE_URL": url,
+        "CDC_SOURCES": "",
         "CDC_STATE_DATABASE_URL": "",
         "CDC_PORT": api.rpartition(":")[2],
     }

@@ -58,6 +58,7 @@ class Catalog:
         await self._refresh()
         while True:
             try:
+                self.types.demand(column.type_oid for column in columns)
                 decode = compile_row(columns, self.types)
                 return [decode(data, 0)[0] for data in tuples]
             except TypesWanted as wanted:

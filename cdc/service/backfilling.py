@@ -13,13 +13,22 @@ from cdc.listener.backfill import Reader
 from cdc.listener.merging import Merging
 from cdc.listener.source import Watched
 from cdc.service.databases import Databases
-from cdc.store import backfills
+from cdc.store import backfills, embeddings
 from cdc.store.backfills import Table
+from cdc.store.connect import Connection
 
 log = structlog.get_logger(__name__)
 
 EMBEDS = "auto-embed"
 """The function that the rows of a newly embedded table are for."""
+
+
+async def request_again(name: str, state: Connection, source: Connection) -> None:
+    """Changes of a source were lost: have the rows of its embeddings read again."""
+    declared = [layout.declaration.id for layout in await embeddings.layouts(source)]
+    asked = await backfills.request_again(state, name, declared)
+    if asked:
+        log.warning("embedded tables are read again: changes were lost", source=name, embeddings=asked)
 
 
 class Backfilling:

@@ -79,6 +79,12 @@ async def release(conn: Connection, source: str, declarations: Sequence[int]) ->
     await conn.execute(text("backfills/release"), {"source": source, "declarations": list(declarations)})
 
 
+async def request_again(conn: Connection, source: str, declarations: Sequence[int]) -> int:
+    """Begin the backfills of these declared embeddings anew; how many those are."""
+    parameters = {"source": source, "declarations": list(declarations)}
+    return (await conn.execute(text("backfills/again"), parameters)).rowcount
+
+
 async def active(conn: Connection, source: str) -> list[Backfill]:
     """Those asked for or under way, oldest first."""
     return await _all(conn, "backfills/active", {"source": source})

