@@ -34,6 +34,8 @@ async def test_a_slot_that_nobody_reads_is_told(migrated_url: str, connect: Conn
     assert bad(found) == set()
     assert "nobody has read it" in found["slot"].says
     assert "cdc run" in found["slot"].next
+    now_and_then = await examined(database.url, listen="every 10m")
+    assert "every 10 minutes" in now_and_then["slot"].says
 
 
 async def dropped(database: Listening) -> None:

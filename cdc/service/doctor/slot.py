@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cdc import lsn
+from cdc.errors import SlotLost
 from cdc.listener.source import Watched, belongs
 from cdc.service.doctor.finding import Finding, duration, failed, ok, size, warning
 from cdc.service.doctor.subject import Subject
@@ -31,7 +32,7 @@ async def slot(subject: Subject) -> Finding:
         return failed(f"{name} is of another database or plugin", "Choose another name with CDC_SLOT.")
     if reason := _lost(columns):
         return failed(f"{name} was invalidated: {reason}", _ANEW)
-    return _alive(name, state)
+    return _alive(name, state, subject.settings.listen)
 
 
 def _lost(columns: dict[str, Any]) -> str | None:
@@ -43,13 +44,16 @@ def _lost(columns: dict[str, Any]) -> str | None:
     return str(columns["invalidation_reason"]) if columns.get("invalidation_reason") else None
 
 
-def _alive(name: str, state: SlotState) -> Finding:
+def _alive(name: str, state: SlotState, every: float | None) -> Finding:
+    """`every`: seconds between the times that a service reads it, None when it always does."""
     status, left = state.columns["wal_status"], state.columns["safe_wal_size"]
     kept = f"{name} keeps {size(state.retained or 0)} of WAL"
     if status == "unreserved":
         return failed(f"{kept}, and is lost at the server's next checkpoint", "Start the service now.")
     if left is not None and left < (state.retained or 0):
         return warning(f"{kept} and is lost after {size(left)} more", "Start the service, or find what holds it up.")
+    if every is not None and (state.inactive_for or 0.0) < 2 * every:
+        return ok(f"{kept} and is read every {duration(every)}")
     if not state.columns["active"]:
         since = "" if state.inactive_for is None else f" for {duration(state.inactive_for)}"
         return warning(f"{kept}; nobody has read it{since}", "Start the service: cdc run.")
@@ -81,7 +85,11 @@ async def checkpoint(subject: Subject) -> Finding:
     if source.slot != subject.named.slot:
         return failed(f"it was made with the slot {source.slot}", "Set CDC_SLOT to that name again.")
     watched = Watched(subject.named.url, subject.named.name, source.slot, subject.settings.publication)
-    if not await belongs(watched, subject.state, subject.watched):
+    try:
+        taken_up = await belongs(watched, subject.state, subject.watched)
+    except SlotLost:
+        return warning(f"at {lsn.render(at.end_lsn)}, and its slot is lost", "See what 'slot' says.")
+    if not taken_up:
         return warning("no listener has taken it up on this server yet", "Start the service: cdc run.")
     if at.end_lsn > wal:
         return failed("it is ahead of the server's WAL: the server was set back", _ANEW)
