@@ -134,8 +134,8 @@ class _Reading:
         self._state = state
         self._source = source
         self._backfill = backfill
-        self._last_key = None if backfill.last_key is None else tuple(backfill.last_key)
-        self._again = [Again(tuple(key)) for key in backfill.again]
+        self._last_key: Key | None = None
+        self._again: list[Again] = []
 
     async def read(self, is_registered: Callable[[str], bool]) -> None:
         """Read to the end.
@@ -154,6 +154,7 @@ class _Reading:
         await backfills.begin(self._state, backfill.id, expected=await chunks.estimate(self._source, backfill.table))
         log.info("backfill begins", table=str(backfill), rows=backfill.rows_done)
         await self._offer(layout)
+        await self._resume()
         await self._until_writers_are_gone(layout)
         while not await self._is_over() and (until := await self._end(layout)) is not None:
             if await self._merge_next(layout, Span(self._last_key, until)):
@@ -165,6 +166,12 @@ class _Reading:
 
     async def _wait_for(self, reason: str) -> None:
         await backfills.tell(self._state, self._backfill.id, reason)
+
+    async def _resume(self) -> None:
+        """Where it was: only now that the listener has passed our first mark, and is done with any chunk before it."""
+        self._backfill = await backfills.load(self._state, self._backfill.id)
+        self._last_key = None if self._backfill.last_key is None else tuple(self._backfill.last_key)
+        self._again = [Again(tuple(key)) for key in self._backfill.again]
 
     async def _is_over(self) -> bool:
         """Whether it was cancelled; its rate may have been changed, too."""

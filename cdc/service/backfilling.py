@@ -70,9 +70,16 @@ class Backfilling:
             is_registered=lambda function_id: function_id in door.registry.functions,
         )
         reading = asyncio.create_task(self._reader.read_forever(), name="backfill")
+        reading.add_done_callback(_tell)
         try:
             yield
         finally:
             self._reader = None
             reading.cancel()
             await asyncio.wait({reading})
+
+
+def _tell(reading: asyncio.Task[None]) -> None:
+    """What the reader did not expect stops it, and not the listener."""
+    if not reading.cancelled() and (error := reading.exception()):
+        log.error("backfills stopped until the next start", exc_info=error)

@@ -143,3 +143,31 @@ async def test_one_that_nobody_waits_for_can_be_cancelled(connect: Connect, data
     cancelled = await cdc("backfill", "users", "--cancel", **settings)
     assert "is cancelled" in cancelled.out
     assert await (await conn.execute("select status, rate from cdc_state.backfills")).fetchall() == [("cancelled", 5)]
+
+
+async def test_rows_written_while_an_embedding_could_not_be_served_get_their_vectors_afterwards(
+    connect: Connect, database_url: str
+) -> None:
+    conn = await connect(database_url)
+    await conn.execute("create table notes (id bigint primary key, body text)")
+    settings: Settings = {"DATABASE_URL": database_url, "CDC_EMBED_MODEL": "local-fast/wordllama"}
+
+    async def vectors() -> int:
+        row = await (await conn.execute("select count(*) from notes_embeddings where embedding is not null")).fetchone()
+        return int(row[0]) if row else 0
+
+    async with running(**settings) as service:
+        assert (await cdc("embed", "notes", "--columns", "body", **settings)).code == 0
+        await conn.execute("insert into notes values (1, 'before')")
+        await eventually(lambda: vectors(), within=30)
+        await conn.execute("alter table notes rename column body to text")
+        await conn.execute("select pg_logical_emit_message(true, 'cdc', '{}')")
+        await service.logs("cannot follow")
+        await conn.execute("insert into notes values (2, 'meanwhile')")
+        await conn.execute("alter table notes rename column text to body")
+        await service.logs("follows again")
+
+        async def all_have_vectors() -> bool:
+            return await vectors() == 2
+
+        await eventually(all_have_vectors, within=30)

@@ -6,14 +6,12 @@ Nothing is started by its rows. Meanwhile events come in over HTTP, ten a second
 from __future__ import annotations
 
 import asyncio
-import re
 import socket
 import time
-from pathlib import Path
 
 from cdc import Client, Event
 from cdc.lsn import render
-from tests.benchmarks import rows
+from tests.benchmarks import memory, rows
 from tests.benchmarks.figures import Figure, percentile
 from tests.benchmarks.ground import FUNCTIONS, Database, Ground
 from tests.benchmarks.readers import PASSED
@@ -48,7 +46,7 @@ async def measure(ground: Ground) -> list[Figure]:
             sent = await _send(f"http://127.0.0.1:{port}", passing)
             await passing
             seconds = time.perf_counter() - began
-            peak = _peak(running.pid)
+            peak = memory.peak(running.pid)
             waited = await _waited(db, sent)
         stored = await db.ask("select count(*) from cdc_state.events where name = 'db/rows.inserted'")
     assert stored == count + 1, f"not one event for each row: {stored}"
@@ -75,10 +73,3 @@ async def _waited(db: Database, sent: dict[str, float]) -> list[float]:
     await db.until(f"select count(*) = {len(sent)} from cdc_state.runs where status = 'completed'")
     started = await (await db.conn.execute(_STARTED.encode())).fetchall()
     return [at - sent[event_id] for event_id, at in started]
-
-
-def _peak(pid: int) -> int:
-    """The most memory, in bytes, that a process has had (Linux: proc_pid_status(5), VmHWM)."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    assert found is not None, "every process has one"
-    return int(found[1]) * 1024

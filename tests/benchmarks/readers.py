@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from resource import RUSAGE_CHILDREN, getrusage
 
 from cdc.lsn import Lsn, render
-from tests.benchmarks import cpu
+from tests.benchmarks import cpu, memory
 from tests.benchmarks.ground import Database
 from tests.benchmarks.service import service
 
@@ -23,11 +23,15 @@ select coalesce(bool_or(c.end_lsn > %s::pg_lsn), false)
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Seconds from the first byte asked for to the last one dealt with, and the CPU seconds they took."""
+    """Seconds from the first byte asked for to the last one dealt with, and the CPU seconds they took.
+
+    `peak` is the most memory that the service has had, in bytes.
+    """
 
     seconds: float
     own_cpu: float
     postgres_cpu: float
+    peak: int = 0
 
 
 async def read_by_service(db: Database, slot: str, end: Lsn) -> Reading:
@@ -36,7 +40,7 @@ async def read_by_service(db: Database, slot: str, end: Lsn) -> Reading:
         with cpu.spent(own=running.pid, postgres=db.postmaster) as used:
             await db.until(PASSED, render(end))
             ended = time.time()
-        return Reading(ended - running.listening_at, used["own"], used["postgres"])
+        return Reading(ended - running.listening_at, used["own"], used["postgres"], memory.peak(running.pid))
 
 
 async def read_by_recvlogical(db: Database, slot: str, end: Lsn) -> Reading:

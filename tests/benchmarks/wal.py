@@ -29,7 +29,7 @@ async def _no_op(ctx: Context) -> None:
     pass
 
 
-class _Load(NamedTuple):
+class Load(NamedTuple):
     """Transactions in the WAL, and the LSN at which the last of them has ended."""
 
     rows: int
@@ -51,11 +51,11 @@ async def measure(ground: Ground) -> list[Figure]:
 
 async def measured(db: Database, size: int, count: int, rounds: int = _ROUNDS) -> list[Figure]:
     """So many rows in transactions of this size, read by each of the readers."""
-    load = await _loaded(db, size, count)
+    load = await loaded(db, size, count)
     readers: dict[str, Callable[[], Awaitable[Reading]]] = {
         "pg_recvlogical": lambda: _by_recvlogical(db, load),
-        "service": lambda: _by_service(db, load, matching=False),
-        "service with runs": lambda: _by_service(db, load, matching=True),
+        "service": lambda: by_service(db, load, matching=False),
+        "service with runs": lambda: by_service(db, load, matching=True),
     }
     readings: dict[str, list[Reading]] = {name: [] for name in readers}
     for turn in range(rounds):
@@ -66,24 +66,26 @@ async def measured(db: Database, size: int, count: int, rounds: int = _ROUNDS) -
     return _figures(load, readings)
 
 
-async def _loaded(db: Database, size: int, count: int) -> _Load:
+async def loaded(db: Database, size: int, count: int) -> Load:
+    """So many rows in transactions of this size, behind the slot `base`."""
     await db.run("select pg_create_logical_replication_slot('base', 'pgoutput')")
     await rows.load(db, transactions=count // size, size=size)
     end = await db.written()
     await rows.load(db, transactions=1, size=1)  # a transaction beyond the end shows that everything before it was read
-    return _Load(count, size, end)
+    return Load(count, size, end)
 
 
-async def _by_recvlogical(db: Database, load: _Load) -> Reading:
-    slot = await _copied_slot(db)
+async def _by_recvlogical(db: Database, load: Load) -> Reading:
+    slot = await copied_slot(db)
     reading = await read_by_recvlogical(db, slot, load.end)
     await db.run(f"select pg_drop_replication_slot('{slot}')")
     return reading
 
 
-async def _by_service(db: Database, load: _Load, *, matching: bool) -> Reading:
+async def by_service(db: Database, load: Load, *, matching: bool) -> Reading:
+    """What the service makes of them; with `matching` each starts a run."""
     await _register(db.conn, matching=matching)
-    slot = await _copied_slot(db)
+    slot = await copied_slot(db)
     reading = await read_by_service(db, slot, load.end)
     stored = await db.ask("select count(*) from cdc_state.events"), await db.ask("select count(*) from cdc_state.runs")
     assert stored == (load.rows + 1, matching * (load.rows + 1)), f"not one event (and run) for each row: {stored}"
@@ -92,7 +94,8 @@ async def _by_service(db: Database, load: _Load, *, matching: bool) -> Reading:
     return reading
 
 
-async def _copied_slot(db: Database) -> str:
+async def copied_slot(db: Database) -> str:
+    """A copy of `base`, and empty tables to store into."""
     await db.settle("cdc_state.events", "cdc_state.runs")
     await db.run("select pg_copy_logical_replication_slot('base', 'reader')")
     return "reader"
@@ -106,7 +109,7 @@ async def _register(conn: Connection, *, matching: bool) -> None:
     await functions.register(conn, [_no_op.definition()] if matching else [])
 
 
-def _figures(load: _Load, readings: dict[str, list[Reading]]) -> list[Figure]:
+def _figures(load: Load, readings: dict[str, list[Reading]]) -> list[Figure]:
     theirs = readings["pg_recvlogical"]
     figures: list[Figure] = []
     for name, ours in readings.items():
@@ -119,7 +122,7 @@ def _figures(load: _Load, readings: dict[str, list[Reading]]) -> list[Figure]:
     return figures
 
 
-def _of_reader(name: str, load: _Load, readings: list[Reading]) -> list[Figure]:
+def _of_reader(name: str, load: Load, readings: list[Reading]) -> list[Figure]:
     def cpu(seconds: list[float]) -> float:
         return median(seconds) / load.rows * 1e6
 

@@ -217,3 +217,20 @@ async def test_it_waits_until_the_table_is_published(migrated_url: str, connect:
         await database.publish("t")
         reader.wake()
         assert (await over(database, id_)).rows_done == 100
+
+
+async def test_that_of_an_embedding_is_asked_for_again_once_it_was_not_kept_for_a_while(
+    migrated_url: str, connect: Connect
+) -> None:
+    database = await open_listening(migrated_url, connect, T)
+    conn = database.connection
+
+    async def asked() -> int:
+        return await backfills.request_declared(conn, SOURCE, "embeds", [(7, ("public", "t")), (8, ("public", "t"))])
+
+    assert [await asked(), await asked()] == [2, 0]
+    await backfills.release(conn, SOURCE, [7])
+    assert [await asked(), await asked()] == [1, 0]
+    statuses = [(each.id, each.status) for each in await backfills.latest(conn, SOURCE, 9)]
+    assert sorted(statuses)[:2] == [(1, "cancelled"), (2, "requested")]
+    assert statuses[0][1] == "requested"

@@ -114,6 +114,28 @@ async def test_what_is_excluded_is_not_published_and_what_comes_later_is(conn: C
 
 
 @narrows
+async def test_a_column_that_is_renamed_stays_left_out_until_the_setting_forgets_it(conn: Connection) -> None:
+    await conn.execute(USERS.encode())
+    await publish(conn, tables="users", exclude="users(secret)")
+    for before, name in (("secret", "hidden"), ("hidden", "concealed")):
+        await conn.execute(f"alter table users rename {before} to {name}".encode())
+        await conn.execute(f"alter table users add column beside_{name} int".encode())
+        await publish(conn, tables="users", exclude="users(secret)", strict=False)
+        assert name not in ((await columns(conn))["public.users"] or [name])
+        assert f"beside_{name}" in ((await columns(conn))["public.users"] or [])
+    await conn.execute("alter table users add column secret text")
+    await publish(conn, tables="users", exclude="users(secret)")
+    shown = (await columns(conn))["public.users"] or []
+    assert not {"secret", "concealed"} & {*shown}
+    await publish(conn, tables="users", exclude="users(name)")
+    assert {"secret", "concealed"} <= {*((await columns(conn))["public.users"] or [])}
+    await conn.execute("drop table users")
+    await conn.execute("create table users (id bigint primary key, secret text, other text)")
+    await publish(conn, tables="users", exclude="users(secret)")
+    assert await columns(conn) == {"public.users": ["id", "other"]}
+
+
+@narrows
 async def test_a_setting_takes_effect_on_what_is_published_already(conn: Connection) -> None:
     await conn.execute(USERS.encode())
     await conn.execute("create table secrets (id int primary key)")

@@ -16,6 +16,9 @@ create table cdc.restrictions (
     table_schema    text not null,
     table_name      text not null,
     columns         text[] not null,
+    -- The table, and the columns by their numbers, with the names they were left out by: renamed, they stay left out.
+    relation        oid not null,
+    hidden          jsonb not null,
     filter          text,
     filter_in_force text,
     primary key (table_schema, table_name)

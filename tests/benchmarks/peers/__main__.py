@@ -5,14 +5,21 @@ from __future__ import annotations
 import sys
 from functools import partial
 
-from tests.benchmarks.command import main
+from tests.benchmarks.command import Benchmarks, main
 from tests.benchmarks.peers.compare import latencies, workload
-from tests.benchmarks.peers.peer import PEERS, PYTHON, version
+from tests.benchmarks.peers.peer import DEBEZIUM, PEERS, PYTHON, has_java, version
+from tests.benchmarks.peers.wal import wal
 
 if not PYTHON.exists():
     sys.exit(f"{PYTHON} is missing: `make bench-peers` makes it.")
 
-print("beside", ", ".join(f"{peer.name} {version(peer)}" for peer in PEERS), flush=True)
+has_debezium = has_java()
+if not has_debezium:
+    print("no java: Debezium is not measured", file=sys.stderr, flush=True)
+reading_wal: Benchmarks = {"wal": wal} if has_debezium else {}
+
+beside = [*PEERS, *([DEBEZIUM] if has_debezium else [])]
+print("beside", ", ".join(f"{peer.name} {version(peer)}" for peer in beside), flush=True)
 main(
     "python -m tests.benchmarks.peers",
     "Measure the service beside other engines.",
@@ -20,5 +27,6 @@ main(
         "no-op": partial(workload, name="no-op"),
         "three-steps": partial(workload, name="three-steps"),
         "latency": latencies,
+        **reading_wal,
     },
 )

