@@ -24,6 +24,7 @@ from cdc.wal.connection import connect as replicate
 from tests.acceptance.pooler import free_port, pooled
 from tests.doctor.examining import bad, examined, own_server
 from tests.servers import Connect, Server
+from tests.standby import streaming
 
 PASSWORD = "open-sesame"
 
@@ -142,6 +143,14 @@ async def test_a_server_that_was_never_set_up_for_replication(directory: Path, c
             found = await examined(postgres.url)
     assert bad(found) == {"wal_level", "replication slots", "walsenders", "replication"}
     assert "max_wal_senders" in found["walsenders"].next
+
+
+async def test_a_standby() -> None:
+    async with streaming() as pair:
+        found = await examined(pair.standby.url)
+    assert "primary" in bad(found)
+    assert found["primary"].next == "Connect to the primary."
+    assert "slot" not in found
 
 
 @pytest.mark.parametrize(
