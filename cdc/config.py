@@ -27,6 +27,20 @@ def _duration(given: Any) -> Any:
         raise ValueError("write it like 12h, 7d or 4w") from None
 
 
+def _interval(given: Any) -> Any:
+    """Seconds between two drains; None: the stream stays open.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    words = given.split() if isinstance(given, str) else []
+    if given is None or words == ["always"]:
+        return None
+    if words[:1] != ["every"]:
+        raise ValueError("write 'always', or 'every 10m'")
+    return _duration("".join(words[1:]))
+
+
 class Settings(BaseSettings):
     """Everything that can be set, from the environment; an empty variable counts as none."""
 
@@ -98,6 +112,22 @@ class Settings(BaseSettings):
     )
     slot: str = Field(default="cdc", pattern=r"^[a-z0-9_]{1,63}$", description="Name of the replication slot.")
     publication: str = Field(default="cdc", min_length=1, max_length=63, description="Name of the publication.")
+    on_slot_loss: Literal["stop", "recreate"] = Field(
+        default="stop",
+        description="What to do when the slot was dropped or invalidated: `stop` with exit code 65, or `recreate` it "
+        "at the present position, record which changes were lost, and embed anew what changed meanwhile.",
+    )
+    failover: bool = Field(
+        default=False,
+        description="Have standbys keep a copy of the slot, so that one that is promoted can be followed (Postgres 17 "
+        "and later).",
+    )
+    listen: Annotated[float | None, BeforeValidator(_interval)] = Field(
+        default=None,
+        gt=0,
+        description="`always`, or `every 10m`: read what is there, disconnect, and let a scale-to-zero database sleep.",
+        json_schema_extra={"default": "always", "type": "string"},
+    )
     tables: str = Field(
         default="",
         description="Tables to publish besides those that functions and embeddings name, and so what `db/*` may see: "

@@ -81,6 +81,10 @@ class CheckpointMismatch(CdcError):
     exit_code = 65
 
 
+class SlotLost(CheckpointMismatch):
+    """The slot was dropped or invalidated: what the server has written since the checkpoint cannot be read any more."""
+
+
 class ListenerFenced(CdcError):
     """Another listener moved this checkpoint; this one must not write any more."""
 

@@ -16,9 +16,14 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
+import hypothesis
 import pytest
 import pytest_asyncio
 from psycopg import AsyncConnection
+
+# A machine that is busy with something else is no reason to fail.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 for name in list(os.environ):
     if name == "DATABASE_URL" or name.startswith(("CDC_", "OPENAI_", "PG")):

@@ -59,6 +59,14 @@ class Proxy:
         credentials = self._parts.netloc.rpartition("@")[0]
         return urlunsplit(self._parts._replace(netloc=f"{credentials}@127.0.0.1:{self._port}"))
 
+    @property
+    def port(self) -> int:
+        return self._port
+
+    def lead_to(self, url: str) -> None:
+        """New connections lead to another server."""
+        self._parts = urlsplit(url)
+
     async def cut(self) -> None:
         if self._server is not None:
             self._server.close()
@@ -129,8 +137,8 @@ class _Connection:
         self.reset()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One direction, to its end; the other may go on."""
-        with suppress(OSError):
+        """One direction, to its end; the other may go on, unless an end was reset."""
+        try:
             while True:
                 data = await reader.read(_CHUNK)
                 await self._open.wait()
@@ -139,6 +147,9 @@ class _Connection:
                 writer.write(data)
                 await writer.drain()
             writer.write_eof()
+        except OSError:
+            await self._open.wait()
+            self.reset()
 
 
 def _bound(port: int) -> socket.socket:

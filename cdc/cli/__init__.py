@@ -24,8 +24,9 @@ _COMMANDS = {
     "cdc.cli.demo:demo": "See a row become a vector, on a Postgres of its own.\n\n"
     "Starts it and the service, inserts 320 passages, watches their vectors arrive, and searches them by meaning. "
     "Nothing is left behind.",
-    "cdc.cli.embed:embed": "Keep a vector of some columns for every row inserted or updated from now on.\n\n"
-    "A running service picks the declaration up at once; otherwise the next 'cdc run' does.",
+    "cdc.cli.embed:embed": "Keep a vector of some columns for every row of a table.\n\n"
+    "A running service picks the declaration up at once, rows that are there already included; otherwise the next "
+    "'cdc run' does.",
     "cdc.cli.embed:unembed": "Stop keeping vectors for a table.",
     "cdc.cli.backfill:backfill": "Give the rows that a table has already to functions on db/<table>.backfilled.\n\n"
     "The running service reads them; newly declared embeddings need no such command.",
@@ -42,7 +43,14 @@ _COMMANDS = {
     "cdc.cli.hands:invoke": "Start one run of a function, whatever its triggers.",
     "cdc.cli.hands:signal": "Send a signal to the run that waits for it.",
     "cdc.cli.functions:functions": "List the functions that would run, and check their files.",
+    "cdc.cli.doctor:doctor": "Look at everything that the service rests on, and say what to do where it is not as it "
+    "should be.\n\nNothing is changed. Exit code 1 when something failed, 0 when there are warnings at most.",
     "cdc.cli.slot:slot": "Show or drop the replication slot.",
+    "cdc.cli.adopt:adopt": "Make this server the source of events from now on: it is a copy, or it took the place of "
+    "another.\n\nStop all services on this database first. Unfinished runs are those that are queued, running, "
+    "sleeping or waiting.",
+    "cdc.cli.drain:drain": "Take what was committed so far in as events, then end: for cron, where the database should "
+    "sleep.",
     "cdc.cli.setup:setup": "Make what the service needs: schemas, publication, slot; with --role a role with no "
     "more rights than it needs.",
     "cdc.cli.setup:teardown": "Remove slot, publication, declarations and state, in this order; "

@@ -11,7 +11,7 @@ from rich.table import Table as Sheet
 from cdc import config
 from cdc.cli.database import DEFAULT, Source, chosen
 from cdc.errors import CdcError, ConfigurationError
-from cdc.service.backfills import Backfills, named, opened, refused
+from cdc.service.backfills import Backfills, opened, refused, table_of
 from cdc.store.backfills import Backfill, Table
 
 _EVERY = 0.25
@@ -41,19 +41,19 @@ def backfill(
         source: the database by its name, when it is one of CDC_SOURCES.
     """
     settings = config.load()
-    watched = chosen(settings, source)
+    named = chosen(settings, source)
     if rate is not None and rate < 1:
         raise ConfigurationError("--rate is a number of rows a second.", hint="Give 1 or more.")
     if table is None and not list:
         raise ConfigurationError("Name the table to backfill.", hint="Or see 'cdc backfill --list'.")
 
     async def obey() -> int:
-        async with opened(settings, watched.url, watched.name) as backfills:
+        async with opened(settings, named) as backfills:
             if table is None:
                 return await _list(backfills)
             if cancel:
-                return await _cancel(backfills, named(table))
-            return await _begin(backfills, named(table), rate, detach=detach)
+                return await _cancel(backfills, table_of(table))
+            return await _begin(backfills, table_of(table), rate, detach=detach)
 
     try:
         return asyncio.run(obey())

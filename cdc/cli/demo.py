@@ -63,7 +63,7 @@ async def _demo(*, once: bool) -> int:
         say(f"[bold]2[/] 'cdc run' listens to its WAL; API: {api}")
         conn = await stack.enter_async_context(await connect(url, autocommit=True))
         await store.create(conn)
-        made = await embeddings.declare(settings, url, "documents", "title, content", None)
+        made, _ = await embeddings.declare(settings, url, "documents", "title, content", None)
         say("[bold]3[/] CREATE TABLE documents (...); SELECT cdc.embed('documents', ARRAY['title', 'content']);")
         say(f"  Vectors go to {made.target}, by {made.model}, {made.dimensions} dimensions.")
         passages = [(passage["title"], passage["content"]) for passage in _lines("passages.jsonl")]
@@ -102,6 +102,7 @@ async def _service(url: str, api: str) -> AsyncIterator[Process]:
         "CDC_LOG_LEVEL": "warning",
         **os.environ,
         "DATABASE_URL": url,
+        "CDC_SOURCES": "",
         "CDC_STATE_DATABASE_URL": "",
         "CDC_PORT": api.rpartition(":")[2],
     }

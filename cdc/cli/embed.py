@@ -12,9 +12,10 @@ from cdc.service import embeddings
 
 
 def embed(table: str, *, columns: str, into: str | None = None, source: Source = DEFAULT) -> None:
-    """Keep a vector of some columns for every row inserted or updated from now on.
+    """Keep a vector of some columns for every row of a table.
 
-    A running service picks the declaration up at once; otherwise the next 'cdc run' does.
+    A running service picks the declaration up at once, rows that are there already included; otherwise the next
+    'cdc run' does.
 
     Args:
         table: the table, with its schema when that is not public.
@@ -24,8 +25,12 @@ def embed(table: str, *, columns: str, into: str | None = None, source: Source =
         source: the database by its name, when it is one of CDC_SOURCES.
     """
     settings = config.load()
-    made = asyncio.run(embeddings.declare(settings, database_url(settings, source), table, columns, into))
+    made, rows = asyncio.run(embeddings.declare(settings, database_url(settings, source), table, columns, into))
     say(f"{made.source} is embedded into {made.target} by {made.model} ({made.dimensions} dimensions).")
+    if rows:
+        say(
+            f"The service backfills the rows that are there, about {rows:,}: 'cdc backfill --list' shows how far it is."
+        )
 
 
 def unembed(table: str, *, into: str | None = None, source: Source = DEFAULT) -> int:

@@ -52,7 +52,8 @@ Those of sysexits(3), where it has one.
 | code | name | when |
 |---|---|---|
 | 0 | EX_OK | done; `cdc run` and `cdc demo`: stopped as asked |
-| 1 | | `cdc health`: not ready; `cdc unembed`: nothing was declared; `cdc slot drop`, `cdc cancel`, `cdc replay`: not \
+| 1 | | `cdc health`: not ready; `cdc doctor`: something failed; \
+`cdc unembed`: nothing was declared; `cdc slot drop`, `cdc cancel`, `cdc replay`: not \
 confirmed; `cdc runs`, `cdc events`, `cdc cancel`, `cdc replay`: one that is named is not there, or cannot be; \
 `cdc signal`: nobody waits; else a fault of cdc, with a traceback |
 | 64 | EX_USAGE | unknown command or option |
@@ -86,18 +87,20 @@ def error_classes() -> list[type[CdcError]]:
 
 
 def _setting(name: str, schema: dict[str, Any]) -> str:
-    default = "" if schema["default"] in (None, "") else f"`{_number(schema['default'])}`"
+    default = "" if schema["default"] in (None, "") else f"`{_plain(schema['default'])}`"
     cells = (f"`{variable(name)}`", default, _value(schema), schema["description"])
     return f"| {' | '.join(cells)} |\n"
 
 
 def _value(schema: dict[str, Any]) -> str:
     """Type and range."""
-    schema = {**schema, **schema.get("anyOf", [{}])[0]}
+    schema = {**schema.get("anyOf", [{}])[0], **schema}
     if "enum" in schema:
         return ", ".join(f"`{choice}`" for choice in schema["enum"])
     if "pattern" in schema:
         return f"matches `{schema['pattern']}`"
+    if schema["type"] == "boolean":
+        return "`true`, `false`"
     if schema["type"] == "string":
         kind = {"password": "text, secret", "path": "path", "duration": "duration"}.get(
             schema.get("format", ""), "text"
@@ -113,6 +116,10 @@ def _range(schema: dict[str, Any], least: str, most: str, unit: str = "") -> str
     if most not in schema:
         return f", {_number(schema[least])} or more{unit}"
     return f", {_number(schema[least])} to {_number(schema[most])}{unit}"
+
+
+def _plain(value: object) -> object:
+    return str(value).lower() if isinstance(value, bool) else _number(value)
 
 
 def _number(value: object) -> object:

@@ -8,15 +8,17 @@ from cyclopts import App
 from rich import print as say
 
 from cdc import config, lsn
+from cdc.cli import showing
 from cdc.cli.database import DEFAULT, Source, chosen
 from cdc.service import slots
+from cdc.store.gaps import Gap
 
 slot = App(name="slot", help="Show or drop the replication slot.")
 
 
 @slot.command
 def status(*, source: Source = DEFAULT) -> None:
-    """Show where slot, checkpoint and server are.
+    """Show where slot, checkpoint and server are, and which changes were lost.
 
     Args:
         source: the database by its name, when it is one of CDC_SOURCES.
@@ -30,6 +32,8 @@ def status(*, source: Source = DEFAULT) -> None:
         say(f"lag         {state.wal - state.slot.confirmed_lsn:,} bytes")
     say(f"checkpoint  {lsn.render(state.checkpoint.end_lsn) if state.checkpoint else 'there is none'}")
     say(f"server      {lsn.render(state.wal)}")
+    for gap in state.gaps:
+        say(f"lost        {_window(gap)}")
 
 
 @slot.command
@@ -48,6 +52,12 @@ def drop(*, yes: bool = False, source: Source = DEFAULT) -> int:
     asyncio.run(slots.drop(settings, named))
     say(f"The slot {named.slot!r} is dropped. The next 'cdc run' makes it anew, at the position it finds then.")
     return 0
+
+
+def _window(gap: Gap) -> str:
+    """From where to where, when, and why."""
+    end = f"{gap.to_lsn} ({showing.time(gap.to_at)})" if gap.to_lsn else "the next start"
+    return f"{gap.source}: from {gap.from_lsn} ({showing.time(gap.from_at)}) to {end}: {gap.reason}"
 
 
 def _agreed(question: str) -> bool:

@@ -12,7 +12,8 @@ import structlog
 
 from cdc import faults
 from cdc.errors import CdcError, ConfigurationError
-from cdc.listener.merging import Again, Merged, Merging, Offer
+from cdc.listener.catalog import Catalog
+from cdc.listener.merging import Again, Merged, Merging, Offer, rows_of
 from cdc.listener.source import Watched
 from cdc.store import backfills, chunks
 from cdc.store.backfills import Backfill
@@ -57,7 +58,7 @@ class Reader:
         self._to_state = to_state
         self._to_watched = to_watched
         self._is_registered = is_registered
-        self._name = secrets.token_hex(8)
+        self._catalog = Catalog(to_watched)
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
@@ -94,9 +95,8 @@ class Reader:
         """Read one to its end, unless it cannot be; one that cannot begin yet is left for later."""
         for left in reversed(range(_TRIES)):
             try:
-                await _Reading(self._watched, self._merging, self._name, state, source, backfill).read(
-                    self._is_registered
-                )
+                reading = _Reading(self._watched, self._merging, self._catalog, state, source, backfill)
+                await reading.read(self._is_registered)
             except ConfigurationError as error:
                 reason = str(error)
             except ConnectionTrouble:
@@ -120,17 +120,22 @@ class _Reading:
     """One backfill, from where it was."""
 
     def __init__(
-        self, watched: Watched, merging: Merging, name: str, state: Connection, source: Connection, backfill: Backfill
+        self,
+        watched: Watched,
+        merging: Merging,
+        catalog: Catalog,
+        state: Connection,
+        source: Connection,
+        backfill: Backfill,
     ) -> None:
         self._watched = watched
         self._merging = merging
-        self._name = name
+        self._catalog = catalog
         self._state = state
         self._source = source
         self._backfill = backfill
-        self._chunks = 0
-        self._last_key = None if backfill.last_key is None else tuple(backfill.last_key)
-        self._again = [Again(tuple(key)) for key in backfill.again]
+        self._last_key: Key | None = None
+        self._again: list[Again] = []
 
     async def read(self, is_registered: Callable[[str], bool]) -> None:
         """Read to the end.
@@ -149,9 +154,9 @@ class _Reading:
         await backfills.begin(self._state, backfill.id, expected=await chunks.estimate(self._source, backfill.table))
         log.info("backfill begins", table=str(backfill), rows=backfill.rows_done)
         await self._offer(layout)
+        await self._resume()
         await self._until_writers_are_gone(layout)
-        until = await self._end(layout)
-        while until is not None and not await self._is_over():
+        while not await self._is_over() and (until := await self._end(layout)) is not None:
             if await self._merge_next(layout, Span(self._last_key, until)):
                 log.info("backfill done", table=str(backfill))
                 return
@@ -161,6 +166,12 @@ class _Reading:
 
     async def _wait_for(self, reason: str) -> None:
         await backfills.tell(self._state, self._backfill.id, reason)
+
+    async def _resume(self) -> None:
+        """Where it was: only now that the listener has passed our first mark, and is done with any chunk before it."""
+        self._backfill = await backfills.load(self._state, self._backfill.id)
+        self._last_key = None if self._backfill.last_key is None else tuple(self._backfill.last_key)
+        self._again = [Again(tuple(key)) for key in self._backfill.again]
 
     async def _is_over(self) -> bool:
         """Whether it was cancelled; its rate may have been changed, too."""
@@ -233,10 +244,10 @@ class _Reading:
 
     async def _offer(self, layout: TableLayout, chunk: chunks.Chunk | None = None) -> Merged:
         """Mark the place in the WAL; returns once the listener has been there."""
-        mark = {"backfill": self._backfill.id, "chunk": self._chunks, "reader": self._name}
-        content = orjson.dumps(mark)
-        offer = Offer(content, self._backfill, layout, self._last_key, self._again, chunk)
-        self._chunks += 1
+        # No two marks are the same: one that was left behind by a failure must not be taken for the next.
+        content = orjson.dumps({"backfill": self._backfill.id, "mark": secrets.token_hex(8)})
+        rows = await rows_of(chunk, self._catalog) if chunk is not None else ()
+        offer = Offer(content, self._backfill, layout, self._last_key, self._again, chunk, rows)
         self._merging.offer(offer)
         await chunks.announce(self._source, content.decode())
         faults.point("backfill.announced")

@@ -8,8 +8,10 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from cdc.store import types as store
 from cdc.store.connect import Connection
 from cdc.store.types import Described
+from cdc.wal.relations import Column
+from cdc.wal.rows import Row, compile_row
 from cdc.wal.transactions import Item, Transactions
-from cdc.wal.types import Array, Composite, Domain, Scalar, Shape, Types
+from cdc.wal.types import Array, Composite, Domain, Scalar, Shape, Types, TypesWanted
 
 FRESH = 60.0
 """Seconds. Composites are read again after: the server does not tell of a renamed attribute, and values still fit."""
@@ -36,21 +38,41 @@ class Catalog:
             ProtocolError: a message cannot be read, or stands where it must not.
             DatabaseUnreachable, DatabaseRefused: nor can the catalog.
         """
-        if self._is_stale():
-            self._renew(await self._read(self.types.composites))
+        await self._refresh()
         if transactions.types is not self.types:
             transactions.learn(self.types)
         items = transactions.feed(payloads)
         while transactions.wanted:
-            if not self.types.composites:
-                self._read_at = asyncio.get_running_loop().time()
-            self.types = self.types.learned(await self._read(transactions.wanted))
+            await self._learn(transactions.wanted)
             transactions.learn(self.types)
             items += transactions.feed(())
         return items
 
-    def _is_stale(self) -> bool:
-        return bool(self.types.composites) and asyncio.get_running_loop().time() - self._read_at > FRESH
+    async def rows(self, columns: tuple[Column, ...], tuples: Sequence[bytes]) -> list[Row]:
+        """These rows of a table, read elsewhere than from the stream and written as it writes them (TupleData).
+
+        Raises:
+            ProtocolError: one cannot be read.
+            DatabaseUnreachable, DatabaseRefused: nor can the catalog.
+        """
+        await self._refresh()
+        while True:
+            try:
+                self.types.demand(column.type_oid for column in columns)
+                decode = compile_row(columns, self.types)
+                return [decode(data, 0)[0] for data in tuples]
+            except TypesWanted as wanted:
+                await self._learn(wanted.oids)
+
+    async def _learn(self, oids: Iterable[int]) -> None:
+        if not self.types.composites:
+            self._read_at = asyncio.get_running_loop().time()
+        self.types = self.types.learned(await self._read(oids))
+
+    async def _refresh(self) -> None:
+        is_stale = asyncio.get_running_loop().time() - self._read_at > FRESH
+        if self.types.composites and is_stale:
+            self._renew(await self._read(self.types.composites))
 
     async def _read(self, oids: Iterable[int]) -> dict[int, Shape]:
         async with await self._connect() as conn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from cdc.listener.catalog import Catalog
 from cdc.listener.merging import PREFIX as BACKFILL
 from cdc.listener.merging import Merging
 from cdc.listener.source import Watched
+from cdc.listener.standbys import Standbys
 from cdc.listener.translate import Translator
 from cdc.lsn import Lsn
 from cdc.store.checkpoints import Checkpoint
@@ -47,6 +49,8 @@ class Listener:
     """Streams one source from its checkpoint through the door.
 
     `follow` is called, before anything later is accepted, whenever declarations or functions may have changed.
+    `received` is how far the server's WAL is known, `accepted` counts events. `written` tells how far that of the state
+    is, where it shares a failover with the watched database.
     """
 
     def __init__(
@@ -60,6 +64,7 @@ class Listener:
         on_runs: Callable[[], None],
         on_listening: Callable[[], None] = lambda: None,
         answers_within: float = 60.0,
+        written: Callable[[], Awaitable[Lsn]] | None = None,
         merging: Merging | None = None,
     ) -> None:
         self._watched = watched
@@ -69,20 +74,29 @@ class Listener:
         self._on_runs = on_runs
         self._on_listening = on_listening
         self._answers_within = answers_within
+        self._standbys = Standbys(written)
         self._merging = merging or Merging()
         self._translator = Translator(checkpoint.source_id, watched.name)
         self._resume_after(checkpoint)
         self._moved_at = 0.0
         self._stopping = False
+        self._until: float = math.inf
         self._looked = False
         self._receiving: asyncio.Task[Any] | None = None
         self._stream: ReplicationStream | None = None
         self.received: Lsn = checkpoint.end_lsn
+        self.accepted = 0
 
     @property
     def checkpoint(self) -> Checkpoint:
         """What is durably accepted."""
         return self._accepting.checkpoint
+
+    def read_until(self, lsn: Lsn) -> None:
+        """Have `run` return once everything before is accepted and confirmed."""
+        self._until = lsn
+        if self._stream is not None:
+            self._stream.nudge()
 
     def stop(self) -> None:
         """Stop reading; `run` returns as soon as an accept under way has ended."""
@@ -91,7 +105,7 @@ class Listener:
             self._receiving.cancel()
 
     async def run(self) -> None:
-        """Stream until `stop`.
+        """Stream until `stop`, or as far as `read_until` says.
 
         Raises:
             StreamLost: the connection ended; attach again and make a new listener.
@@ -112,7 +126,7 @@ class Listener:
             self._stream = stream
             self._on_listening()
             try:
-                while not self._stopping:
+                while not self._stopping and self.checkpoint.end_lsn < self._until:
                     await self._turn(stream)
             except asyncio.CancelledError:
                 self._accepting.cancel()
@@ -120,7 +134,7 @@ class Listener:
             finally:
                 await self._accepting.end()
                 self._stream = None
-            stream.confirm(min(self.checkpoint.end_lsn, stream.received))
+            stream.confirm(self._standbys.confirmable(self.checkpoint.end_lsn, stream.received))
 
     async def _turn(self, stream: ReplicationStream) -> None:
         """Take what is at hand, and have it accepted while the next is read; confirm what has become durable."""
@@ -130,8 +144,8 @@ class Listener:
         self._accepting.start()
         if len(payloads) < READ:
             await self._accepting.pause(BREATH)
-        self._pass_idle_wal(at_once=stream.asked)
-        stream.confirm(min(self.checkpoint.end_lsn, stream.received))
+        self._pass_idle_wal(at_once=stream.asked or self.received >= self._until)
+        stream.confirm(self._standbys.confirmable(self.checkpoint.end_lsn, stream.received))
 
     def _resume_after(self, checkpoint: Checkpoint) -> None:
         self._transactions = Transactions(checkpoint.position, self._catalog.types)
@@ -184,11 +198,11 @@ class Listener:
                 log.warning("message passed over", prefix=SEND, position=str(message.position), reason=str(error))
         elif await self._is_listened_to(message):
             self._accepting.add(self._translator.message(message))
+            if message.header is None:
+                # It stands alone, in the order of the WAL: what comes after it is later than this byte of it.
+                self._accepting.ended(message.position.commit_lsn + 1)
         if message.header is not None:
             self._accepting.passed(message.position)
-        else:
-            # It stands alone, in the order of the WAL: what comes after it is later than this byte of it.
-            self._accepting.ended(message.position.commit_lsn + 1)
 
     async def _is_listened_to(self, message: Message) -> bool:
         """Whether it is an event: a function asks for it, and it was not accepted before."""
@@ -217,6 +231,8 @@ class Listener:
             offer.tell()
 
     async def _accepted(self, accepted: Accepted) -> None:
+        self.accepted += accepted.events
+        await self._standbys.accepted(accepted.checkpoint.end_lsn)
         self._moved_at = asyncio.get_running_loop().time()
         if accepted.due:
             self._on_runs()

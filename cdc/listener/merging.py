@@ -10,11 +10,12 @@ import asyncio
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import orjson
 
 from cdc.events.accept import Also
+from cdc.listener.catalog import Catalog
 from cdc.listener.tracker import Latest, Snapshot, Tracker, identity
 from cdc.lsn import Position
 from cdc.store import backfills
@@ -23,7 +24,7 @@ from cdc.store.chunks import Chunk, RawRow
 from cdc.store.connect import Connection
 from cdc.store.spans import Key, TableLayout
 from cdc.wal.relations import Column, Relation
-from cdc.wal.rows import RowDecoder, compile_row
+from cdc.wal.rows import Row
 from cdc.wal.transactions import Change, Item, Message
 
 PREFIX = "cdc.backfill"
@@ -33,6 +34,7 @@ MOST_AGAIN = 10_000
 """Rows that are kept in mind to be read again; beyond, the backfill starts again."""
 
 _BYTEA = 17
+_count = struct.Struct(">H").pack
 _size = struct.Struct(">I").pack
 
 
@@ -47,7 +49,7 @@ class Again(NamedTuple):
 class Merged(NamedTuple):
     """What became of a chunk: the rows that were merged, and where the backfill is then.
 
-    A chunk that was `passed` over is read again.
+    A chunk that was `passed` over is read again; `anew`, the backfill begins again.
     """
 
     rows: list[Latest]
@@ -55,11 +57,12 @@ class Merged(NamedTuple):
     again: list[Again]
     done: bool = False
     passed: bool = False
+    anew: bool = False
 
 
 @dataclass(slots=True, eq=False)
 class Offer:
-    """A mark on its way through the WAL: with a chunk, or, without, that of the beginning."""
+    """A mark on its way through the WAL: with a chunk and its `rows`, or, without, that of the beginning."""
 
     content: bytes
     backfill: Backfill
@@ -67,6 +70,7 @@ class Offer:
     last_key: Key | None
     again: Sequence[Again] = ()
     chunk: Chunk | None = None
+    rows: Sequence[Row] = ()
     outcome: Merged | None = None
     answer: asyncio.Future[Merged] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
@@ -89,7 +93,9 @@ class Offer:
         async def write(conn: Connection) -> None:
             again = [row.key for row in outcome.again]
             merged = len(outcome.rows)
-            await backfills.advance(conn, id_, last_key=outcome.last_key, again=again, merged=merged, done=outcome.done)
+            await backfills.advance(
+                conn, id_, last_key=outcome.last_key, again=again, merged=merged, done=outcome.done, anew=outcome.anew
+            )
 
         return Also(write, self.backfill.only_function)
 
@@ -159,33 +165,32 @@ def _merged(offer: Offer, chunk: Chunk, tracker: Tracker) -> Merged:
     tracker.forget(snapshot)
     moved_keys = [(xid, id_, _key_of(id_, chunk.layout)) for xid, id_ in moved]
     if any(key is None for *_, key in moved_keys) or len(moved) > MOST_AGAIN:
-        return Merged([], None, [], passed=True)
+        return Merged([], None, [], passed=True, anew=True)
     arrived = [Again(key, id_, xid) for xid, id_, key in moved_keys if key is not None]
     if superseded is None:
         return Merged([], offer.last_key, [*offer.again, *arrived], passed=True)
-    rows, again, met = _sorted_out(chunk, tracker, superseded)
+    rows, again, met = _sorted_out(chunk, offer.rows, tracker, superseded)
     waiting = [row for row in offer.again if row.moved_by is not None and not snapshot.sees(row.moved_by)]
     again += [row for row in (*waiting, *arrived) if row.identity not in met]
     if len(again) > MOST_AGAIN:
-        return Merged([], None, [], passed=True)
+        return Merged([], None, [], passed=True, anew=True)
     tracker.watch(row.identity for row in again if row.identity is not None)
     last_key = _key_text(chunk.rows[-1], chunk.layout.key_places) if chunk.rows else offer.last_key
     return Merged(rows, last_key, again, done=chunk.is_last and not again)
 
 
 def _sorted_out(
-    chunk: Chunk, tracker: Tracker, superseded: set[bytes]
+    chunk: Chunk, decoded: Sequence[Row], tracker: Tracker, superseded: set[bytes]
 ) -> tuple[list[Latest], list[Again], set[bytes | None]]:
     """The rows to merge, those to read again, and the identity of them all.
 
     A row that was to be read again and has changed again meanwhile stands as the stream last told of it.
     """
-    decode, names, places = decoder(chunk.layout), chunk.layout.key_names, chunk.layout.key_places
+    names, places = chunk.layout.key_names, chunk.layout.key_places
     rows: list[Latest] = []
     again: list[Again] = []
     met: set[bytes | None] = set()
-    for raw in (*chunk.again, *chunk.rows):
-        row = decode(raw)
+    for raw, row in zip((*chunk.again, *chunk.rows), decoded, strict=True):
         id_ = identity(row, names)
         met.add(id_)
         if id_ not in superseded:
@@ -199,17 +204,17 @@ def _sorted_out(
     return rows, again, met
 
 
-def decoder(layout: TableLayout) -> Any:
-    """Reads raw rows with the very decoder of the stream, so that a row looks the same wherever it comes from."""
+async def rows_of(chunk: Chunk, catalog: Catalog) -> list[Row]:
+    """All rows of a chunk, by the very decoder of the stream: a row looks the same wherever it comes from."""
+    layout = chunk.layout
     columns = tuple(Column(name, oid, modifier, name in layout.key_names) for name, oid, modifier in layout.columns)
-    count = struct.pack(">H", len(columns))
-    decode: RowDecoder = compile_row(columns)
+    return await catalog.rows(columns, [_tuple_data(raw) for raw in (*chunk.again, *chunk.rows)])
 
-    def row(raw: RawRow) -> dict[str, Any]:
-        values = [b"n" if value is None else b"t" + _size(len(value)) + value for value in raw]
-        return decode(b"".join((count, *values)), 0)[0]
 
-    return row
+def _tuple_data(raw: RawRow) -> bytes:
+    """A row as the stream would write it (Postgres docs, Logical Replication Message Formats)."""
+    values = [b"n" if value is None else b"t" + _size(len(value)) + value for value in raw]
+    return b"".join((_count(len(raw)), *values))
 
 
 def _relation(layout: TableLayout) -> Relation:

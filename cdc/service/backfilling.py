@@ -13,13 +13,22 @@ from cdc.listener.backfill import Reader
 from cdc.listener.merging import Merging
 from cdc.listener.source import Watched
 from cdc.service.databases import Databases
-from cdc.store import backfills
+from cdc.store import backfills, embeddings
 from cdc.store.backfills import Table
+from cdc.store.connect import Connection
 
 log = structlog.get_logger(__name__)
 
 EMBEDS = "auto-embed"
 """The function that the rows of a newly embedded table are for."""
+
+
+async def request_again(name: str, state: Connection, source: Connection) -> None:
+    """Changes of a source were lost: have the rows of its embeddings read again."""
+    declared = [layout.declaration.id for layout in await embeddings.layouts(source)]
+    asked = await backfills.request_again(state, name, declared)
+    if asked:
+        log.warning("embedded tables are read again: changes were lost", source=name, embeddings=asked)
 
 
 class Backfilling:
@@ -29,15 +38,22 @@ class Backfilling:
         self._watched = watched
         self._databases = databases
         self._requested: set[int] = set()
+        self._released: set[int] = set()
         self._reader: Reader | None = None
 
-    async def request(self, embeddings: Sequence[tuple[int, Table]]) -> None:
-        """Ask for the backfill of each of these declarations, once for ever, and look for what others asked for."""
-        new = [(id_, table) for id_, table in embeddings if id_ not in self._requested]
-        if new:
+    async def follow(self, served: Sequence[tuple[int, Table]], unserved: Sequence[int]) -> None:
+        """Ask for the backfill of each embedding that is kept since just now, and look for what others asked for.
+
+        Once for each declaration; and again when one that was not kept for a while is kept again.
+        """
+        new = [(id_, table) for id_, table in served if id_ not in self._requested]
+        lost = [id_ for id_ in unserved if id_ not in self._released]
+        if new or lost:
             async with await self._databases.to_state() as state:
+                await backfills.release(state, self._watched.name, lost)
                 asked = await backfills.request_declared(state, self._watched.name, EMBEDS, new)
-            self._requested |= {id_ for id_, _ in new}
+            self._requested = {id_ for id_, _ in served}
+            self._released = {*unserved}
             if asked:
                 log.info("existing rows will be embedded", source=self._watched.name, embeddings=asked)
         if self._reader is not None:
@@ -54,9 +70,16 @@ class Backfilling:
             is_registered=lambda function_id: function_id in door.registry.functions,
         )
         reading = asyncio.create_task(self._reader.read_forever(), name="backfill")
+        reading.add_done_callback(_tell)
         try:
             yield
         finally:
             self._reader = None
             reading.cancel()
             await asyncio.wait({reading})
+
+
+def _tell(reading: asyncio.Task[None]) -> None:
+    """What the reader did not expect stops it, and not the listener."""
+    if not reading.cancelled() and (error := reading.exception()):
+        log.error("backfills stopped until the next start", exc_info=error)

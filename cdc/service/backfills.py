@@ -10,6 +10,7 @@ from cdc.config import Settings
 from cdc.errors import ConfigurationError
 from cdc.events.match import Registry
 from cdc.service.databases import Databases
+from cdc.service.named import Named
 from cdc.store import backfills, chunks, functions, json, publications
 from cdc.store.backfills import Backfill, Table
 from cdc.store.connect import Connection
@@ -17,7 +18,7 @@ from cdc.store.connect import Connection
 _LISTED = 20
 
 
-def named(table: str) -> Table:
+def table_of(table: str) -> Table:
     """The schema, public if none is given, and the name."""
     schema, _, name = table.rpartition(".")
     return schema or "public", name
@@ -64,23 +65,17 @@ class Backfills:
 
 
 @asynccontextmanager
-async def opened(settings: Settings, url: str, source: str) -> AsyncIterator[Backfills]:
+async def opened(settings: Settings, named: Named) -> AsyncIterator[Backfills]:
     """Connections to both databases, the state's brought up to date.
 
     Raises:
         DatabaseUnreachable, DatabaseRefused, MigrationError: they cannot be had.
     """
     json.register()
-    databases = Databases.of(settings, url).through_pooler()
+    databases = Databases.of(settings, settings.watched_url).watching(named).through_pooler()
     await databases.migrate_state()
     async with await databases.to_state() as state, await databases.to_watched() as watched:
-        yield Backfills(settings, source, state, watched)
-
-
-async def expected(url: str, settings: Settings, table: Table) -> int:
-    """About how many rows a table has."""
-    async with await Databases.of(settings, url).to_watched() as conn:
-        return await chunks.estimate(conn, table)
+        yield Backfills(settings, named.name, state, watched)
 
 
 def refused(table: Table) -> ConfigurationError:

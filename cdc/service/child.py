@@ -109,7 +109,12 @@ async def _work(settings: Settings, functions: Mapping[str, Function], reports: 
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(settings.threads, thread_name_prefix="step"))
     models = embedder(settings)
-    reaching = Reaching(configured(settings, settings.watched_url), state=databases.state, embed=models.embed)
+    reaching = Reaching(
+        configured(settings, settings.watched_url),
+        state=databases.state,
+        embed=models.embed,
+        sleeps=settings.listen is not None,
+    )
 
     def change(sources: str) -> None:
         reaching.change(configured(with_sources(settings, sources), settings.watched_url))

@@ -12,15 +12,15 @@ from cdc.embedding.search import search as find
 from cdc.errors import ConfigurationError, NonRetriableError, ProviderFailed, RetryAfter
 from cdc.service import published
 from cdc.service.models import default_model, embedder
+from cdc.store import chunks, publications
 from cdc.store import embeddings as store
-from cdc.store import publications
 from cdc.store.connect import checked, connect
 from cdc.store.embeddings import Declaration
 from cdc.store.migrate import migrate
 
 
-async def declare(settings: Settings, url: str, table: str, columns: str, into: str | None) -> Declaration:
-    """Declare one embedding and make its target.
+async def declare(settings: Settings, url: str, table: str, columns: str, into: str | None) -> tuple[Declaration, int]:
+    """Declare one embedding and make its target; returns also about how many rows there are to embed.
 
     Raises:
         ConfigurationError: a name is wrong, or the target cannot be made; says why.
@@ -37,10 +37,10 @@ async def declare(settings: Settings, url: str, table: str, columns: str, into: 
             dimensions=models.embedder.dimensions,
             check=lambda layout, facts: published.check_embedding(selected, layout, facts),
         )
-    (made,) = (declaration for declaration in prepared if declaration.id == declared)
-    if made.problem:
-        raise ConfigurationError(made.problem)
-    return made
+        (made,) = (declaration for declaration in prepared if declaration.id == declared)
+        if made.problem:
+            raise ConfigurationError(made.problem)
+        return made, await chunks.estimate(conn, (made.table_schema, made.table_name))
 
 
 async def forget(settings: Settings, url: str, table: str, into: str | None) -> int:

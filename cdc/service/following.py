@@ -49,7 +49,7 @@ class Following:
         self._lacks = False
         self._told: dict[str, dict[str, str]] = {"embedding": {}, "table": {}}
         self._turn = asyncio.Lock()
-        self._served: list[Declaration] = []
+        self._declared: list[tuple[Declaration, bool]] = []
 
     async def declare(self) -> None:
         """Declare what CDC_EMBED asks for, and make its targets.
@@ -74,7 +74,7 @@ class Following:
         declarations = await self._prepared(conn)
         problems = {declaration.source: self._problem(declaration) for declaration in declarations}
         self._tell("embedding", {source: problem for source, problem in problems.items() if problem})
-        self._served = [declaration for declaration in declarations if not problems[declaration.source]]
+        self._declared = [(each, self._problem(each) is None) for each in declarations]
         return frozenset(
             (declaration.table_schema, declaration.table_name)
             for declaration in declarations
@@ -125,8 +125,17 @@ class Following:
     @property
     def served(self) -> list[tuple[int, Table]]:
         """The embeddings that are kept, and their tables: without a problem, and published."""
-        tables = [(each.id, (each.table_schema, each.table_name)) for each in self._served]
-        return [(id_, table) for id_, table in tables if ".".join(table) not in self._status.unpublished]
+        return [
+            (each.id, (each.table_schema, each.table_name)) for each, fit in self._declared if self._keeps(each, fit)
+        ]
+
+    @property
+    def unserved(self) -> list[int]:
+        """The others."""
+        return [each.id for each, fit in self._declared if not self._keeps(each, fit)]
+
+    def _keeps(self, declaration: Declaration, fit: bool) -> bool:
+        return fit and declaration.source not in self._status.unpublished
 
     @asynccontextmanager
     async def _our_turn(self) -> AsyncIterator[Connection]:

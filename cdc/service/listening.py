@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import structlog
 
-from cdc.errors import CdcError, ListenerFenced, SlotInUse
+from cdc.errors import CdcError, ListenerFenced, SlotInUse, SlotLost
 from cdc.events.accept import Door
 from cdc.listener.catalog import Catalog
 from cdc.listener.listener import Listener
 from cdc.listener.merging import Merging
 from cdc.listener.source import Watched, attach, belongs
+from cdc.service import resting
 from cdc.service.backfilling import Backfilling
 from cdc.service.databases import Databases
 from cdc.service.following import Following
@@ -42,10 +44,19 @@ class Hooks:
 
 
 class Listening:
-    """Listens for ever, one listener after the other."""
+    """Listens for ever, one listener after the other; or `every` so many seconds for as long as it takes to read what
+    is there.
+    """
 
     def __init__(
-        self, watched: Watched, databases: Databases, following: Following, status: Status, hooks: Hooks
+        self,
+        watched: Watched,
+        databases: Databases,
+        following: Following,
+        status: Status,
+        hooks: Hooks,
+        *,
+        every: float | None = None,
     ) -> None:
         self._watched = watched
         self._databases = databases
@@ -53,6 +64,8 @@ class Listening:
         self._backfilling = Backfilling(watched, databases)
         self._status = status
         self._hooks = hooks
+        self._every = every
+        self._stopping = False
         self._listener: Listener | None = None
         self._door: Door | None = None
         self._stands_by = False
@@ -63,6 +76,8 @@ class Listening:
         Raises:
             CdcError: one that trying again does not mend.
         """
+        if self._every is not None and not self._databases.apart:
+            resting.tell_that_it_stays_awake()
         pause = _SHORTEST_PAUSE
         while True:
             began = asyncio.get_running_loop().time()
@@ -70,16 +85,20 @@ class Listening:
                 await self._listen()
             except (SlotInUse, ListenerFenced) as taken:
                 self._tell_standby(taken)
-                await self._until_free()
+                await (self._until_free() if self._every is None else asyncio.sleep(self._every))
                 continue
             except CdcError as error:
-                if not error.transient:
+                if not (error.transient or (isinstance(error, SlotLost) and self._watched.on_loss == "recreate")):
                     raise
                 reason = str(error)
             except ConnectionTrouble as error:
                 reason = str(error).strip()
             else:
-                return
+                if self._every is None or self._stopping:
+                    return
+                await self._rest(self._every)
+                pause = _SHORTEST_PAUSE
+                continue
             self._status.attached = self._stands_by = False
             self._status.problem = reason
             if asyncio.get_running_loop().time() - began > _LONGEST_PAUSE:
@@ -88,8 +107,18 @@ class Listening:
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
+    async def drain(self) -> int:
+        """Read once what is there as of now; how many events that were.
+
+        Raises:
+            CdcError: it could not be read to its end. What was accepted is.
+        """
+        await self._listen(drains=True)
+        return self._listener.accepted if self._listener else 0
+
     async def stop(self, listening: asyncio.Task[None], within: float = 5.0) -> None:
         """Let the listener end after what it is accepting; cancel it when that takes longer than `within` seconds."""
+        self._stopping = True
         if self._listener is not None and self._status.listening:
             self._listener.stop()
             await asyncio.wait({listening}, timeout=within)
@@ -105,7 +134,7 @@ class Listening:
         """Try again what could not be followed."""
         if self._door is not None and self._status.listening:
             await self._following.retry(self._door)
-            await self._backfilling.request(self._following.served)
+            await self._backfilling.follow(self._following.served, self._following.unserved)
 
     async def look(self) -> None:
         """Bring the status up to date."""
@@ -113,18 +142,21 @@ class Listening:
             self._status.received = self._listener.received
             self._status.confirmed = self._listener.checkpoint.end_lsn
 
-    async def _listen(self) -> None:
+    async def _listen(self, *, drains: bool = False) -> None:
         async with await self._databases.to_state() as state:
             self._door = door = Door(state)
 
             async def follow() -> None:
                 await self._following.follow(door)
-                await self._backfilling.request(self._following.served)
+                await self._backfilling.follow(self._following.served, self._following.unserved)
 
             await follow()
             async with await self._databases.to_watched() as source:
                 checkpoint = await attach(self._watched, state, source)
+                if self._every is not None:
+                    await resting.check(source, self._watched.url, self._every)
             self._hooks.on_attached()
+            shares_failover = self._watched.failover and not self._databases.apart
             merging = Merging()
             self._listener = Listener(
                 self._watched,
@@ -135,19 +167,54 @@ class Listening:
                 on_runs=self._hooks.on_runs,
                 on_listening=self._listens,
                 answers_within=self._databases.answers_within,
+                written=(lambda: server.wal_position(state)) if shares_failover else None,
                 merging=merging,
             )
             try:
-                async with self._backfilling.beside(merging, door):
+                async with self._backfilling.beside(merging, door), self._ending(self._listener, drains=drains):
                     await self._listener.run()
             finally:
                 self._status.listening = False
+
+    @asynccontextmanager
+    async def _ending(self, listener: Listener, *, drains: bool) -> AsyncIterator[None]:
+        """Where it drains, end the listener at the end of WAL as it is once no backfill gets any further."""
+        if not drains and self._every is None:
+            yield
+            return
+        bounding = asyncio.create_task(self._bound(listener), name="bound")
+        try:
+            yield
+        finally:
+            bounding.cancel()
+            await asyncio.wait({bounding})
+        if not bounding.cancelled():
+            bounding.result()
+
+    async def _bound(self, listener: Listener) -> None:
+        try:
+            async with await self._databases.to_state() as state:
+                await resting.until_backfilled(state, self._watched.name)
+            async with await self._databases.to_watched() as source:
+                listener.read_until(await server.wal_position(source))
+        except Exception:
+            listener.stop()
+            raise
 
     def _listens(self) -> None:
         self._stands_by = False
         self._status.listening = True
         self._status.attached = True
         self._hooks.on_change()
+
+    async def _rest(self, seconds: float) -> None:
+        """Everything is read; nothing of ours is connected to the watched database until there may be more."""
+        self._stands_by = False
+        self._status.attached = True
+        self._hooks.on_change()
+        accepted = self._listener.accepted if self._listener else 0
+        log.info("drained", source=self._watched.name, events=accepted, seconds=seconds)
+        await asyncio.sleep(seconds)
 
     def _tell_standby(self, taken: CdcError) -> None:
         """Once, not for every look."""
@@ -172,7 +239,8 @@ async def until_opened(watched: Watched, databases: Databases) -> None:
     """For a service that never listens: wait until the source was opened by one that does.
 
     Raises:
-        CheckpointMismatch, ServerNotReady: it was opened elsewhere.
+        CheckpointMismatch, ServerNotReady: it was opened elsewhere. One whose slot is lost is waited for: who listens
+            decides what becomes of it.
     """
     told = False
     while True:
@@ -187,7 +255,7 @@ async def until_opened(watched: Watched, databases: Databases) -> None:
         except ConnectionTrouble as error:
             reason = str(error).strip()
         except CdcError as error:
-            if not error.transient:
+            if not (error.transient or isinstance(error, SlotLost)):
                 raise
             reason = error.message
         log.warning("waiting for the database", reason=reason, seconds=LOOK)

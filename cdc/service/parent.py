@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
@@ -30,7 +31,7 @@ from cdc.service.sources import Sources
 from cdc.service.wakeups import POLL, Wakeups
 from cdc.service.worker_process import Child
 from cdc.store import workers
-from cdc.store.connect import pool
+from cdc.store.connect import Connection, pool
 from cdc.store.failures import ConnectionTrouble
 from cdc.web.app import app
 from cdc.web.server import Web
@@ -94,6 +95,7 @@ class _Service:
         # As if through a pooler: it is what finds out.
         self._wakeups = Wakeups(databases.through_pooler().to_state, self._wake)
         self._children = Children(0, self._child, grace=0.0, hooks=self._of_children())
+        self._confirmed = asyncio.Event()
         self._address = ""
         self.parts = Parts(stack)
 
@@ -111,7 +113,7 @@ class _Service:
         await self._start_web()
         if self._roles != {"web"}:
             lease, retention = self._settings.lease, self._settings.retention
-            for loop in upkeep.loops(self._databases.to_state, lease=lease, retention=retention, on_runs=self._due):
+            for loop in upkeep.loops(self._to_confirmed_state, lease=lease, retention=retention, on_runs=self._due):
                 self.parts.loop(loop)
         self._start_sources()
 
@@ -178,7 +180,9 @@ class _Service:
             )
             connection = (await self._stack.enter_async_context(state)).connection
         keys = self._settings.event_keys
-        web = Web(app(self._sources.statuses, connection, wake=self._due, keys=keys), self._settings.port)
+        confirmed = self._confirmed.is_set
+        api = app(self._sources.statuses, connection, wake=self._due, keys=keys, confirmed=confirmed)
+        web = Web(api, self._settings.port)
         self.parts.add(web.start())
         self._stack.push_async_callback(web.stop)
         self._address = web.url
@@ -191,7 +195,14 @@ class _Service:
             self._begin()
 
     def _begin(self) -> None:
+        """The runs are this database's: whatever starts them or has them go on may."""
+        self._confirmed.set()
         self._children.begin()
+
+    async def _to_confirmed_state(self) -> Connection:
+        """A connection to the state for those that start runs: not before it is known whose they are."""
+        await self._confirmed.wait()
+        return await self._databases.to_state()
 
     def _sources_changed(self, named: Sequence[Named]) -> None:
         self._named = named

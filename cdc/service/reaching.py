@@ -17,9 +17,10 @@ _SIZE = 8
 
 
 class Reaching:
-    """Gives each run what is at its source. `state` is the URL of the state."""
+    """Gives each run what is at its source. `state` is the URL of the state; the databases may want to sleep."""
 
-    def __init__(self, sources: Iterable[Named], *, state: str, embed: Embed) -> None:
+    def __init__(self, sources: Iterable[Named], *, state: str, embed: Embed, sleeps: bool = False) -> None:
+        self._sleeps = sleeps
         self._state = state
         self._embed = embed
         self._reached: dict[Named, AtSource] = {}
@@ -35,7 +36,7 @@ class Reaching:
             return self._at(_Missing(name), has_state=False)
         at = self._reached.get(named)
         if at is None:
-            self._pools[named] = db = _Pool(named)
+            self._pools[named] = db = _Pool(named, sleeps=self._sleeps)
             at = self._reached[named] = self._at(db, has_state=named.url == self._state)
         return at
 
@@ -60,8 +61,8 @@ class Reaching:
 class _Pool:
     """Implements `cdc.Database`."""
 
-    def __init__(self, named: Named) -> None:
-        self._pool = pool(named.url, size=_SIZE, name=f"ctx.db of {named.name}")
+    def __init__(self, named: Named, *, sleeps: bool) -> None:
+        self._pool = pool(named.url, size=_SIZE, name=f"ctx.db of {named.name}", sleeps=sleeps)
         self._is_open = False
 
     def connection(self) -> AbstractAsyncContextManager[Connection]:

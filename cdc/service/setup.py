@@ -16,7 +16,7 @@ from cdc.service.databases import Databases
 from cdc.service.named import Named
 from cdc.service.preflight import check_server
 from cdc.store import checkpoints, embeddings, functions, json, publications, rights, server, targets
-from cdc.store.connect import Connection, place
+from cdc.store.connect import WATCHED, Connection, place
 from cdc.store.hosts import Host, recognise
 from cdc.store.migrate import SCHEMAS, Kind, migrate_on
 from cdc.store.recording import Recording, recording
@@ -104,23 +104,23 @@ class _Setup:
             await rights.create_role(self._conn, name, password, self._host, hashed=hashed)
             known = await rights.role(self._conn, name)
             assert known is not None, "it was made just now"
-        await self._right(known.may_login, f"{name} may log in", "allow_login", role=name)
+        await self._right(known.may_login, f"{name} may log in", "setup/allow_login", role=name)
         self._report.note(f"{name} may replicate", made=not known.may_replicate)
         if not known.may_replicate:
             await rights.allow_replication(self._conn, name, self._host)
         database = self._conn.info.dbname
         await self._right(
-            known.may_connect, f"{name} may connect to {database}", "grant_connect", database=database, role=name
+            known.may_connect, f"{name} may connect to {database}", "setup/grant_connect", database=database, role=name
         )
         if not known.is_ours:
-            await rights.give(self._conn, "grant_membership", role=name)
+            await rights.give(self._conn, "setup/grant_membership", role=name)
 
     async def schema(self, kind: Kind) -> None:
         """One of our schemas, which belongs to the role with all that is in it."""
         name, role = SCHEMAS[kind], self._role
         owner = await rights.owner(self._conn, name)
         if role is not None and owner is None:
-            await rights.give(self._conn, "create_schema", schema=name, role=role)
+            await rights.give(self._conn, "setup/create_schema", schema=name, role=role)
         elif role is not None and owner != role:
             await rights.hand_over(self._conn, name, role)
         if role is not None:
@@ -150,7 +150,7 @@ class _Setup:
         owner = await rights.publication_owner(conn, name)
         await publications.ensure(conn, name, selection)
         self._report.note(f"publication {name}", made=owner is None)
-        for request in declare.parse(self._settings.embed):
+        for request in declare.parse(self._settings.embed if self._databases.setting == WATCHED else ""):
             await declare.declare(conn, request)
         wanted = await self._wanted()
         before = await publications.tables(conn, name)
@@ -189,7 +189,7 @@ class _Setup:
         name = self._settings.publication
         try:
             async with self._conn.transaction():
-                await rights.give(self._conn, "own_publication", publication=name, role=role)
+                await rights.give(self._conn, "setup/own_publication", publication=name, role=role)
         except DatabaseRefused as refused:
             self._report.left.append(
                 f"publication {name} is not {role}'s, so that only its owner can leave out columns later: {refused}"
@@ -201,23 +201,29 @@ class _Setup:
         table, target = (each.schema, each.table), (each.target_schema, each.target_table)
         source, into = ".".join(table), ".".join(target)
         await self._right(
-            each.may_see, f"{role} may use schema {each.schema}", "grant_schema", schema=each.schema, role=role
+            each.may_see, f"{role} may use schema {each.schema}", "setup/grant_schema", schema=each.schema, role=role
         )
-        await self._right(each.may_read, f"{role} may read {source}", "grant_select", table=table, role=role)
+        await self._right(each.may_read, f"{role} may read {source}", "setup/grant_select", table=table, role=role)
         if each.target_kind == "column" and not each.has_column:
             self._report.left.append(f"{source} has no column {each.target_column} yet, which its owner has to add")
         elif each.target_kind == "column":
             parts = {"column": each.target_column, "role": role}
-            await self._right(each.may_write, f"{role} may write into {source}", "grant_writing", table=table, **parts)
+            await self._right(
+                each.may_write, f"{role} may write into {source}", "setup/grant_writing", table=table, **parts
+            )
         elif each.has_table:
-            await self._right(each.may_write, f"{role} may write into {into}", "grant_vectors", table=target, role=role)
+            await self._right(
+                each.may_write, f"{role} may write into {into}", "setup/grant_vectors", table=target, role=role
+            )
         else:
             schema = each.target_schema
             what = f"{role} may make tables in schema {schema}"
-            await self._right(each.may_make, what, "grant_making", schema=schema, role=role)
+            await self._right(each.may_make, what, "setup/grant_making", schema=schema, role=role)
             if each.fk:
                 what = f"{role} may refer to {source}"
-                await self._right(each.may_refer, what, "grant_referring", table=table, key=each.key or [], role=role)
+                await self._right(
+                    each.may_refer, what, "setup/grant_referring", table=table, key=each.key or [], role=role
+                )
 
     async def _right(self, has: bool, what: str, right: str, **parts: Part) -> None:
         """Give a right that is missing."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -16,6 +17,7 @@ from cdc.listener.source import Watched
 from cdc.maintenance.loop import Loop
 from cdc.service import listening
 from cdc.service.absences import Absences
+from cdc.service.backfilling import request_again
 from cdc.service.databases import Databases
 from cdc.service.following import Following
 from cdc.service.listening import Listening, until_opened
@@ -61,6 +63,19 @@ class Shared:
     hooks: Hooks
 
 
+def watched(settings: Settings, named: Named) -> Watched:
+    """A source as its settings have it."""
+    return Watched(
+        named.url,
+        named.name,
+        named.slot,
+        settings.publication,
+        failover=settings.failover,
+        on_loss=settings.on_slot_loss,
+        on_gap=partial(request_again, named.name),
+    )
+
+
 class Source:
     """Watches one database as far as the roles ask for it."""
 
@@ -71,9 +86,11 @@ class Source:
         self.status = Status(named.name, named.slot, settings.publication)
         self._shared = shared
         self._databases = shared.databases.watching(named)
-        self._watched = Watched(named.url, named.name, named.slot, settings.publication)
+        self._watched = watched(settings, named)
         self._following = Following(settings, named.url, shared.models, self.status, shared.absences)
-        self._listening = Listening(self._watched, self._databases, self._following, self.status, hooks)
+        self._listening = Listening(
+            self._watched, self._databases, self._following, self.status, hooks, every=settings.listen
+        )
         self._registered = asyncio.Event()
         self._retries = 0
         self._task: asyncio.Task[None] | None = None
@@ -163,7 +180,7 @@ class Source:
             if not self.named.is_home:
                 self._tried("No listener has opened it yet.")
             await until_opened(self._watched, self._databases)
-            self._attached()
+        self._attached()
         self.status.attached = True
         self._shared.hooks.on_change()
         await asyncio.Event().wait()

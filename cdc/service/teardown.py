@@ -38,8 +38,14 @@ class Remains:
     def statements(self) -> list[str]:
         """The same as SQL, in its order."""
         slots = [f"select pg_drop_replication_slot('{slot}')" for slot in self.slots]
-        publication = [rights.statement("drop_publication", publication=self.publication)] if self.publication else []
-        return [*slots, *publication, *(rights.statement("drop_schema", schema=schema) for schema in self.schemas)]
+        publication = (
+            [rights.statement("setup/drop_publication", publication=self.publication)] if self.publication else []
+        )
+        return [
+            *slots,
+            *publication,
+            *(rights.statement("setup/drop_schema", schema=schema) for schema in self.schemas),
+        ]
 
 
 class Teardown:
@@ -85,10 +91,10 @@ class Teardown:
             await replication.drop_slot(self._databases.watched, slot)
         async with await self._databases.to_watched() as watched, await self._state() as state:
             if remains.publication:
-                await rights.give(watched, "drop_publication", publication=remains.publication)
+                await rights.give(watched, "setup/drop_publication", publication=remains.publication)
             for schema in remains.schemas:
                 where = state if schema == SCHEMAS["state"] else watched
-                await rights.give(where, "drop_schema", schema=schema)
+                await rights.give(where, "setup/drop_schema", schema=schema)
             if remains.others:
                 await checkpoints.retire_source(state, self._named.name)
 

@@ -63,7 +63,7 @@ async def request(conn: Connection, source: str, table: Table, *, rate: int | No
 async def request_declared(
     conn: Connection, source: str, only_function: str, declarations: Sequence[tuple[int, Table]]
 ) -> int:
-    """Ask for the backfills of these declared embeddings, each once for ever; returns how many are new."""
+    """Ask for the backfills of these declared embeddings, each once until it is released; returns how many are new."""
     parameters = {
         "source": source,
         "only_function": only_function,
@@ -72,6 +72,17 @@ async def request_declared(
         "tables": [name for _, (_, name) in declarations],
     }
     return (await conn.execute(text("backfills/request_declared"), parameters)).rowcount
+
+
+async def release(conn: Connection, source: str, declarations: Sequence[int]) -> None:
+    """Let the backfills of these declared embeddings be asked for again; those under way are cancelled."""
+    await conn.execute(text("backfills/release"), {"source": source, "declarations": list(declarations)})
+
+
+async def request_again(conn: Connection, source: str, declarations: Sequence[int]) -> int:
+    """Begin the backfills of these declared embeddings anew; how many those are."""
+    parameters = {"source": source, "declarations": list(declarations)}
+    return (await conn.execute(text("backfills/again"), parameters)).rowcount
 
 
 async def active(conn: Connection, source: str) -> list[Backfill]:
@@ -106,15 +117,23 @@ async def tell(conn: Connection, id: int, reason: str) -> None:
 
 
 async def advance(
-    conn: Connection, id: int, *, last_key: Key | None, again: Sequence[Key], merged: int, done: bool
+    conn: Connection,
+    id: int,
+    *,
+    last_key: Key | None,
+    again: Sequence[Key],
+    merged: int,
+    done: bool,
+    anew: bool = False,
 ) -> None:
-    """Note, within the caller's transaction, how far it is."""
+    """Note, within the caller's transaction, how far it is; `anew`: it begins again."""
     parameters = {
         "id": id,
         "last_key": None if last_key is None else document(last_key),
         "again": document(again),
         "merged": merged,
         "done": done,
+        "anew": anew,
     }
     await conn.execute(text("backfills/advance"), parameters)
 

@@ -14,7 +14,8 @@ class Candidate(NamedTuple):
 
     `ancestors`: those that it is a partition of, the nearest first. `columns`: those that can be published.
     `identity`: the columns of its replica identity. `is_member`: named in the publication; `is_published`: by whatever
-    way. `published_columns` and `published_filter`: as they are (None on 14). The last three: what was done here.
+    way. `published_columns` and `published_filter`: as they are (None on 14). The last four:
+    what was done here; `hidden`: columns left out, each with the name that it had then and the one it has now.
     """
 
     schema: str
@@ -29,6 +30,7 @@ class Candidate(NamedTuple):
     identity: Sequence[str] | None = None
     published_columns: Sequence[str] | None = None
     published_filter: str | None = None
+    hidden: Sequence[Sequence[str]] = ()
     restricted_columns: Sequence[str] | None = None
     restricted_filter: str | None = None
     filter_in_force: str | None = None
@@ -58,6 +60,7 @@ class Place:
     replaces: bool = False
     exposes: bool = False
     any_column: str = ""
+    hidden: frozenset[str] = frozenset()
     is_whole: bool = True
 
 
@@ -145,7 +148,7 @@ class _Planner:
 
     def _take(self, candidate: Candidate, *, meant: bool) -> None:
         restriction = self._restriction(candidate)
-        hidden = restriction.columns & {*candidate.columns}
+        hidden = restriction.columns & {*candidate.columns} | _renamed(candidate, restriction)
         exposes = candidate.is_published and _exposes(candidate, restriction, hidden)
         reason = self._fault(candidate, hidden)
         if reason:
@@ -189,6 +192,11 @@ class _Planner:
         return None
 
 
+def _renamed(candidate: Candidate, restriction: Restriction) -> frozenset[str]:
+    """What was left out stays left out under another name, as long as the setting has the old one."""
+    return frozenset(now for then, now in candidate.hidden if then in restriction.columns) & {*candidate.columns}
+
+
 def _exposes(candidate: Candidate, restriction: Restriction, hidden: frozenset[str]) -> bool:
     return bool(hidden & {*(candidate.published_columns or candidate.columns)}) or (
         restriction.filter is not None and not _is_in_force(candidate, restriction.filter)
@@ -230,4 +238,5 @@ def _place(candidate: Candidate, restriction: Restriction, hidden: frozenset[str
         exposes=exposes,
         any_column=next(iter(candidate.columns), ""),
         is_whole=not candidate.ancestors,
+        hidden=hidden,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from cdc import lsn
+from cdc.errors import ListenerFenced
 from cdc.lsn import Lsn, Position
 from cdc.store.connect import Connection
 from cdc.store.queries import text
@@ -67,16 +68,28 @@ async def open_source(
     )
 
 
-async def retire_source(conn: Connection, name: str) -> bool:
-    """End the live incarnation; False when there was none."""
-    return (await conn.execute(text("checkpoints/retire"), {"name": name})).rowcount > 0
+async def retire_source(conn: Connection, name: str, reason: str = "the position was given up") -> bool:
+    """End the live incarnation, and begin a gap; False when there was none. Whoever listens for it is refused."""
+    return (await conn.execute(text("checkpoints/retire"), {"name": name, "reason": reason})).rowcount > 0
 
 
 async def take_over(conn: Connection, checkpoint: Checkpoint) -> Checkpoint:
-    """The checkpoint as it is now, under a new epoch: whoever held it before is refused from now on."""
+    """The checkpoint as it is now, under a new epoch: whoever held it before is refused from now on.
+
+    Raises:
+        ListenerFenced: its incarnation has ended meanwhile.
+    """
     row = await (await conn.execute(text("checkpoints/take_over"), {"source_id": checkpoint.source_id})).fetchone()
-    assert row is not None, "checkpoints are never deleted"
+    if row is None:
+        raise ListenerFenced("The position of this source was given up meanwhile.", hint="The listener starts over.")
     return _checkpoint(*row)
+
+
+async def follow_timeline(conn: Connection, source: Source, timeline: int) -> Checkpoint | None:
+    """The incarnation goes on on this timeline, under a new epoch; None when another service was faster."""
+    parameters = {"source_id": source.id, "before": source.timeline, "after": timeline}
+    row = await (await conn.execute(text("checkpoints/follow_timeline"), parameters)).fetchone()
+    return None if row is None else _checkpoint(*row)
 
 
 async def advance(conn: Connection, before: Checkpoint, after: Checkpoint) -> int | None:

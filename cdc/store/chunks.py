@@ -19,6 +19,9 @@ Table = tuple[str, str]
 RawRow = tuple[bytes | None, ...]
 """The columns of a row as Postgres writes them, in the order of the layout's columns."""
 
+_FEW = 10_000
+"""Rows that are counted rather than guessed."""
+
 _FIRST = 50
 """Rows fetched before their size is known."""
 
@@ -85,12 +88,28 @@ def _unreadable(conn: Connection, table: Table, role: str) -> ConfigurationError
     return ConfigurationError(f"This role may not read {'.'.join(table)}.", hint=f"As its owner: {grant}")
 
 
+def _refused(table: Table, error: psycopg.Error) -> ConfigurationError:
+    said = (error.diag.message_primary or str(error)).rstrip(".")
+    return ConfigurationError(f"Reading {'.'.join(table)}: {said}.", hint="Let a role read it that may.")
+
+
 async def estimate(conn: Connection, table: Table) -> int:
-    """About how many rows a table has."""
-    query = compose("chunks/estimate", table=sql.Identifier(*table))
-    row = await (await conn.execute(query)).fetchone()
+    """About how many rows a table has: of a table that was never analyzed, the planner has no idea whether it is empty.
+
+    Raises:
+        ConfigurationError: it cannot be read.
+    """
+    named = sql.Identifier(*table)
+    try:
+        few = await (await conn.execute(compose("chunks/few", table=named, most=sql.Literal(_FEW)))).fetchone()
+        assert few is not None, "a count is one row"
+        if few[0] < _FEW:
+            return int(few[0])
+        row = await (await conn.execute(compose("chunks/estimate", table=named))).fetchone()
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise _refused(table, error) from None
     assert row is not None, "a plan has one row"
-    return int(row[0][0]["Plan"]["Plan Rows"])
+    return max(_FEW, int(row[0][0]["Plan"]["Plan Rows"]))
 
 
 async def writers(conn: Connection, oid: int) -> dict[str, int | None]:
@@ -135,8 +154,7 @@ async def read(
                 once_more += _raw(await conn.execute(query, spans.values(span, again)))
             rows, is_last = await _next_rows(conn, to_read, span, most, most_bytes)
     except psycopg.errors.InsufficientPrivilege as error:
-        said = (error.diag.message_primary or str(error)).rstrip(".")
-        raise ConfigurationError(f"Reading {'.'.join(table)}: {said}.", hint="Let a role read that may.") from None
+        raise _refused(table, error) from None
     return Chunk(snapshot[0], to_read, once_more, rows, is_last)
 
 

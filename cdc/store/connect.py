@@ -34,6 +34,9 @@ _WITHIN = 10
 """Seconds for one attempt to connect, unless the URL has its own connect_timeout: firewalls may swallow packets."""
 
 
+_IDLE = 2.0
+"""Seconds that a connection to a database that should sleep is kept for the next who needs one."""
+
 WATCHED = "DATABASE_URL"
 STATE = "CDC_STATE_DATABASE_URL"
 """The settings that URLs come from, for messages about them."""
@@ -153,6 +156,8 @@ def explained(error: psycopg.Error, url: str, setting: str = WATCHED) -> CdcErro
         return DatabaseRefused(f"{where} has no such database.", hint=f"Check the name at the end of {setting}.")
     if 'role "' in said and "does not exist" in said:
         return DatabaseRefused(f"{where} has no such user.", hint=f"Check the user in {setting}.")
+    if "is not permitted to log in" in said or "permission denied for database" in said:
+        return DatabaseRefused(f"{where}: {said}.", hint=f"Grant that to the user in {setting}, or use another one.")
     if "no pg_hba.conf entry" in said:
         return DatabaseRefused(
             f"{where} does not let this host, user or mode of connection in (pg_hba.conf).",
@@ -168,9 +173,18 @@ def explained(error: psycopg.Error, url: str, setting: str = WATCHED) -> CdcErro
 
 
 def pool(
-    url: str, *, size: int, name: str, prepared: bool = True, answers_within: float | None = None
+    url: str,
+    *,
+    size: int,
+    name: str,
+    prepared: bool = True,
+    answers_within: float | None = None,
+    sleeps: bool = False,
 ) -> AsyncConnectionPool[Connection]:
-    """A closed pool of up to `size` connections, each as of `connect`; open it with `async with`."""
+    """A closed pool of up to `size` connections, each as of `connect`; open it with `async with`.
+
+    One is always open, unless the database `sleeps`: then those that nobody uses are closed within seconds.
+    """
 
     async def bound(conn: Connection) -> None:
         if answers_within is not None and isinstance(conn, Bounded):
@@ -181,8 +195,9 @@ def pool(
         url,
         connection_class=Bounded,
         configure=bound,
-        min_size=1,
+        min_size=0 if sleeps else 1,
         max_size=size,
+        max_idle=_IDLE if sleeps else 600.0,
         open=False,
         name=name,
         kwargs=_session(url, prepared=prepared),

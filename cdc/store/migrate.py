@@ -53,16 +53,21 @@ async def migrate(url: str, kind: Kind, *, setting: str = WATCHED) -> None:
 async def migrate_on(conn: Connection, kind: Kind) -> bool:
     """The same on a connection; True when something was missing."""
     changed = False
-    while await _missing(conn, kind):
+    while await missing(conn, kind):
         async with conn.transaction():
             await _apply_next(conn, kind)
         changed = True
     return changed
 
 
-async def _missing(conn: Connection, kind: Kind) -> bool:
+async def missing(conn: Connection, kind: Kind) -> list[Migration]:
+    """The migrations that `migrate` would apply; all of them where the schema was never made.
+
+    Raises:
+        MigrationError: see `migrate`.
+    """
     exists = await conn.execute(text("migrations/exists"), {"table": f"{SCHEMAS[kind]}.migrations"})
-    return exists.rowcount == 0 or bool(pending(kind, await _applied(conn, kind)))
+    return pending(kind, await _applied(conn, kind)) if exists.rowcount else available(kind)
 
 
 async def _apply_next(conn: Connection, kind: Kind) -> None:

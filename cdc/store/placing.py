@@ -116,6 +116,7 @@ async def _note(conn: Connection, publication: str, place: Place) -> None:
         "schema": schema,
         "table": table,
         "columns": sorted(place.restriction.columns),
+        "hidden": sorted(place.hidden),
         "filter": place.restriction.filter,
     }
     await conn.execute(text("publications/restrict"), parameters)

@@ -124,6 +124,11 @@ async def publish(
     return Unpublished((wanted | selection.named) - known, todo.refused)
 
 
+async def planned(conn: Connection, publication: str, wanted: frozenset[Table], selection: Selection) -> Plan:
+    """What `publish` would do, and nothing of it done."""
+    return plan(await _candidates(conn, publication, selection, wanted), selection, wanted)
+
+
 async def prune(conn: Connection, publication: str, needed: Iterable[Table], selection: Selection) -> list[Table]:
     """Publish no more what nobody needs: neither functions nor embeddings nor the selection. Returns those tables."""
     needed = frozenset(needed)

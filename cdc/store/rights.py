@@ -94,12 +94,12 @@ async def allow_replication(conn: Connection, name: str, host: Host) -> None:
 
 
 async def give(conn: Connection, right: str, **parts: Part) -> None:
-    """Run sql/queries/setup/<right>; the parts are names, qualified ones and lists.
+    """Run a statement of sql/queries; the parts are names, qualified ones and lists.
 
     Raises:
         DatabaseRefused: we may not.
     """
-    statement = compose(f"setup/{right}", **{part: _name(name) for part, name in parts.items()})
+    statement = compose(right, **{part: _name(name) for part, name in parts.items()})
     try:
         await conn.execute(statement)
     except errors.InsufficientPrivilege as error:
@@ -169,8 +169,8 @@ async def other_sources(conn: Connection, name: str) -> list[str]:
 
 
 def statement(right: str, **parts: Part) -> str:
-    """sql/queries/setup/<right>, as SQL to run by hand."""
-    return compose(f"setup/{right}", **{part: _name(name) for part, name in parts.items()}).as_string()
+    """A statement of sql/queries, as SQL to run by hand."""
+    return compose(right, **{part: _name(name) for part, name in parts.items()}).as_string()
 
 
 def quoted(conn: Connection, name: str) -> str:

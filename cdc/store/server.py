@@ -25,7 +25,9 @@ class Facts(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A logical replication slot. `wal_status` is reserved, extended, unreserved or lost."""
+    """A logical replication slot. `wal_status` is reserved, extended, unreserved or lost; `reason` of a lost one, where
+    the server tells it.
+    """
 
     plugin: str
     database: str
@@ -33,6 +35,13 @@ class Slot:
     confirmed_lsn: Lsn
     restart_lsn: Lsn | None
     wal_status: str
+    reason: str | None = None
+    failover: bool = False
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the server invalidated it: nothing can be read from it any more."""
+        return self.wal_status == "lost"
 
 
 async def facts(conn: Connection) -> Facts:
@@ -47,7 +56,7 @@ async def slot(conn: Connection, name: str) -> Slot | None:
     row = await (await conn.execute(text("server/slot"), {"slot": name})).fetchone()
     if row is None:
         return None
-    plugin, database, active_pid, confirmed, restart, wal_status = row
+    plugin, database, active_pid, confirmed, restart, wal_status, reason, failover = row
     return Slot(
         plugin,
         database,
@@ -55,6 +64,8 @@ async def slot(conn: Connection, name: str) -> Slot | None:
         lsn.parse(confirmed) if confirmed else 0,
         lsn.parse(restart) if restart else None,
         wal_status,
+        reason,
+        failover,
     )
 
 
@@ -70,6 +81,29 @@ async def identity(conn: Connection) -> tuple[str, int, str]:
     row = await (await conn.execute(text("server/identity"))).fetchone()
     assert row is not None
     return row[0], row[1], row[2]
+
+
+async def branch(conn: Connection) -> str | None:
+    """Which branch of a Neon project this is; None elsewhere."""
+    row = await (await conn.execute(text("server/branch"))).fetchone()
+    assert row is not None, "a setting that is not there is null"
+    return None if row[0] is None else str(row[0])
+
+
+async def idle_limit(conn: Connection) -> float | None:
+    """Seconds after which the server gives up a slot that nobody reads; None: it never does."""
+    row = await (await conn.execute(text("server/idle_limit"))).fetchone()
+    return None if row is None else float(row[0])
+
+
+def is_standby(conn: Connection) -> bool:
+    """Whether the server of this connection is a standby, as it last told."""
+    return conn.info.parameter_status("in_hot_standby") == "on"
+
+
+def version(conn: Connection) -> int:
+    """Of the server, like 180006."""
+    return conn.info.server_version
 
 
 async def wal_position(conn: Connection) -> Lsn:

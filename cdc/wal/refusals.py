@@ -16,6 +16,7 @@ from cdc.errors import (
     DatabaseUnreachable,
     ServerNotReady,
     SlotInUse,
+    SlotLost,
     StreamLost,
 )
 
@@ -71,7 +72,7 @@ def command_refused(error: psycopg.Error, *, slot: str, user: str) -> CdcError:
                 hint="After a lost connection the server frees it within wal_sender_timeout; else stop the other one.",
             )
         case "42704":
-            return CheckpointMismatch(f"The replication slot {slot} is gone: {said}", hint=_RESYNC)
+            return SlotLost(f"The replication slot {slot} is gone: {said}", hint=_RESYNC)
         case "42710":
             return CheckpointMismatch(
                 f"The replication slot {slot} exists already: {said}",
@@ -85,7 +86,7 @@ def command_refused(error: psycopg.Error, *, slot: str, user: str) -> CdcError:
                 hint="Drop one that is not needed (pg_replication_slots) or raise max_replication_slots and restart.",
             )
         case "55000" if not _SHORT_OF.search(said):
-            return CheckpointMismatch(f"The replication slot {slot} cannot be read any more: {said}", hint=_RESYNC)
+            return SlotLost(f"The replication slot {slot} cannot be read any more: {said}", hint=_RESYNC)
         case _ if state.startswith(_PASSING):
             return StreamLost(f"The connection ended before the command was through: {said}")
         case _:

@@ -36,8 +36,10 @@ async def identify(conninfo: str) -> Identity:
             raise command_refused(error, slot="", user=connection.info.user) from error
 
 
-async def create_slot(conninfo: str, name: str) -> Lsn:
+async def create_slot(conninfo: str, name: str, *, failover: bool = False) -> Lsn:
     """Make a permanent pgoutput slot; every transaction that commits after the returned LSN will be decoded.
+
+    With `failover` (17 and later) standbys that synchronize slots keep a copy of it.
 
     The publications must be there before. Waits until all transactions that are now writing have ended.
 
@@ -47,8 +49,9 @@ async def create_slot(conninfo: str, name: str) -> Lsn:
         DatabaseRefused: the role may not do it.
         ConfigurationError, DatabaseUnreachable, StreamLost: the connection failed.
     """
-    # This spelling is understood from 14 to 18; the one with parentheses came in 15.
-    command = f"CREATE_REPLICATION_SLOT {identifier(name)} LOGICAL pgoutput NOEXPORT_SNAPSHOT"
+    # The first spelling is understood from 14 to 18; the one with parentheses came in 15.
+    options = "(SNAPSHOT 'nothing', FAILOVER true)" if failover else "NOEXPORT_SNAPSHOT"
+    command = f"CREATE_REPLICATION_SLOT {identifier(name)} LOGICAL pgoutput {options}"
     async with await connect(conninfo) as connection:
         try:
             _, consistent_point, *_ = await ask(connection, command.encode())
@@ -70,6 +73,21 @@ async def drop_slot(conninfo: str, name: str) -> None:
             await connection.execute(f"DROP_REPLICATION_SLOT {identifier(name)}".encode())
         except psycopg.errors.UndefinedObject:
             return
+        except psycopg.Error as error:
+            raise command_refused(error, slot=name, user=connection.info.user) from error
+
+
+async def mark_for_failover(conninfo: str, name: str) -> None:
+    """Have standbys keep a copy of a slot that stands already (17 and later).
+
+    Raises:
+        SlotInUse: somebody reads from it.
+        SlotLost: it is gone, or invalidated.
+        ConfigurationError, DatabaseRefused, DatabaseUnreachable, ServerNotReady, StreamLost: it cannot be asked for.
+    """
+    async with await connect(conninfo) as connection:
+        try:
+            await connection.execute(f"ALTER_REPLICATION_SLOT {identifier(name)} (FAILOVER true)".encode())
         except psycopg.Error as error:
             raise command_refused(error, slot=name, user=connection.info.user) from error
 

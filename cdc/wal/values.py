@@ -60,6 +60,14 @@ def numbers(raw: bytes) -> list[int]:
     return [int(number) for number in raw.split()]
 
 
+def floats(raw: bytes) -> list[Any]:
+    """An array of floats; those of embeddings have thousands, and mostly plain ones."""
+    plain = raw[:1] == b"{" and b"N" not in raw and b"I" not in raw and raw.find(b"}") == len(raw) - 1
+    if not plain or len(raw) == 2:
+        return array(b",", floating, raw)
+    return list(map(float, orjson.loads(b"[%b]" % raw[1:-1])))  # in a tenth of the time that float takes for bytes
+
+
 def bytea(raw: bytes) -> str:
     """Base64, from the hex form."""
     if raw[:2] != b"\\x":
@@ -81,6 +89,8 @@ CONVERTERS: Mapping[int, Converter] = {
     114: orjson.Fragment,  # json, spliced unparsed: it may hold duplicate keys
     700: floating,  # float4
     701: floating,  # float8
+    1021: floats,
+    1022: floats,
     1114: timestamp,
     1184: timestamptz,
     1266: timetz,

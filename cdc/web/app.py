@@ -13,11 +13,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from cdc.store import runs
+from cdc.store import gaps, runs
 from cdc.store.connect import Connection
 from cdc.store.failures import ConnectionTrouble, PoolTimeout
 from cdc.web import acting, looking, sending
 from cdc.web.answers import Json
+from cdc.web.held import Held
 from cdc.web.status import Statuses
 
 Connecting = Callable[[], AbstractAsyncContextManager[Connection]]
@@ -29,11 +30,13 @@ def app(
     *,
     wake: Callable[[], None] = lambda: None,
     keys: Sequence[str] = (),
+    confirmed: Callable[[], bool] = lambda: True,
 ) -> Starlette:
     """The application; without a `connection` it answers only how the service is.
 
-    `wake` tells the workers that something is due; `keys` are those that events may come with. A page elsewhere cannot
-    reach it through a name of its own: the Host header is checked.
+    `wake` tells the workers that something is due; `keys` are those that events may come with. Nothing is changed
+    before it is `confirmed` that the state is the watched database's. A page elsewhere cannot reach it through a name
+    of its own: the Host header is checked.
     """
     routes = _health(status)
     if connection is not None:
@@ -45,7 +48,10 @@ def app(
         ]
     return Starlette(
         routes=routes,
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])],
+        middleware=[
+            Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"]),
+            Middleware(Held, confirmed=confirmed),
+        ],
         exception_handlers={HTTPException: _refused, **dict.fromkeys((*ConnectionTrouble, PoolTimeout), _unavailable)},
     )
 
@@ -64,7 +70,8 @@ def _health(status: Statuses) -> list[Route]:
 def _overview(status: Statuses, connection: Connecting) -> list[Route]:
     async def overview(request: Request) -> Response:
         async with connection() as conn:
-            return Json({**status.as_json(), "runs": await runs.counts(conn)})
+            lost = [gap._asdict() for gap in await gaps.listed(conn)]
+            return Json({**status.as_json(), "runs": await runs.counts(conn), "gaps": lost})
 
     return [Route("/", overview), Route("/v1/status", overview)]
 

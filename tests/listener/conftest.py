@@ -1,14 +1,33 @@
-"""What the listener does rests on what the server does: here, any server is every one of them."""
+"""What the listener reads rests on what the server sends: the tests of that run on every version."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.servers import EVERY_VERSION, Server, Servers, Version
+from tests.servers import EVERY_VERSION
+
+ON_EVERY_VERSION = {
+    "test_backfill_exactness",
+    "test_connection",
+    "test_listener",
+    "test_listener_attach",
+    "test_listener_repeats",
+    "test_listener_stops",
+    "test_messages",
+    "test_slot",
+    "test_stream",
+    "test_stream_life",
+    "test_tables",
+    "test_types",
+    "test_values",
+}
+"""The rest is about what becomes of changes once they are read."""
 
 
-@pytest.fixture(params=EVERY_VERSION)
-async def any_server(servers: Servers, request: pytest.FixtureRequest) -> Server:
-    """Postgres 18, then 17, 16, 15 and 14."""
-    version: Version = request.param
-    return await servers.get(version)
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """In these modules, any server is every one of them, unless a test names those that have what it needs."""
+    module = metafunc.module.__name__.rpartition(".")[2]
+    named = any(marker.args[0] == "any_server" for marker in metafunc.definition.iter_markers("parametrize"))
+    if module in ON_EVERY_VERSION and "any_server" in metafunc.fixturenames and not named:
+        metafunc.definition.add_marker(pytest.mark.parametrize("any_server", EVERY_VERSION, indirect=True))

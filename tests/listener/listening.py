@@ -20,6 +20,7 @@ from cdc.listener.source import Watched, attach
 from cdc.lsn import Lsn, Position, parse
 from cdc.store import functions, json, publications, workers
 from cdc.store.checkpoints import Checkpoint, current
+from cdc.store.selection import Selection
 from tests.servers import Connect, Connection
 from tests.waiting import eventually
 
@@ -44,6 +45,7 @@ class Listening:
     connection: Connection
     connect: Connect
     watched: Watched
+    selection: Selection = publications.NOTHING
     woken: int = 0
     catalog_reads: int = 0
     followed: list[frozenset[tuple[str, str]]] = field(default_factory=list)
@@ -86,7 +88,7 @@ class Listening:
             embedded = frozenset((schema, table) for schema, table in declared)
             self.followed.append(embedded)
             registry = await door.refresh(embedded)
-            await publications.publish(self.connection, self.watched.publication, registry.tables)
+            await publications.publish(self.connection, self.watched.publication, registry.tables, self.selection)
 
         await follow()
         listener = Listener(

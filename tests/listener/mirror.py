@@ -28,10 +28,13 @@ class Mirror:
     async def rows(self, *, commits: int = 1) -> list[Any]:
         """The new rows of so many transactions, as JSON."""
         found: list[Any] = []
+        counted = 0
         async with asyncio.timeout(30):
             while commits > 0:
                 for item in await self.catalog.feed(self._transactions, await self._stream.receive()):
-                    commits -= isinstance(item, Committed)
+                    # Postgres 14 tells of transactions without rows, too.
+                    if isinstance(item, Committed) and len(found) > counted:
+                        commits, counted = commits - 1, len(found)
                     if isinstance(item, Change):
                         found.append(orjson.loads(orjson.dumps(item.new)))
         return found

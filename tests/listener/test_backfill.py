@@ -101,10 +101,10 @@ async def test_it_goes_on_where_it_was_with_the_next_listener(
 async def test_a_cancelled_one_ends_and_what_it_read_stays(
     migrated_url: str, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "MOST", 10)
+    monkeypatch.setattr(reading, "MOST", 100)
     database = await open_listening(migrated_url, connect, T, ROWS)
     async with backfilling(database) as reader:
-        first = await ask(database, rate=500)
+        first = await ask(database, rate=1000)
         reader.wake()
         await eventually(lambda: backfilled(database))
         assert await backfills.cancel(database.connection, SOURCE, ("public", "t")) == 1
@@ -217,3 +217,20 @@ async def test_it_waits_until_the_table_is_published(migrated_url: str, connect:
         await database.publish("t")
         reader.wake()
         assert (await over(database, id_)).rows_done == 100
+
+
+async def test_that_of_an_embedding_is_asked_for_again_once_it_was_not_kept_for_a_while(
+    migrated_url: str, connect: Connect
+) -> None:
+    database = await open_listening(migrated_url, connect, T)
+    conn = database.connection
+
+    async def asked() -> int:
+        return await backfills.request_declared(conn, SOURCE, "embeds", [(7, ("public", "t")), (8, ("public", "t"))])
+
+    assert [await asked(), await asked()] == [2, 0]
+    await backfills.release(conn, SOURCE, [7])
+    assert [await asked(), await asked()] == [1, 0]
+    statuses = [(each.id, each.status) for each in await backfills.latest(conn, SOURCE, 9)]
+    assert sorted(statuses)[:2] == [(1, "cancelled"), (2, "requested")]
+    assert statuses[0][1] == "requested"

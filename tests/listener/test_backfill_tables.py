@@ -162,7 +162,7 @@ async def test_without_a_primary_key_a_unique_index_will_do(migrated_url: str, c
 
 REFUSED = {
     "no key": (
-        ["create table t (id int)", "alter table t replica identity full"],
+        ["create table t (id int)", "alter table t replica identity full", "grant select on t to public"],
         "neither a primary key nor a unique index",
     ),
     "no right": (

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cdc import Context, EventTrigger, faults, function
+from tests.listener.backfilling import backfill
 from tests.listener.listening import Listening, open_listening, until_streaming
 from tests.servers import Connect
 
@@ -278,3 +279,22 @@ async def test_other_tables_are_not_remembered(migrated_url: str, connect: Conne
         await database.read_everything()
     assert await hashes(database) == 0
     assert len(await started(database, "other")) == 2
+
+
+async def test_rows_that_were_backfilled_are_known(any_migrated_url: str, connect: Connect) -> None:
+    database = await open_listening(
+        any_migrated_url,
+        connect,
+        "create table t (body text, part text, id bigint, title numeric, seen timestamptz, primary key (id, part))",
+        "insert into t select 'x', 'p', n, n / 7.0, now() from generate_series(1, 100) n",
+    )
+    await database.register(function("both", on="db/t.updated", columns=["title", "seen"])(retitle.handler))
+    async with database.listening():
+        await database.run("update t set seen = 'infinity' where id = 1")
+        await database.read_everything()
+    await backfill(database)
+    assert await hashes(database) == 100
+    async with database.listening():
+        await database.run("update t set body = 'y'", "update t set seen = '2020-01-01' where id = 7")
+        await database.read_everything()
+    assert len(await started(database, "both")) == 2

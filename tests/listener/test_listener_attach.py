@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cdc import Context, function
-from cdc.errors import CheckpointMismatch, ListenerFenced, ServerNotReady, SlotInUse, StreamLost
+from cdc.errors import CheckpointMismatch, ListenerFenced, ServerNotReady, SlotInUse, SlotLost, StreamLost
 from cdc.events.accept import Accepted
 from cdc.listener.source import attach, belongs
 from cdc.store import server as store
@@ -65,9 +65,9 @@ async def renamed_slot(database: Listening) -> None:
         (ahead_of_the_server, r"\(FFFFFFFF/0\) is ahead of the server's WAL"),
         (another_server, "another server or timeline"),
         (another_timeline, "another server or timeline"),
-        (dropped_slot, "is gone or was renamed"),
+        (dropped_slot, "is gone; changes since"),
         (slot_made_anew, "was moved to .* by somebody else, beyond the checkpoint"),
-        (renamed_slot, "is gone or was renamed"),
+        (renamed_slot, "made with the replication slot 'another', and CDC_SLOT names"),
     ],
 )
 async def test_what_does_not_belong_together_is_refused(
@@ -98,7 +98,7 @@ async def test_an_invalidated_slot_is_refused(
         return store.Slot(slot.plugin, slot.database, None, slot.confirmed_lsn, None, "lost")
 
     monkeypatch.setattr(store, "slot", lost)
-    with pytest.raises(CheckpointMismatch, match="was invalidated"):
+    with pytest.raises(SlotLost, match="was invalidated"):
         await database.attach()
 
 

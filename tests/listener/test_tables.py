@@ -8,6 +8,7 @@ import pytest
 
 from cdc import Context, function
 from cdc.authoring.triggers import event_name
+from cdc.store.selection import Selection
 from tests.listener.listening import Listening, open_listening
 from tests.servers import Connect
 
@@ -135,7 +136,7 @@ async def test_rows_of_partitions_come_under_one_name_or_the_other_and_a_move_is
     any_migrated_url: str, connect: Connect, root: bool
 ) -> None:
     database = await open_listening(any_migrated_url, connect, *PARTED)
-    await database.run(f'alter publication "{database.watched.publication}" set (publish_via_partition_root = {root})')
+    database.selection = Selection(by_root=root)
     async with database.listening():
         await database.run(
             "insert into t values (1, 'a', 'x'), (2, 'b', 'y'), (3, 'a', 'z')",

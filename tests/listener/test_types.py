@@ -136,6 +136,7 @@ async def test_published_types_are_read_in_one_go(any_database_url: str, connect
         assert mirror.reads == 1
 
 
+@pytest.mark.parametrize("any_server", ["18", "17", "15", "14"], indirect=True)  # the 16 that we have has no hstore
 async def test_an_hstore_is_an_object(opened: Open) -> None:
     async with opened("create schema x", "create extension hstore schema x", "create table t (v x.hstore)") as mirror:
         told = await values(mirror, """insert into t values ('a=>1, "b \\" =>"=>NULL, "c\\\\"=>"x, y"'), ('')""")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import psycopg
@@ -11,7 +12,7 @@ from cdc.errors import ConfigurationError
 from cdc.store import publications
 from cdc.store.publications import Unpublished
 from cdc.store.selection import Table, parse
-from tests.servers import Connect, Connection
+from tests.servers import EVERY_VERSION, Connect, Connection
 
 PUBLISHED = "select schemaname || '.' || tablename, to_jsonb(t) -> 'attnames', to_jsonb(t) ->> 'rowfilter'"
 USERS = "create table users (id bigint primary key, name text, secret text)"
@@ -22,9 +23,13 @@ PARTED = """
 """
 
 
+narrows = pytest.mark.parametrize("every_server", [each for each in EVERY_VERSION if each != "14"], indirect=True)
+"""Columns and rows can be left out since 15."""
+
+
 @pytest.fixture
-async def conn(any_migrated_url: str, connect: Connect) -> Connection:
-    return await connect(any_migrated_url)
+async def conn(every_migrated_url: str, connect: Connect) -> Connection:
+    return await connect(every_migrated_url)
 
 
 async def shown(conn: Connection) -> dict[str, tuple[list[str] | None, str | None]]:
@@ -96,6 +101,7 @@ async def test_a_child_by_inheritance_is_not_published_with_its_parent(conn: Con
     assert {*await shown(conn)} == {"public.users"}
 
 
+@narrows
 async def test_what_is_excluded_is_not_published_and_what_comes_later_is(conn: Connection) -> None:
     await conn.execute(USERS.encode())
     await publish(conn, tables="users", exclude="users(secret, pin)")
@@ -107,6 +113,29 @@ async def test_what_is_excluded_is_not_published_and_what_comes_later_is(conn: C
     assert await columns(conn) == {"public.users": ["id", "name", "secret", "email", "pin"]}
 
 
+@narrows
+async def test_a_column_that_is_renamed_stays_left_out_until_the_setting_forgets_it(conn: Connection) -> None:
+    await conn.execute(USERS.encode())
+    await publish(conn, tables="users", exclude="users(secret)")
+    for before, name in (("secret", "hidden"), ("hidden", "concealed")):
+        await conn.execute(f"alter table users rename {before} to {name}".encode())
+        await conn.execute(f"alter table users add column beside_{name} int".encode())
+        await publish(conn, tables="users", exclude="users(secret)", strict=False)
+        assert name not in ((await columns(conn))["public.users"] or [name])
+        assert f"beside_{name}" in ((await columns(conn))["public.users"] or [])
+    await conn.execute("alter table users add column secret text")
+    await publish(conn, tables="users", exclude="users(secret)")
+    shown = (await columns(conn))["public.users"] or []
+    assert not {"secret", "concealed"} & {*shown}
+    await publish(conn, tables="users", exclude="users(name)")
+    assert {"secret", "concealed"} <= {*((await columns(conn))["public.users"] or [])}
+    await conn.execute("drop table users")
+    await conn.execute("create table users (id bigint primary key, secret text, other text)")
+    await publish(conn, tables="users", exclude="users(secret)")
+    assert await columns(conn) == {"public.users": ["id", "other"]}
+
+
+@narrows
 async def test_a_setting_takes_effect_on_what_is_published_already(conn: Connection) -> None:
     await conn.execute(USERS.encode())
     await conn.execute("create table secrets (id int primary key)")
@@ -118,6 +147,7 @@ async def test_a_setting_takes_effect_on_what_is_published_already(conn: Connect
     assert found.refused == {("public", "secrets"): "CDC_EXCLUDE keeps it from being published"}
 
 
+@narrows
 async def test_an_excluded_column_is_in_no_transaction_s_sight(conn: Connection, connect: Connect) -> None:
     """A table is replaced in one transaction: nobody sees it gone, or whole."""
     await conn.execute(USERS.encode())
@@ -130,7 +160,44 @@ async def test_an_excluded_column_is_in_no_transaction_s_sight(conn: Connection,
     assert await columns(other) == {"public.users": ["id", "name", "email"]}
 
 
+@narrows
+async def test_no_row_escapes_and_no_secret_leaves_meanwhile(conn: Connection, connect: Connect) -> None:
+    await conn.execute(USERS.encode())
+    await publish(conn, tables="users", exclude="users(secret)")
+    slot = conn.info.dbname
+    await conn.execute("select pg_create_logical_replication_slot(%s, 'pgoutput')", [slot])
+    writing = await connect(conn.info.dsn + f" password={conn.info.password}")
+    replaced = asyncio.Event()
+    written = 0
+
+    async def write() -> None:
+        nonlocal written
+        while not replaced.is_set():
+            async with writing.transaction():
+                for _ in range(3):
+                    written += 1
+                    await writing.execute("insert into users (id, secret) values (%s, 'hidden')", [written])
+
+    writer = asyncio.create_task(write())
+    try:
+        for number in range(20):
+            await conn.execute(f"alter table users add column c{number} int".encode())
+            await publish(conn, tables="users", exclude="users(secret)", strict=False)
+    finally:
+        replaced.set()
+        await writer
+    cursor = await conn.execute(
+        "select data from pg_logical_slot_get_binary_changes(%s, null, null, 'proto_version', '1',"
+        " 'publication_names', 'cdc')",
+        [slot],
+    )
+    messages = [message for (message,) in await cursor.fetchall()]
+    assert len([message for message in messages if message[:1] == b"I"]) == written > 20
+    assert not [message for message in messages if b"hidden" in message or b"secret" in message]
+
+
 @pytest.mark.parametrize("identity", ["default", "using index by_name", "full"])
+@narrows
 async def test_a_column_of_the_identity_cannot_be_excluded(conn: Connection, identity: str) -> None:
     await conn.execute("create table users (id int primary key, name text not null, secret text)")
     await conn.execute("create unique index by_name on users (name) include (secret)")
@@ -147,6 +214,7 @@ async def test_a_column_of_the_identity_cannot_be_excluded(conn: Connection, ide
         await conn.execute("insert into users values (1, 'a', 'b'); update users set secret = 'c'; delete from users")
 
 
+@narrows
 async def test_an_identity_that_grows_over_an_excluded_column_ends_the_table_s_events_not_the_application(
     conn: Connection,
 ) -> None:
@@ -161,6 +229,7 @@ async def test_an_identity_that_grows_over_an_excluded_column_ends_the_table_s_e
     assert await shown(conn) == {}
 
 
+@narrows
 async def test_rows_are_left_out_by_a_condition(conn: Connection) -> None:
     await conn.execute(USERS.encode())
     await publish(conn, tables="users", filters="users: id > 3 -- only these", exclude="users(secret)")
@@ -185,6 +254,7 @@ async def test_rows_are_left_out_by_a_condition(conn: Connection) -> None:
         ("id", "must be type boolean"),
     ],
 )
+@narrows
 async def test_a_condition_that_cannot_be_is_refused_and_nothing_changes(
     conn: Connection, condition: str, says: str
 ) -> None:
@@ -195,6 +265,7 @@ async def test_a_condition_that_cannot_be_is_refused_and_nothing_changes(
     assert (await shown(conn))["public.users"][1] == "(id > 1)"
 
 
+@narrows
 async def test_with_a_full_identity_a_condition_may_speak_of_any_column(conn: Connection) -> None:
     await conn.execute(USERS.encode())
     await conn.execute("alter table users replica identity full")
@@ -202,6 +273,7 @@ async def test_with_a_full_identity_a_condition_may_speak_of_any_column(conn: Co
     await conn.execute("insert into users values (1, 'a'); update users set name = null")
 
 
+@narrows
 async def test_what_the_owner_left_out_himself_stays_left_out(conn: Connection) -> None:
     await conn.execute(USERS.encode())
     await conn.execute("create table orders (id int primary key, note text, total int)")
@@ -213,6 +285,7 @@ async def test_what_the_owner_left_out_himself_stays_left_out(conn: Connection) 
     assert await shown(conn) == {"public.users": (["id"], "(id > 7)"), "public.orders": (["id", "note"], "(id > 1)")}
 
 
+@narrows
 async def test_columns_are_left_out_of_all_partitions(conn: Connection) -> None:
     await conn.execute(PARTED.encode())
     await publish(conn, tables="*", exclude="parted(secret)")
@@ -227,6 +300,7 @@ async def test_columns_are_left_out_of_all_partitions(conn: Connection) -> None:
     assert await columns(conn) == {"public.parted": ["id", "k"]}
 
 
+@narrows
 async def test_one_partition_may_have_less_than_the_others_under_its_own_name_only(conn: Connection) -> None:
     await conn.execute(PARTED.encode())
     await publish(conn, tables="*", exclude="parted_1(secret)", by_root=False)
@@ -237,6 +311,7 @@ async def test_one_partition_may_have_less_than_the_others_under_its_own_name_on
         await publish(conn, tables="*", exclude="parted_1(secret)")
 
 
+@narrows
 async def test_a_schema_published_by_hand_does_not_show_what_is_excluded(conn: Connection) -> None:
     await conn.execute(USERS.encode())
     await publish(conn)
@@ -245,6 +320,7 @@ async def test_a_schema_published_by_hand_does_not_show_what_is_excluded(conn: C
         await publish(conn, exclude="users(secret)")
 
 
+@narrows
 async def test_embed_leaves_a_table_to_the_service_where_anything_is_left_out(conn: Connection) -> None:
     await conn.execute(USERS.encode())
     await conn.execute('create schema "S"; create table "S".docs (id int primary key, body text)')
@@ -269,6 +345,7 @@ async def test_a_table_is_pruned_when_nobody_needs_it(conn: Connection) -> None:
     assert {*await shown(conn)} == {"public.kept", "public.named"}
 
 
+@narrows
 async def test_generated_columns_are_published_where_the_server_can(conn: Connection) -> None:
     await conn.execute("create table g (id int primary key, a int, twice int generated always as (a * 2) stored)")
     await conn.execute("create publication cdc with (publish_via_partition_root = true)")
@@ -277,3 +354,14 @@ async def test_generated_columns_are_published_where_the_server_can(conn: Connec
     assert await columns(conn) == {"public.g": expected}
     row = await (await conn.execute("select to_jsonb(p) ->> 'pubgencols' from pg_publication p")).fetchone()
     assert row == ("s" if conn.info.server_version >= 180000 else None,)
+
+
+@pytest.mark.parametrize("every_server", ["14"], indirect=True)
+async def test_postgres_14_cannot_leave_out_columns_or_rows_but_whole_tables(conn: Connection) -> None:
+    await conn.execute(USERS.encode())
+    refused: list[dict[str, Any]] = [{"exclude": "users(secret)"}, {"filters": "users: id > 3"}]
+    for settings in refused:
+        with pytest.raises(ConfigurationError, match="need Postgres 15; this is 14"):
+            await publish(conn, **settings)
+    await publish(conn, tables="*", exclude="users")
+    assert await shown(conn) == {}

@@ -44,6 +44,21 @@ UTILITY = {
     "publications/try_delete": "EXPLAIN",
     "publications/try_update": "EXPLAIN",
     "runs/copy": "COPY",
+    "setup/act_as": "SET LOCAL ROLE",
+    "setup/allow_login": "ALTER ROLE",
+    "setup/create_role": "CREATE ROLE",
+    "setup/create_schema": "CREATE SCHEMA",
+    "setup/drop_publication": "DROP PUBLICATION",
+    "setup/drop_schema": "DROP SCHEMA",
+    "setup/grant_connect": "GRANT",
+    "setup/grant_making": "GRANT",
+    "setup/grant_membership": "GRANT",
+    "setup/grant_referring": "GRANT",
+    "setup/grant_schema": "GRANT",
+    "setup/grant_select": "GRANT",
+    "setup/grant_vectors": "GRANT",
+    "setup/grant_writing": "GRANT",
+    "setup/own_publication": "ALTER PUBLICATION",
 }
 """PREPARE takes no utility statements; other tests execute each of these."""
 
@@ -126,6 +141,7 @@ def about_spans() -> dict[str, list[sql.Composed]]:
     span = spans.Span(("a", "1"), ("b", "2"))
     return {
         "chunks/again": [spans.once_more(layout, span), spans.once_more(layout, span._replace(after=None))],
+        "chunks/few": [compose("chunks/few", table=sql.Identifier("app", "docs"), most=sql.Literal(1))],
         "chunks/last": [spans.greatest(layout)],
     }
 

@@ -27,7 +27,6 @@ from cdc.embedding.models import DIMENSIONS
 from cdc.listener.translate import Translator
 from cdc.lsn import Position
 from cdc.store.migrate import available
-from cdc.store.queries import text
 from cdc.wal.relations import Relation
 from cdc.wal.transactions import Change, Header
 from cdc.wal.values import CONVERTERS
@@ -252,15 +251,6 @@ def test_the_extras_that_are_mentioned_exist() -> None:
 # --- what is to be pasted works -------------------------------------------------------------------------------------
 
 
-async def test_the_statement_for_copies_ends_all_runs(migrated_url: str, connect: Connect) -> None:
-    conn = await connect(migrated_url)
-    await _event(conn, "asleep", 1, None, "sleeping")
-    await _event(conn, "done", 1, 1, "completed")
-    await conn.execute(_pasted("operations.md", "## What happens when"))
-    assert await _column(conn, "select status from cdc_state.runs") == ["cancelled", "completed"]
-    assert await _column(conn, text("runs/counts")) == []
-
-
 async def test_statements_that_look_and_the_one_that_removes_can_be_pasted(migrated_url: str, connect: Connect) -> None:
     conn = await connect(migrated_url)
     await conn.execute("create publication cdc")
@@ -318,24 +308,6 @@ def _pasted(name: str, heading: str) -> bytes:
     _, found, below = doc(name).partition(f"\n{heading}\n")
     assert found, heading
     return blocks(below, "sql")[0].encode()
-
-
-async def _event(conn: Connection, name: str, event_age: int, run_age: int | None, status: str | None) -> None:
-    """An event so many days old, and its run, that ended so many days ago, with one step."""
-    cursor = await conn.execute(
-        "insert into cdc_state.events (id, name, ts, data, accepted_at)"
-        " values (gen_random_uuid(), %s, now(), '{}', now() - make_interval(days => %s)) returning id",
-        [name, event_age],
-    )
-    row = await cursor.fetchone()
-    if status is not None:
-        await conn.execute(
-            "with run as (insert into cdc_state.runs (id, function_id, event_ids, status, ended_at)"
-            " values (gen_random_uuid(), %(name)s, array[%(event)s::uuid], %(status)s,"
-            " now() - make_interval(days => %(age)s)) returning id)"
-            " insert into cdc_state.steps (run_id, id, kind, started_at) select id, %(name)s, 'run', now() from run",
-            {"name": name, "event": row and row[0], "status": status, "age": run_age},
-        )
 
 
 async def _column(conn: Connection, query: Any) -> list[Any]:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cdc.authoring.triggers import (
@@ -9,9 +9,11 @@ from cdc.authoring.triggers import (
     EmbeddedTables,
     EventTrigger,
     Trigger,
+    checked_event,
     embedded_tables,
     event_name,
     from_json,
+    message_name,
     narrowed,
     parse_triggers,
     patterns_of,
@@ -19,12 +21,57 @@ from cdc.authoring.triggers import (
     to_json,
 )
 
-names = st.text(st.characters(exclude_characters=".", exclude_categories=["Cs", "Z", "Cc"]), min_size=1)
+letters = st.characters(exclude_categories=["Cs", "Z", "Cc"])
+names = st.text(letters, min_size=1)
+parts_of_names = st.text(st.characters(exclude_characters=".", exclude_categories=["Cs", "Z", "Cc"]), min_size=1)
 
 
 @given(names, names, st.sampled_from(VERBS))
 def test_the_name_of_a_row_event_names_its_table(schema: str, table: str, verb: str) -> None:
-    assert table_of(event_name(schema, table, verb)) == (schema, table)
+    event = event_name(schema, table, verb)
+    assert table_of(event) == (schema, table)
+    assert checked_event(event) == event
+
+
+@given(names, names, names, names)
+def test_tables_never_share_a_name(schema: str, table: str, other_schema: str, other_table: str) -> None:
+    assume((schema, table) != (other_schema, other_table))
+    assert event_name(schema, table, "inserted") != event_name(other_schema, other_table, "inserted")
+
+
+@pytest.mark.parametrize(
+    ("table", "event"),
+    [
+        (("public", "My Table"), "db/My Table.inserted"),
+        (("public", "a.b"), 'db/"a.b".inserted'),
+        (("a", "b"), "db/a.b.inserted"),
+        (("v1.2", 'the "best"'), 'db/"v1.2"."the ""best""".inserted'),
+        (("public", "*"), 'db/"*".inserted'),
+        (("public", "message"), "db/message.inserted"),
+    ],
+)
+def test_odd_names_are_quoted(table: tuple[str, str], event: str) -> None:
+    assert event_name(*table, "inserted") == event
+    assert EventTrigger(event).event == event
+
+
+@pytest.mark.parametrize("event", ["db/message.paid", "db/message.orders/paid", "db/message.*", "db/message.orders.*"])
+def test_messages_are_named_by_their_prefix(event: str) -> None:
+    assert EventTrigger(event).event == event
+    assert table_of(event) is None or event == "db/message.orders.*"
+    assert message_name("orders.paid") == "db/message.orders.paid"
+    assert "db/*" not in patterns_of("db/message.orders.paid")
+    assert list(patterns_of("db/message.orders.paid")) == ["db/message.*", "db/message.orders.*"]
+
+
+@pytest.mark.parametrize("prefix", ["", "cdc", "cdc.send", "inserted", "users.updated"])
+def test_some_messages_are_not_events(prefix: str) -> None:
+    assert message_name(prefix) is None
+
+
+def test_a_table_may_be_called_message() -> None:
+    assert table_of('db/"message".*') == ("public", "message")
+    assert table_of("db/message.updated") == ("public", "message")
 
 
 def test_the_schema_public_is_left_out() -> None:
@@ -57,7 +104,7 @@ def test_a_star_elsewhere_is_refused(event: str) -> None:
         EventTrigger(event)
 
 
-@given(st.lists(names, min_size=1, max_size=5), st.data())
+@given(st.lists(parts_of_names, min_size=1, max_size=5), st.data())
 def test_an_event_matches_just_the_patterns_that_it_begins_with(parts: list[str], data: st.DataObject) -> None:
     event = parts[0] + "".join(data.draw(st.sampled_from("/.")) + part for part in parts[1:])
     found = list(patterns_of(event))

@@ -16,6 +16,9 @@ create table cdc.restrictions (
     table_schema    text not null,
     table_name      text not null,
     columns         text[] not null,
+    -- The table, and the columns by their numbers, with the names they were left out by: renamed, they stay left out.
+    relation        oid not null,
+    hidden          jsonb not null,
     filter          text,
     filter_in_force text,
     primary key (table_schema, table_name)
@@ -215,7 +218,7 @@ begin
     return declared.id;
 end
 $$;
-comment on function cdc.embed is 'Keep a vector of these columns for every row inserted or updated from now on.';
+comment on function cdc.embed is 'Keep a vector of these columns for every row, those that are there already included.';
 
 -- Forget a declaration. The vectors stay where they are; dropping them is the owner's decision.
 create function cdc.unembed(source regclass, target text default null)

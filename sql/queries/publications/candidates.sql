@@ -39,6 +39,9 @@ select n.nspname::text, c.relname::text, c.relkind = 'p' as is_partitioned, c.re
                     and case c.relreplident when 'd' then i.indisprimary and i.indimmediate else i.indisreplident end)
        end as identity,
        p.columns as published_columns, p.filter as published_filter,
+       coalesce((select json_agg(json_build_array(h.value, a.attname)) from jsonb_each_text(r.hidden) h
+                   join pg_attribute a on a.attrelid = c.oid and a.attnum = h.key::integer and not a.attisdropped
+                  where r.relation = c.oid), '[]') as hidden,
        r.columns as restricted_columns, r.filter as restricted_filter, r.filter_in_force
   from pg_class c
   join pg_namespace n on n.oid = c.relnamespace

@@ -1,0 +1,2 @@
+-- Nobody waits any more. Parameters: none.
+delete from cdc_state.waits

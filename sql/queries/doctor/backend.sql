@@ -1,0 +1,2 @@
+-- The server process that really answers.
+select pg_backend_pid()

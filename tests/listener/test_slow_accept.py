@@ -1,0 +1,45 @@
+"""Accepting may take longer than the server waits for a sign of life."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from typing import Any
+
+from psycopg.conninfo import make_conninfo
+
+from cdc.events.accept import Accepted
+from tests.listener.listening import ids, open_listening, until_streaming
+from tests.servers import Connect
+from tests.waiting import eventually
+
+T = "create table t (id int primary key, body text)"
+
+
+async def test_a_slow_accept_is_not_taken_for_a_dead_listener(any_migrated_url: str, connect: Connect) -> None:
+    database = await open_listening(any_migrated_url, connect, T)
+    url = make_conninfo(database.url, options="-c wal_sender_timeout=1500ms")
+    database.watched = replace(database.watched, url=url)
+    listener, streaming = await database.listener()
+    asked, goes_on = asyncio.Event(), asyncio.Event()
+    accept = listener._door.accept
+
+    async def accept_late(*arguments: Any) -> Accepted:
+        asked.set()
+        await goes_on.wait()
+        return await accept(*arguments)
+
+    listener._door.accept = accept_late  # type: ignore[method-assign, assignment]
+    life = await until_streaming(listener, streaming)
+    await database.run("insert into t select n, 'x' from generate_series(1, 50000) n")
+    await asked.wait()
+    began = time.monotonic()
+    await eventually(lambda: time.monotonic() > began + 4.0, within=10)
+    assert not await database.is_free()
+    assert not life.done()
+    goes_on.set()
+    await database.read_everything()
+    listener.stop()
+    await life
+    assert ids(await database.events()) == [*range(1, 50_001)]
