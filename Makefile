@@ -2,10 +2,10 @@
 # .venv-peers. `make` alone lists what there is.
 #   PYTHON=python3.12   the interpreter to build .venv with; otherwise the newest from 3.13 to 3.11
 #   ARGS="..."          more arguments, for demo, test, bench and bench-peers
-#   WORKERS=2           how many processes run the tests; each has servers of its own
+#   WORKERS=3           how many processes run the tests; each has servers of its own
 
 ARGS ?=
-WORKERS ?= 2
+WORKERS ?= 3
 NEW_ENOUGH = -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	$$python $(NEW_ENOUGH) 2>/dev/null && echo $$python && break; done)
