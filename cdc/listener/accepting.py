@@ -13,7 +13,7 @@ from cdc.lsn import Lsn, Position
 from cdc.store.checkpoints import Checkpoint
 from cdc.store.events import Incoming
 
-MOST = 10_000
+MOST = 20_000
 """Events in one accept."""
 
 MOST_BYTES = 16 * 1024 * 1024

@@ -32,10 +32,10 @@ PREFIX = "cdc"
 SEND = "cdc.send"
 """Of those that are events of the user's own."""
 
-READ = 500
+READ = 300
 """Messages read at once, so that neither a huge transaction nor what is being accepted starves the event loop."""
 
-BREATH = 0.005
+BREATH = 0.02
 """Seconds between reads of what comes during an accept: to ask the socket for every row costs a third of the work."""
 
 IDLE_BYTES = 1024 * 1024

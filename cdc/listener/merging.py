@@ -206,9 +206,7 @@ def _sorted_out(
 
 async def rows_of(chunk: Chunk, catalog: Catalog) -> list[Row]:
     """All rows of a chunk, by the very decoder of the stream: a row looks the same wherever it comes from."""
-    layout = chunk.layout
-    columns = tuple(Column(name, oid, modifier, name in layout.key_names) for name, oid, modifier in layout.columns)
-    return await catalog.rows(columns, [_tuple_data(raw) for raw in (*chunk.again, *chunk.rows)])
+    return await catalog.rows(_columns(chunk.layout), [_tuple_data(raw) for raw in (*chunk.again, *chunk.rows)])
 
 
 def _tuple_data(raw: RawRow) -> bytes:
@@ -218,7 +216,11 @@ def _tuple_data(raw: RawRow) -> bytes:
 
 
 def _relation(layout: TableLayout) -> Relation:
-    return Relation(layout.oid, layout.schema, layout.name, layout.replica_identity, ())
+    return Relation(layout.oid, layout.schema, layout.name, layout.replica_identity, _columns(layout))
+
+
+def _columns(layout: TableLayout) -> tuple[Column, ...]:
+    return tuple(Column(name, oid, modifier, name in layout.key_names) for name, oid, modifier in layout.columns)
 
 
 def _key_text(raw: RawRow, places: Sequence[int]) -> Key:

@@ -103,6 +103,8 @@ async def test_without_a_service_it_waits_and_left_alone_it_goes_on(
         cwd=tempfile.gettempdir(),
         env=environment({**settings, "COLUMNS": "200"}),
         stdout=asyncio.subprocess.PIPE,
+        # A shell starts what runs in the background with SIGINT ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert command.stdout is not None
 
