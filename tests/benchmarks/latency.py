@@ -41,10 +41,10 @@ class Arrivals:
 
 
 async def measure(ground: Ground) -> list[Figure]:
-    """80 transactions of one row a second for ten seconds; the writer notes when each COMMIT has returned."""
-    count = ground.size(800, 80)
+    """100 transactions of one row a second for ten seconds; the writer notes when each COMMIT has returned."""
+    count = ground.size(1000, 80)
     async with ground.database() as db:
-        arrived = await arrivals(db, count, per_second=80)
+        arrived = await arrivals(db, count, per_second=100)
     return [
         Figure("commit to handler, p50", _ms(arrived.to_start, 50), "ms", at_most=10),
         Figure("commit to handler, p90", _ms(arrived.to_start, 90), "ms"),
