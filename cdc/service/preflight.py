@@ -5,18 +5,15 @@ from __future__ import annotations
 import structlog
 
 from cdc.errors import CdcError, DatabaseRefused, ServerNotReady
-from cdc.store import server
+from cdc.store import hosts, server
 from cdc.store.connect import WATCHED, Connection, checked, connect_patiently, place
+from cdc.store.hosts import Host
+from cdc.store.names import quoted
 
 log = structlog.get_logger(__name__)
 
 OLDEST = 140000
 """Postgres 14, as server_version_num."""
-
-_HOW_TO_LOGICAL = (
-    "Set wal_level = logical and restart the server: ALTER SYSTEM SET wal_level = logical; on Neon switch on "
-    "'Logical replication' in the project's settings, on RDS set rds.logical_replication = 1."
-)
 
 
 async def connected(url: str, *, patience: float, listens: bool = True, setting: str = WATCHED) -> Connection:
@@ -32,7 +29,7 @@ async def connected(url: str, *, patience: float, listens: bool = True, setting:
         facts = await server.facts(conn)
         check_server(facts, place(url))
         if listens:
-            _check_source(facts, place(url))
+            _check_source(facts, place(url), await hosts.recognise(conn, url))
     except BaseException:
         await conn.close()
         raise
@@ -72,16 +69,16 @@ def check_server(facts: server.Facts, where: str) -> None:
         )
 
 
-def _check_source(facts: server.Facts, where: str) -> None:
+def _check_source(facts: server.Facts, where: str, host: Host) -> None:
     if facts.wal_level != "logical":
-        raise ServerNotReady(f"{where} has wal_level = {facts.wal_level}.", hint=_HOW_TO_LOGICAL)
+        raise ServerNotReady(f"{where} has wal_level = {facts.wal_level}.", hint=host.wal_level)
     if not facts.may_replicate:
         raise DatabaseRefused(
             f"The role {facts.role!r} may not replicate.",
-            hint=f'As an administrator: ALTER ROLE "{facts.role}" REPLICATION; (on RDS: GRANT rds_replication TO ...)',
+            hint=f"As an administrator: {host.allow_replication(quoted(facts.role))};",
         )
     if not facts.may_create:
         raise DatabaseRefused(
             f"The role {facts.role!r} may not create schemas in this database.",
-            hint=f'As its owner: GRANT CREATE ON DATABASE ... TO "{facts.role}";',
+            hint=f"As its owner: GRANT CREATE ON DATABASE ... TO {quoted(facts.role)};",
         )
