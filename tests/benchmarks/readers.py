@@ -8,7 +8,10 @@ from asyncio.subprocess import PIPE
 from dataclasses import dataclass
 from resource import RUSAGE_CHILDREN, getrusage
 
-from cdc.lsn import Lsn, render
+from cdc.listener.listener import READ
+from cdc.lsn import Lsn, Position, render
+from cdc.wal.stream import ReplicationStream
+from cdc.wal.transactions import Transactions
 from tests.benchmarks import cpu, memory
 from tests.benchmarks.ground import Database
 from tests.benchmarks.service import service
@@ -41,6 +44,18 @@ async def read_by_service(db: Database, slot: str, end: Lsn) -> Reading:
             await db.until(PASSED, render(end))
             ended = time.time()
         return Reading(ended - running.listening_at, used["own"], used["postgres"], memory.peak(running.pid))
+
+
+async def read_by_decoder(db: Database, slot: str, end: Lsn) -> Reading:
+    """Until everything before `end` is read and decoded, in this process; it is thrown away."""
+    transactions = Transactions(Position(0, -1))
+    with cpu.spent(postgres=db.postmaster) as used:
+        async with await ReplicationStream.open(db.url, slot=slot, publications=["cdc"], start=0) as stream:
+            began, own = time.perf_counter(), time.process_time()
+            while stream.received < end:
+                transactions.feed(await stream.receive(READ))
+            seconds, own = time.perf_counter() - began, time.process_time() - own
+    return Reading(seconds, own, used["postgres"])
 
 
 async def read_by_recvlogical(db: Database, slot: str, end: Lsn) -> Reading:

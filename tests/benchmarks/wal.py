@@ -19,9 +19,12 @@ from cdc.store.connect import Connection
 from tests.benchmarks import rows
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.ground import Database, Ground
-from tests.benchmarks.readers import Reading, read_by_recvlogical, read_by_service
+from tests.benchmarks.readers import Reading, read_by_decoder, read_by_recvlogical, read_by_service
 
 _ROUNDS = 3
+
+_GOALS = {(100, "read and decoded"): 1.0, (100, "service"): 0.5}
+"""Of pg_recvlogical's rate, by size of the transactions and reader."""
 
 
 @function("no-op", on="db/rows.inserted")
@@ -53,14 +56,15 @@ async def measured(db: Database, size: int, count: int, rounds: int = _ROUNDS) -
     """So many rows in transactions of this size, read by each of the readers."""
     load = await loaded(db, size, count)
     readers: dict[str, Callable[[], Awaitable[Reading]]] = {
-        "pg_recvlogical": lambda: _by_recvlogical(db, load),
+        "pg_recvlogical": lambda: _by(read_by_recvlogical, db, load),
+        "read and decoded": lambda: _by(read_by_decoder, db, load),
         "service": lambda: by_service(db, load, matching=False),
         "service with runs": lambda: by_service(db, load, matching=True),
     }
     readings: dict[str, list[Reading]] = {name: [] for name in readers}
     for turn in range(rounds):
         names = list(readers)
-        for name in names[turn % 3 :] + names[: turn % 3]:
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
             readings[name].append(await readers[name]())
     await db.run("select pg_drop_replication_slot('base')", "truncate rows")
     return _figures(load, readings)
@@ -75,9 +79,9 @@ async def loaded(db: Database, size: int, count: int) -> Load:
     return Load(count, size, end)
 
 
-async def _by_recvlogical(db: Database, load: Load) -> Reading:
+async def _by(read: Callable[[Database, str, Lsn], Awaitable[Reading]], db: Database, load: Load) -> Reading:
     slot = await copied_slot(db)
-    reading = await read_by_recvlogical(db, slot, load.end)
+    reading = await read(db, slot, load.end)
     await db.run(f"select pg_drop_replication_slot('{slot}')")
     return reading
 
@@ -117,7 +121,7 @@ def _figures(load: Load, readings: dict[str, list[Reading]]) -> list[Figure]:
         figures += _of_reader(what, load, ours)
         if ours is not theirs:
             ratio = median(other.seconds / own.seconds for own, other in zip(ours, theirs, strict=True))
-            goal = 0.5 if load.size == 100 and name == "service" else None
+            goal = _GOALS.get((load.size, name))
             figures.append(Figure(f"{what} / pg_recvlogical", ratio, "ratio", at_least=goal))
     return figures
 
