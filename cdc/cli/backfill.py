@@ -9,10 +9,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table as Sheet
 
 from cdc import config
+from cdc.authoring.triggers import BACKFILLED, event_name
 from cdc.cli.database import DEFAULT, Source, chosen
 from cdc.errors import CdcError, ConfigurationError
-from cdc.service.backfills import Backfills, opened, refused, table_of
+from cdc.service.backfills import Backfills, opened, refused
 from cdc.store.backfills import Backfill, Table
+from cdc.store.names import table_of
 
 _EVERY = 0.25
 _TAKEN_WITHIN = 3.0
@@ -83,7 +85,7 @@ async def _cancel(backfills: Backfills, table: Table) -> int:
 async def _begin(backfills: Backfills, table: Table, rate: int | None, *, detach: bool) -> int:
     begun = await backfills.request(table, rate)
     if not await backfills.has_readers(table):
-        say(f"No function is on 'db/{_in_events(table)}.backfilled' yet: the rows will be stored and start nothing.")
+        say(f"No function is on '{event_name(*table, BACKFILLED)}' yet: the rows will be stored and start nothing.")
     if detach:
         say(f"The service backfills {begun}. See 'cdc backfill --list'.")
         return 0
@@ -116,8 +118,3 @@ async def _watch(backfills: Backfills, backfill: Backfill) -> Backfill:
         if backfill.status == "done":
             progress.update(shown, completed=backfill.rows_done, total=backfill.rows_done, rate="", reason="")
     return backfill
-
-
-def _in_events(table: Table) -> str:
-    schema, name = table
-    return name if schema == "public" else f"{schema}.{name}"

@@ -74,8 +74,6 @@ class Reader:
             except (*ConnectionTrouble, CdcError) as error:
                 log.warning("backfill interrupted", source=self._watched.name, reason=str(error).strip())
                 pause = _PAUSE
-            finally:
-                self._merging.end()
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._wake.wait()

@@ -13,6 +13,7 @@ from cdc.listener.backfill import Reader
 from cdc.listener.merging import Merging
 from cdc.listener.source import Watched
 from cdc.service.databases import Databases
+from cdc.service.parts import cancel
 from cdc.store import backfills, embeddings
 from cdc.store.backfills import Table
 from cdc.store.connect import Connection
@@ -75,8 +76,7 @@ class Backfilling:
             yield
         finally:
             self._reader = None
-            reading.cancel()
-            await asyncio.wait({reading})
+            await cancel(reading)
 
 
 def _tell(reading: asyncio.Task[None]) -> None:

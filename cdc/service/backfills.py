@@ -18,12 +18,6 @@ from cdc.store.connect import Connection
 _LISTED = 20
 
 
-def table_of(table: str) -> Table:
-    """The schema, public if none is given, and the name."""
-    schema, _, name = table.rpartition(".")
-    return schema or "public", name
-
-
 class Backfills:
     """Those of one source, over a connection to each database."""
 

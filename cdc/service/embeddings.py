@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
-
 from cdc.config import Settings
 from cdc.embedding import declare as declaring
 from cdc.embedding.prepare import prepare
@@ -11,12 +9,13 @@ from cdc.embedding.search import Hit
 from cdc.embedding.search import search as find
 from cdc.errors import ConfigurationError, NonRetriableError, ProviderFailed, RetryAfter
 from cdc.service import published
-from cdc.service.models import default_model, embedder
+from cdc.service.models import default_model, opened_embedder
 from cdc.store import chunks, publications
 from cdc.store import embeddings as store
 from cdc.store.connect import checked, connect
 from cdc.store.embeddings import Declaration
 from cdc.store.migrate import migrate
+from cdc.store.names import table_of
 
 
 async def declare(settings: Settings, url: str, table: str, columns: str, into: str | None) -> tuple[Declaration, int]:
@@ -27,14 +26,14 @@ async def declare(settings: Settings, url: str, table: str, columns: str, into: 
     """
     (request,) = declaring.parse(f"{table}({columns})" + (f"->{into}" if into else ""))
     await migrate(checked(url), "source")
-    async with await connect(url, autocommit=True) as conn, aclosing(_Closing(settings)) as models:
+    async with await connect(url, autocommit=True) as conn, opened_embedder(settings) as models:
         selected = published.selection(settings)
         await publications.ensure(conn, settings.publication, selected)
         declared = await declaring.declare(conn, request)
         prepared = await prepare(
             conn,
             default=lambda: default_model(settings),
-            dimensions=models.embedder.dimensions,
+            dimensions=models.dimensions,
             check=lambda layout, facts: published.check_embedding(selected, layout, facts),
         )
         (made,) = (declaration for declaration in prepared if declaration.id == declared)
@@ -57,17 +56,8 @@ async def search(settings: Settings, url: str, table: str, words: str, limit: in
         ProviderFailed: the words could not be embedded.
         ConfigurationError: there is no such embedding, or nothing to embed the words with.
     """
-    schema, _, name = table.rpartition(".")
-    async with await connect(checked(url), autocommit=True) as conn, aclosing(_Closing(settings)) as models:
+    async with await connect(checked(url), autocommit=True) as conn, opened_embedder(settings) as models:
         try:
-            return await find(conn, models.embedder.embed, (schema or "public", name), words, limit, into)
+            return await find(conn, models.embed, table_of(table), words, limit, into)
         except (RetryAfter, NonRetriableError) as error:
             raise ProviderFailed(f"The words could not be embedded: {error}") from None
-
-
-class _Closing:
-    def __init__(self, settings: Settings) -> None:
-        self.embedder = embedder(settings)
-
-    async def aclose(self) -> None:
-        await self.embedder.close()

@@ -19,6 +19,7 @@ from cdc.service import resting
 from cdc.service.backfilling import Backfilling
 from cdc.service.databases import Databases
 from cdc.service.following import Following
+from cdc.service.parts import cancel
 from cdc.store import server
 from cdc.store.failures import ConnectionTrouble
 from cdc.web.status import Status
@@ -122,8 +123,7 @@ class Listening:
         if self._listener is not None and self._status.listening:
             self._listener.stop()
             await asyncio.wait({listening}, timeout=within)
-        listening.cancel()
-        await asyncio.wait({listening})
+        await cancel(listening)
 
     @property
     def troubled(self) -> bool:
@@ -186,8 +186,7 @@ class Listening:
         try:
             yield
         finally:
-            bounding.cancel()
-            await asyncio.wait({bounding})
+            await cancel(bounding)
         if not bounding.cancelled():
             bounding.result()
 

@@ -7,8 +7,7 @@ import structlog
 from cdc.errors import CdcError, DatabaseRefused, ServerNotReady
 from cdc.store import hosts, server
 from cdc.store.connect import WATCHED, Connection, checked, connect_patiently, place
-from cdc.store.hosts import Host
-from cdc.store.names import quoted
+from cdc.wal.connection import identifier
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +28,7 @@ async def connected(url: str, *, patience: float, listens: bool = True, setting:
         facts = await server.facts(conn)
         check_server(facts, place(url))
         if listens:
-            _check_source(facts, place(url), await hosts.recognise(conn, url))
+            await _check_source(conn, facts, url)
     except BaseException:
         await conn.close()
         raise
@@ -69,16 +68,20 @@ def check_server(facts: server.Facts, where: str) -> None:
         )
 
 
-def _check_source(facts: server.Facts, where: str, host: Host) -> None:
+async def _check_source(conn: Connection, facts: server.Facts, url: str) -> None:
+    where = place(url)
     if facts.wal_level != "logical":
-        raise ServerNotReady(f"{where} has wal_level = {facts.wal_level}.", hint=host.wal_level)
+        raise ServerNotReady(
+            f"{where} has wal_level = {facts.wal_level}.", hint=(await hosts.recognise(conn, url)).wal_level
+        )
     if not facts.may_replicate:
+        host = await hosts.recognise(conn, url)
         raise DatabaseRefused(
             f"The role {facts.role!r} may not replicate.",
-            hint=f"As an administrator: {host.allow_replication(quoted(facts.role))};",
+            hint=f"As an administrator: {host.allow_replication(identifier(facts.role))};",
         )
     if not facts.may_create:
         raise DatabaseRefused(
             f"The role {facts.role!r} may not create schemas in this database.",
-            hint=f"As its owner: GRANT CREATE ON DATABASE ... TO {quoted(facts.role)};",
+            hint=f"As its owner: GRANT CREATE ON DATABASE ... TO {identifier(facts.role)};",
         )

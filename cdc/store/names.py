@@ -20,6 +20,12 @@ def quoted(*names: str) -> str:
     )
 
 
+def table_of(text: str) -> tuple[str, str]:
+    """The schema, public if none is given, and the name, of a table on the command line."""
+    schema, _, name = text.rpartition(".")
+    return schema or "public", name
+
+
 class Reader:
     """Takes one token after the other: names, and these symbols. `setting` and `example` are for the messages."""
 

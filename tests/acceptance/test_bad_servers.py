@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 import pytest
 from psycopg import sql
 
-from cdc.store.names import quoted
 from tests.acceptance.conftest import OwnPostgres
 from tests.acceptance.service import refused, running, started
 from tests.servers import Connect, Connection, Server
@@ -26,7 +25,7 @@ async def role(admin: Connection, database_url: str) -> AsyncIterator[str]:
     name = sql.Identifier(database_url.rpartition("/")[2])
     await admin.execute(sql.SQL("create role {} login replication password {}").format(name, PASSWORD))
     await admin.execute(sql.SQL("grant create on database {0} to {0}").format(name))
-    yield quoted(database_url.rpartition("/")[2])
+    yield name.as_string()
     await admin.execute(sql.SQL("revoke all on database {0} from {0}").format(name))
     await admin.execute(sql.SQL("drop role {}").format(name))
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
 
 from cdc.errors import NonRetriableError, RetryAfter
 from cdc.service.doctor.finding import Finding, failed, ok, warning
 from cdc.service.doctor.subject import Subject
-from cdc.service.models import default_model, embedder
+from cdc.service.models import default_model, opened_embedder
 from cdc.store import examining
 
 _HALF_VECTORS = (0, 7)
@@ -50,13 +49,13 @@ async def models(subject: Subject) -> Finding:
 
 
 async def _model(subject: Subject, name: str) -> Finding:
-    async with aclosing(_Closing(subject)) as asking:
+    async with opened_embedder(subject.settings) as embeds:
         try:
-            asking.embedder.check(name)
+            embeds.check(name)
             if not name.startswith("openai/"):
                 return ok(f"{name}: its packages are installed")
             async with asyncio.timeout(_WITHIN):
-                (answer,) = await asking.embedder.embed(name, ["word"])
+                (answer,) = await embeds.embed(name, ["word"])
         except TimeoutError:
             return failed(f"{name}: no answer within {_WITHIN:.0f} seconds", "Check OPENAI_BASE_URL and the network.")
         except (RetryAfter, NonRetriableError) as error:
@@ -64,11 +63,3 @@ async def _model(subject: Subject, name: str) -> Finding:
     if isinstance(answer, Exception):
         return failed(f"{name}: {answer}", "Check the model's name.")
     return ok(f"{name} answers with {len(answer)} dimensions")
-
-
-class _Closing:
-    def __init__(self, subject: Subject) -> None:
-        self.embedder = embedder(subject.settings)
-
-    async def aclose(self) -> None:
-        await self.embedder.close()

@@ -9,6 +9,7 @@ from cdc.service.doctor.subject import Subject
 from cdc.service.published import selection
 from cdc.store import examining, publications
 from cdc.store.examining import TableState
+from cdc.wal.connection import identifier
 
 _SHOWN = 5
 _NARROWING = 150000
@@ -33,7 +34,7 @@ async def publication(subject: Subject) -> Finding:
     if not found.tells_all:
         return warning(
             f"{name} leaves out some kinds of changes",
-            f"ALTER PUBLICATION {_quoted(name)} SET (publish = 'insert, update, delete, truncate');",
+            f"ALTER PUBLICATION {identifier(name)} SET (publish = 'insert, update, delete, truncate');",
         )
     return ok(name)
 
@@ -48,7 +49,7 @@ async def tables(subject: Subject) -> Finding:
         return warning(f"{said}: no such table yet", "Create it, or correct the function's trigger.")
     unpublished = [table for table in found if not table.published]
     if foreign := [table for table in unpublished if not table.ours]:
-        statement = f"ALTER PUBLICATION {_quoted(subject.settings.publication)} ADD TABLE {_written(foreign)};"
+        statement = f"ALTER PUBLICATION {identifier(subject.settings.publication)} ADD TABLE {_written(foreign)};"
         return failed(f"{_names(foreign)}: not published, and not ours to publish", f"As the owner: {statement}")
     if unpublished:
         return warning(f"{_names(unpublished)}: not published yet", "A service that runs does it by itself.")
@@ -99,7 +100,3 @@ def _listed(names: Sequence[str]) -> str:
 
 def _written(tables: Sequence[TableState]) -> str:
     return ", ".join(table.written for table in tables)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

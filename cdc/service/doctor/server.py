@@ -8,7 +8,7 @@ from cdc.service.doctor.subject import Subject
 from cdc.service.preflight import OLDEST
 from cdc.store import examining
 from cdc.store.connect import place
-from cdc.store.names import quoted
+from cdc.wal.connection import identifier
 
 _NEWEST_TESTED = 18
 
@@ -75,7 +75,7 @@ async def wal_level(subject: Subject) -> Finding:
 async def role(subject: Subject) -> Finding:
     """What our role may do."""
     facts = subject.facts
-    name = quoted(facts.role)
+    name = identifier(facts.role)
     if not facts.may_replicate:
         statement = subject.host.allow_replication(name)
         return failed(f"{facts.role} may not replicate", f"As an administrator: {statement};")
