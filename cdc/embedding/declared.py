@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from cdc.ai.errors import ProviderRejected
 from cdc.authoring.context import Database, Embed
-from cdc.embedding.errors import ProviderRejected
 from cdc.embedding.target import Target
 from cdc.errors import ConfigurationError
 from cdc.store import embeddings

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from cdc.embedding.errors import InputRefused, ProviderUnavailable
+from cdc.ai.errors import InputRefused, ProviderUnavailable
 from cdc.embedding.models import Model, parse
 from cdc.embedding.providers import Provider, Vector
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from cdc.ai.errors import InputRefused
 from cdc.authoring.context import Counts, Database, Embed
-from cdc.embedding.errors import InputRefused
 from cdc.errors import NonRetriableError, RetryAfter
 from cdc.store import vectors
 from cdc.store.embeddings import Layout

@@ -25,7 +25,7 @@ class Declaration:
     table_schema: str
     table_name: str
     columns: tuple[str, ...]
-    target_kind: Literal["table", "column"]
+    target_kind: Literal["table", "column", "chunks"]
     target_schema: str
     target_table: str
     target_column: str
@@ -34,6 +34,16 @@ class Declaration:
     dimensions: int | None
     problem: str | None
     prepared_at: datetime | None
+    template: str | None = None
+    expression: str | None = None
+    filter: str | None = None
+    chunk_tokens: int | None = None
+    chunk_overlap: int | None = None
+    vector_type: Literal["vector", "halfvec"] = "vector"
+    metric: Literal["cosine", "inner_product", "l2"] = "cosine"
+    index_type: Literal["hnsw", "none"] = "none"
+    replaces: int | None = None
+    live_at: datetime | None = None
 
     @property
     def source(self) -> str:
@@ -44,7 +54,7 @@ class Declaration:
     def target(self) -> str:
         """`schema.table` of a target table, `schema.table.column` of a target column: unique, for people."""
         table = f"{self.target_schema}.{self.target_table}"
-        return table if self.target_kind == "table" else f"{table}.{self.target_column}"
+        return f"{table}.{self.target_column}" if self.target_kind == "column" else table
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cdc.ai.errors import InputRefused
 from cdc.authoring.context import Counts, Database
 from cdc.authoring.event import Event
 from cdc.embedding.declared import Declared
-from cdc.embedding.errors import InputRefused
 from cdc.embedding.prepare import prepare
 from cdc.embedding.target import Target
 from cdc.store.embeddings import Declaration

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from psycopg import errors
 
+from cdc.ai.errors import ProviderRejected
 from cdc.embedding import prepare as preparing
 from cdc.embedding.declare import Request, declare, parse
 from cdc.embedding.declared import Declared
-from cdc.embedding.errors import ProviderRejected
 from cdc.embedding.prepare import prepare
 from cdc.errors import ConfigurationError, DatabaseRefused
 from cdc.store.connect import pool

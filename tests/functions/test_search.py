@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cdc.embedding.errors import InputRefused
+from cdc.ai.errors import InputRefused
 from cdc.embedding.search import Hit, search
 from cdc.errors import ConfigurationError
 from tests.functions.embedding import Embedder, Followed, Vector, prepared

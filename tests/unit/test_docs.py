@@ -18,11 +18,11 @@ from cyclopts import App
 
 import cdc
 from cdc import discovery, errors
+from cdc.ai import errors as provider_errors
 from cdc.authoring.context import Context
 from cdc.authoring.step import Step
 from cdc.cli import app, reference
 from cdc.config import Settings, variable
-from cdc.embedding import errors as embedding_errors
 from cdc.embedding.models import DIMENSIONS
 from cdc.listener.translate import Translator
 from cdc.lsn import Position
@@ -104,7 +104,7 @@ def test_every_error_that_steers_a_run_is_in_the_table_as_its_class_says() -> No
     table = rows(doc("errors.md"), "Errors that steer a run")
     classes = {
         error.__name__: error
-        for module in (errors, embedding_errors)
+        for module in (errors, provider_errors)
         for error in vars(module).values()
         if inspect.isclass(error) and issubclass(error, Exception) and not issubclass(error, errors.CdcError)
     }

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
 
-from cdc.embedding.errors import ProviderRejected
+from cdc.ai.errors import ProviderRejected
 from cdc.embedding.providers import Vector
 
 Encode = Callable[[Sequence[str]], Sequence[Vector]]

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from binascii import a2b_base64
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from math import isfinite
+from collections.abc import Sequence
 from operator import itemgetter
 
 import numpy as np
 import openai
 import orjson
 
-from cdc.embedding.errors import InputRefused, ProviderRejected, ProviderUnavailable
+from cdc.ai.errors import InputRefused, ProviderRejected, ProviderUnavailable
+from cdc.ai.patience import retry_after
 from cdc.embedding.models import Model
 from cdc.embedding.providers import Vector
 
@@ -118,19 +116,3 @@ def _vector(embedding: str | list[float]) -> Vector:
     if isinstance(embedding, str):
         return np.frombuffer(a2b_base64(embedding), "<f4")
     return np.asarray(embedding, np.float32)
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the provider asks us to wait; None when it names none (RFC 9110, section 10.2.3)."""
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            wait = float(headers.get(name, "")) * unit
-        except ValueError:
-            continue
-        if isfinite(wait):
-            return max(wait, 0.0)
-    try:
-        when = parsedate_to_datetime(headers.get("retry-after", ""))
-    except ValueError:
-        return None
-    return max((when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds(), 0.0)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load as load_tensors
 from tokenizers import Tokenizer
 
-from cdc.embedding.errors import InputRefused
+from cdc.ai.errors import InputRefused
 from cdc.embedding.providers import Vector
 from cdc.embedding.providers.local import Encode, PinnedFile
 

@@ -28,9 +28,17 @@ create table cdc.embeddings (
     id            integer generated always as identity primary key,
     table_schema  text not null,
     table_name    text not null,
-    columns       text[] not null check (cardinality(columns) > 0),
-    -- Where the vectors go: a table of its own (one row per source row), or a column of the same table.
-    target_kind   text not null check (target_kind in ('table', 'column')),
+    -- What is embedded: the columns one after the other; or a template that names them; or an expression in SQL.
+    columns       text[] not null,
+    template      text,
+    expression    text,
+    -- A condition in SQL: other rows have no vector.
+    filter        text,
+    -- Where the vectors go: a table of its own (one row per source row, or one per chunk of its text), or a column of the
+    -- same table.
+    target_kind   text not null check (target_kind in ('table', 'column', 'chunks')),
+    chunk_tokens  integer check (chunk_tokens > 0),
+    chunk_overlap integer check (chunk_overlap >= 0 and chunk_overlap < chunk_tokens),
     target_schema text not null,
     target_table  text not null,
     target_column text not null,
@@ -38,11 +46,22 @@ create table cdc.embeddings (
     -- Pinned by the service when the target is made: another model is refused from then on.
     model         text,
     dimensions    integer check (dimensions > 0),
+    vector_type   text not null default 'vector' check (vector_type in ('vector', 'halfvec')),
+    metric        text not null default 'cosine' check (metric in ('cosine', 'inner_product', 'l2')),
+    -- The index that is made once all rows have their vectors.
+    index_type    text not null default 'none' check (index_type in ('hnsw', 'none')),
+    -- The declaration whose place this one takes when it is filled, and since when searches read this one (null: not yet,
+    -- or no more).
+    replaces      integer references cdc.embeddings on delete set null,
+    live_at       timestamptz default now(),
     -- Why the service cannot serve this declaration; null when it can.
     problem       text,
     declared_at   timestamptz not null default now(),
     prepared_at   timestamptz,
-    unique (target_schema, target_table, target_column)
+    unique (target_schema, target_table, target_column),
+    check (cardinality(columns) > 0 or expression is not null),
+    check (template is null or expression is null),
+    check ((target_kind = 'chunks') = (chunk_tokens is not null))
 );
 create index embeddings_by_table on cdc.embeddings (table_schema, table_name);
 

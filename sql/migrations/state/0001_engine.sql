@@ -239,3 +239,32 @@ create table cdc_state.gaps (
     reason    text not null
 );
 create unique index gaps_open on cdc_state.gaps (source) where to_lsn is null;
+
+-- Calls of models: those of step.ai, and requests for vectors (without a run). What was said is no part of it.
+create table cdc_state.ai_calls (
+    id                 bigint generated always as identity primary key,
+    ended_at           timestamptz not null default now(),
+    run_id             uuid,
+    step_id            text,
+    attempt            integer,
+    function_id        text,                   -- null: vectors, asked for by all runs of a worker together
+    operation          text not null,          -- as OpenTelemetry calls it: chat, embeddings
+    provider           text not null,
+    model              text not null,          -- asked for
+    response_model     text,                   -- that answered
+    inputs             integer,                -- texts, of embeddings
+    input_tokens       bigint,                 -- all of them: cached ones, too
+    output_tokens      bigint,                 -- all of them: reasoning, too
+    total_tokens       bigint,
+    cached_tokens      bigint,
+    cache_write_tokens bigint,
+    reasoning_tokens   bigint,
+    streamed           boolean not null default false,
+    latency            float8 not null,        -- seconds
+    first_token        float8,                 -- seconds to it, when streamed
+    cost               numeric,                -- US dollars; null: the price is unknown
+    finish_reason      text,
+    error              text                    -- its class
+) with (autovacuum_vacuum_insert_scale_factor = 0.05);
+create index ai_calls_ended on cdc_state.ai_calls (ended_at);
+create index ai_calls_of_run on cdc_state.ai_calls (run_id) where run_id is not null;

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cdc.embedding.errors import InputRefused, ProviderUnavailable
+from cdc.ai.errors import InputRefused, ProviderUnavailable
 from cdc.embedding.gather import Embedder, Result
 from cdc.embedding.models import Model
 from cdc.embedding.providers import Vector

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cdc.embedding.errors import InputRefused, ProviderRejected
+from cdc.ai.errors import InputRefused, ProviderRejected
 from cdc.embedding.gather import Embedder
 from cdc.embedding.models import LOCAL, LOCAL_FAST, parse
 from cdc.embedding.providers import Provider, minilm, opener, wordllama

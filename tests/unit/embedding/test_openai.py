@@ -13,11 +13,12 @@ import orjson
 import pytest
 import pytest_asyncio
 
-from cdc.embedding.errors import InputRefused, ProviderRejected, ProviderUnavailable
+from cdc.ai.errors import InputRefused, ProviderRejected, ProviderUnavailable
+from cdc.ai.patience import retry_after
 from cdc.embedding.gather import Embedder
 from cdc.embedding.models import parse
 from cdc.embedding.providers import opener
-from cdc.embedding.providers.openai import OpenAI, decode, retry_after
+from cdc.embedding.providers.openai import OpenAI, decode
 from tests.openai_server import OpenAIServer, unit_vectors
 
 MODEL = "openai/text-embedding-3-small"

@@ -1,4 +1,4 @@
-"""What an embedding provider's answer means for the run that asked.
+"""What a provider's answer means for the run that asked it for vectors or for text.
 
 | class               | the engine                    | the operator                                           |
 |---------------------|-------------------------------|--------------------------------------------------------|

@@ -1,0 +1,1 @@
+"""Models of other people's: asking them, and what an answer cost."""

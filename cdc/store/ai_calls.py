@@ -1,0 +1,68 @@
+"""Calls of models: the rows of cdc_state.ai_calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import NamedTuple
+
+from cdc.store.connect import Connection
+from cdc.store.queries import text
+
+
+class CallRecord(NamedTuple):
+    """One call. `latency` and `first_token` are in seconds, `cost` in US dollars (None: unknown); see `cdc.ai.call`."""
+
+    operation: str
+    provider: str
+    model: str
+    latency: float
+    run_id: str | None = None
+    step_id: str | None = None
+    attempt: int | None = None
+    function_id: str | None = None
+    response_model: str | None = None
+    inputs: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    total_tokens: int | None = None
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    streamed: bool = False
+    first_token: float | None = None
+    cost: Decimal | None = None
+    finish_reason: str | None = None
+    error: str | None = None
+
+
+_COLUMNS = {
+    "run_ids": "run_id",
+    "step_ids": "step_id",
+    "attempts": "attempt",
+    "function_ids": "function_id",
+    "operations": "operation",
+    "providers": "provider",
+    "models": "model",
+    "response_models": "response_model",
+    "inputs": "inputs",
+    "input_tokens": "input_tokens",
+    "output_tokens": "output_tokens",
+    "total_tokens": "total_tokens",
+    "cached_tokens": "cached_tokens",
+    "cache_write_tokens": "cache_write_tokens",
+    "reasoning_tokens": "reasoning_tokens",
+    "streamed": "streamed",
+    "latencies": "latency",
+    "first_tokens": "first_token",
+    "costs": "cost",
+    "finish_reasons": "finish_reason",
+    "errors": "error",
+}
+
+
+async def write(conn: Connection, calls: Sequence[CallRecord]) -> None:
+    """Record calls, in the transaction of the connection."""
+    if calls:
+        parameters = {name: [getattr(call, column) for call in calls] for name, column in _COLUMNS.items()}
+        await conn.execute(text("ai_calls/write"), parameters)
