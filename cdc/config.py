@@ -85,6 +85,26 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("OPENAI_BASE_URL"),
         description="Address of an OpenAI-compatible server.",
     )
+    anthropic_api_key: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("ANTHROPIC_API_KEY"),
+        description="Key of Anthropic, for `step.ai` (extra `anthropic`).",
+    )
+    anthropic_base_url: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("ANTHROPIC_BASE_URL"),
+        description="Address of a server that speaks Anthropic's API.",
+    )
+    gemini_api_key: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("GOOGLE_GENERATIVE_AI_API_KEY", "GEMINI_API_KEY"),
+        description="Key of Gemini, for `step.ai` (extra `gemini`); also as GOOGLE_GENERATIVE_AI_API_KEY.",
+    )
+    gemini_base_url: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("GEMINI_BASE_URL"),
+        description="Address of a server that speaks Gemini's API.",
+    )
     workers: int = Field(default=1, ge=0, le=64, description="Processes that execute functions.")
     concurrency: int = Field(default=1000, ge=1, le=100_000, description="Runs in flight in each worker process.")
     threads: int = Field(
