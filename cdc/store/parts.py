@@ -10,6 +10,7 @@ from psycopg import sql
 
 from cdc.store.embeddings import Declaration, KeyColumn, Layout
 from cdc.store.queries import compose
+from cdc.store.texts import fields, text_of
 
 Verb = Literal["read", "write", "clear", "put_aside", "take_back", "orphans", "search"]
 
@@ -66,12 +67,10 @@ def _vector_schema(layout: Layout) -> str:
 
 def _text(declaration: Declaration) -> dict[str, sql.Composable]:
     """The text of row `s`: NULL when there is none. The model is hashed with it: another one's vectors are not ours."""
-    each = [sql.SQL("s.{}::text").format(sql.Identifier(name)) for name in declaration.columns]
-    filled = [sql.SQL("nullif({}, '')").format(column) for column in each]
     return {
-        "text": sql.SQL("nullif(concat_ws(E'\\n\\n', {}), '')").format(_list(filled)),
+        "text": text_of(declaration),
         "model": sql.Literal(f"{declaration.model}\n"),
-        "s_columns_text": _list(each),
+        "s_columns_text": _list(fields(declaration)),
     }
 
 

@@ -204,7 +204,7 @@ begin
     end if;
 
     if filter is not null then
-        select array_agg(distinct name) into reads
+        select coalesce(array_agg(distinct name), '{}') into reads
           from unnest(reads || cdc.embed_uses(source, format(e'case when (\n%s\n) then 1 end', filter), 'the filter',
                                               'published and length(title) > 3')) as name;
     end if;
