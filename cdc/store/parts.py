@@ -11,10 +11,10 @@ from psycopg import sql
 from cdc.store.embeddings import Declaration, KeyColumn, Layout
 from cdc.store.queries import compose
 
-Verb = Literal["read", "write", "clear", "put_aside", "take_back", "orphans", "search"]
+Verb = Literal["read", "write", "clear", "put_aside", "take_back", "orphans", "search", "stored", "guard"]
 
 _SAME_FOR_BOTH = ("put_aside", "take_back")
-_ALIASES = ("s", "t", "given", "fresh", "standing", "held", "nearest")
+_ALIASES = ("s", "t", "given", "fresh", "standing", "held", "filled", "nearest")
 
 
 @lru_cache(maxsize=256)
@@ -49,9 +49,15 @@ def _text(declaration: Declaration) -> dict[str, sql.Composable]:
     filled = [sql.SQL("nullif({}, '')").format(column) for column in each]
     return {
         "text": sql.SQL("nullif(concat_ws(E'\\n\\n', {}), '')").format(_list(filled)),
-        "model": sql.Literal(f"{declaration.model}\n"),
+        "model": sql.Literal(_hashed_with(declaration)),
         "s_columns_text": _list(each),
     }
+
+
+def _hashed_with(declaration: Declaration) -> str:
+    """What else decides which vectors a text has: for chunks also how it is split."""
+    split = f"{declaration.chunk_tokens}, {declaration.chunk_overlap}\n" if declaration.chunk_tokens else ""
+    return f"{declaration.model}\n{split}"
 
 
 def _key(key: tuple[KeyColumn, ...]) -> dict[str, sql.Composable]:
