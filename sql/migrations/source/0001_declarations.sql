@@ -69,7 +69,8 @@ create table cdc.embeddings (
 );
 create index embeddings_by_table on cdc.embeddings (table_schema, table_name);
 
--- Hash of the text that a vector in a column of the user's own table stands for; a target table keeps its own.
+-- Hash of the text that a vector in a column of the user's own table, or the chunks of a row, stand for; a target table
+-- with one vector per row keeps its own.
 create table cdc.hashes (
     embedding_id integer not null references cdc.embeddings on delete cascade,
     key          text not null,
@@ -81,10 +82,12 @@ create table cdc.hashes (
 create table cdc.embedding_errors (
     embedding_id integer not null references cdc.embeddings on delete cascade,
     key          text not null,
+    -- Of the chunk; 0 where the whole text is embedded.
+    ordinal      integer not null default 0,
     hash         bytea not null,
     reason       text not null,
     failed_at    timestamptz not null default now(),
-    primary key (embedding_id, key)
+    primary key (embedding_id, key, ordinal)
 );
 
 -- Whether a declaration's target is called so, as `target` names it: with its schema or without, columns by their name.
