@@ -62,7 +62,7 @@ class OpenAIServer:
 
     `latency` seconds a request; with a `key`, other keys get 401; `base64=False` plays a server that answers lists
     of numbers whatever it is asked for. The counters are public: `requests`, `inputs`, `seen` (every text, in order),
-    `busy` and `peak` (requests at the same time).
+    `busy` and `peak` (requests at the same time). Once it `relents` it takes texts that it refused before.
     """
 
     def __init__(
@@ -76,6 +76,7 @@ class OpenAIServer:
     ) -> None:
         self.latency = latency
         self.busy = 0
+        self.relents = False
         self._key = key
         self._base64 = base64
         self._dimensions = dimensions
@@ -150,7 +151,7 @@ class OpenAIServer:
             return self._script.popleft()
         if self._key is not None and authorization != f"Bearer {self._key}":
             return _error(401, message="Incorrect API key provided.", code="invalid_api_key")
-        if (reason := _refusal(texts)) is not None:
+        if not self.relents and (reason := _refusal(texts)) is not None:
             return _error(400, message=reason, type="invalid_request_error")
         dimensions = asked.get("dimensions") or self._dimensions
         vectors = unit_vectors(texts, dimensions, full=max(dimensions, self._dimensions))

@@ -481,6 +481,38 @@ begin atomic
 end;
 comment on function cdc.unembed is 'Stop keeping vectors; those that exist stay.';
 
+-- Try texts again that were put aside: they are forgotten, and auto-embed looks at exactly their rows, which stay as they
+-- are. `key` is what stands in cdc.embedding_errors, or the value alone where the primary key is one column. Returns how
+-- many rows there are to look at.
+create function cdc.retry_embeddings(source regclass, target text default null, key text default null)
+returns integer
+language sql
+begin atomic
+    with forgotten as (
+        delete from cdc.embedding_errors f
+         using cdc.embeddings e
+         where e.id = f.embedding_id
+           and (e.table_schema, e.table_name) = (
+                   select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
+                    where c.oid = source)
+           and (target is null or target = case e.target_kind when 'column' then e.target_column else e.target_table end
+                or e.target_kind <> 'column' and target = e.target_schema || '.' || e.target_table)
+           and (retry_embeddings.key is null
+                or f.key in (retry_embeddings.key, json_build_array(retry_embeddings.key)::text))
+        returning e.table_schema, e.table_name, f.key),
+    looked_at as (select distinct f.table_schema, f.table_name, f.key from forgotten f)
+    select count(pg_logical_emit_message(true, 'cdc.retry', json_build_object(
+               'schema', l.table_schema, 'table', l.table_name, 'key', named.key)::text))::integer
+      from looked_at l
+     cross join lateral (
+               select json_object_agg(a.attname, l.key::json ->> (o.place - 1)::integer) as key
+                 from pg_constraint p
+                cross join unnest(p.conkey) with ordinality as o (attnum, place)
+                 join pg_attribute a on a.attrelid = p.conrelid and a.attnum = o.attnum
+                where p.conrelid = source and p.contype = 'p') named;
+end;
+comment on function cdc.retry_embeddings is 'Try texts again that the provider refused.';
+
 -- Send an event of one's own, in the caller's transaction: it exists if and only if that commits. An outbox without a
 -- table: nothing is stored here, the listener reads the message from the WAL. With an id of its own the event counts
 -- once in 24 hours; with a ts in the future its runs start then; "user" and v are the sender's.
