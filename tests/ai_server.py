@@ -55,7 +55,7 @@ class Asked(NamedTuple):
 class AIServer(OpenAIServer):
     """`latency` is before an answer, `pause` before each event of a streamed one, in seconds.
 
-    `asked` has every request, `answers` says what to answer to a text that nothing was scripted for.
+    `questions` has every request, `answers` says what to answer to a text that nothing was scripted for.
     """
 
     def __init__(self, *, pause: float = 0.0, **options: Any) -> None:
@@ -80,7 +80,7 @@ class AIServer(OpenAIServer):
     def reset(self) -> None:
         """Forget what was counted and what was scripted."""
         super().reset()
-        self.asked: list[Asked] = []
+        self.questions: list[Asked] = []
         self._next: deque[Callable[[_Format, JSON], Response | Said]] = deque()
 
     def say_next(self, text: str, times: int = 1, **usage: Any) -> None:
@@ -130,7 +130,7 @@ class AIServer(OpenAIServer):
             model, _, verb = call.partition(":")
             body |= {"model": model, "stream": verb == "streamGenerateContent"}
         self.requests += 1
-        self.asked.append(Asked(request.url.path, request.headers, body))
+        self.questions.append(Asked(request.url.path, request.headers, body))
         # Taken before the pause: who asks first is answered first.
         scripted = self._next.popleft() if self._next else None
         await asyncio.sleep(self.latency)

@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from cdc.ai.access import Access
 from cdc.ai.asking import body_for, parsed
 from cdc.ai.call import Answer, Call
 from cdc.ai.errors import InputRefused, ModelRejected, ModelUnavailable
 from cdc.ai.failures import Unanswered, refused, unavailable
 from cdc.ai.models import ChatModel, parse
 from cdc.ai.price import cost
-from cdc.ai.providers import Access, Provider, open_provider
+from cdc.ai.providers import Provider, open_provider
 from cdc.ai.providers.wire import NO_ANSWER, is_broken
 from cdc.ai.reading import read
 from cdc.ai.spans import traced

@@ -15,10 +15,10 @@ from google import genai
 from google.genai import errors, types
 from pydantic import ValidationError
 
+from cdc.ai.access import Access
 from cdc.ai.errors import InputRefused
 from cdc.ai.failures import Refusal, Unanswered
 from cdc.ai.patience import retry_after
-from cdc.ai.providers import Access
 from cdc.ai.providers.wire import NO_ANSWER, captured, is_broken
 from cdc.ai.streams import CONTENT
 
@@ -32,11 +32,11 @@ class Gemini:
     """`POST {base_url}/v1/models/<model>:generateContent`, or `:streamGenerateContent`."""
 
     def __init__(self, access: Access) -> None:
-        address = access.base_url or _ADDRESS
+        address = access.url or _ADDRESS
         self.host = urlsplit(address).hostname or address
         # Without options for it, the package tries nothing again: that is the engine's part.
         self._client = genai.Client(
-            vertexai=False, api_key=access.key, http_options=types.HttpOptions(base_url=access.base_url)
+            vertexai=False, api_key=access.key, http_options=types.HttpOptions(base_url=access.url)
         )
 
     async def ask(

@@ -9,11 +9,13 @@ from typing import Any, cast
 import openai
 import orjson
 
+from cdc.ai.access import Access
 from cdc.ai.failures import Refusal, Unanswered
 from cdc.ai.patience import retry_after
-from cdc.ai.providers import Access
 from cdc.ai.providers.wire import captured
 from cdc.ai.streams import CHAT, RESPONSES
+
+AZURE_VERSION = "2024-10-21"
 
 
 class OpenAI:
@@ -72,13 +74,18 @@ class OpenAI:
 
 
 def open_client(access: Access) -> OpenAI:
-    """OpenAI, or the server at the base URL; Azure's where a version of its API is named."""
-    # A server of the user's own may want no key; the client insists on one. Trying again is the engine's part.
-    key = access.key or "none"
-    if access.version and access.base_url:
-        return OpenAI(
-            openai.AsyncAzureOpenAI(
-                api_key=key, azure_endpoint=access.base_url, api_version=access.version, max_retries=0
-            )
+    """OpenAI, or the server at the address. Trying again is the engine's part."""
+    # A server of the user's own may want no key; the client insists on one.
+    return OpenAI(openai.AsyncOpenAI(api_key=access.key or "none", base_url=access.url, max_retries=0))
+
+
+def open_azure(access: Access) -> OpenAI:
+    """A resource of Azure OpenAI."""
+    return OpenAI(
+        openai.AsyncAzureOpenAI(
+            api_key=access.key,
+            azure_endpoint=access.url or "",
+            api_version=access.version or AZURE_VERSION,
+            max_retries=0,
         )
-    return OpenAI(openai.AsyncOpenAI(api_key=key, base_url=access.base_url, max_retries=0))
+    )
