@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol
 
-from cdc.ai.failures import KEYS, Refusal
+from cdc.ai.access import Access
+from cdc.ai.failures import KEYS, URLS, Refusal
 from cdc.errors import ConfigurationError
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """How to reach a provider. `version` is that of the API, where one has to be named (Azure)."""
-
-    key: str | None = None
-    base_url: str | None = None
-    version: str | None = None
 
 
 class Provider(Protocol):
@@ -54,13 +45,16 @@ def open_provider(name: str, access: Access) -> Provider:
     Raises:
         ConfigurationError: its key or its package is missing.
     """
-    if not access.key and not (name == "openai" and access.base_url):
+    if not access.key and not (name == "openai" and access.url):
         raise ConfigurationError(f"There is no key for {name}.", hint=f"Set {KEYS[name]}.")
+    if name == "azure" and not access.url:
+        raise ConfigurationError("Where Azure's models are is not known.", hint=f"Set {URLS[name]}.")
     module = "openai" if name == "azure" else name
     try:
-        provider: Provider = import_module(f"cdc.ai.providers.{module}").open_client(access)
+        opens = import_module(f"cdc.ai.providers.{module}")
     except ModuleNotFoundError as missing:
         raise missing_package(module) from missing
+    provider: Provider = opens.open_azure(access) if name == "azure" else opens.open_client(access)
     return provider
 
 
