@@ -11,10 +11,10 @@ from psycopg import sql
 from cdc.store.embeddings import Declaration, KeyColumn, Layout
 from cdc.store.queries import compose
 
-Verb = Literal["read", "write", "clear", "put_aside", "take_back", "orphans", "search"]
+Verb = Literal["read", "write", "clear", "put_aside", "take_back", "orphans"]
 
 _SAME_FOR_BOTH = ("put_aside", "take_back")
-_ALIASES = ("s", "t", "given", "fresh", "standing", "held", "nearest")
+_ALIASES = ("s", "t", "given", "fresh", "standing", "held")
 
 
 @lru_cache(maxsize=256)
