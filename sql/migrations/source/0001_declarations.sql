@@ -489,7 +489,7 @@ declare
     iterates  boolean;
     pool      integer := greatest(4 * "limit", 40);
     most      integer;
-    hits      json;
+    hits      record;
 begin
     if "limit" is null or "limit" not between 1 and 1000 then
         raise exception 'cdc.search: the limit is 1 to 1000' using errcode = 'invalid_parameter_value';
@@ -550,7 +550,7 @@ begin
                            ts_rank_cd(%4$s, websearch_to_tsquery(%5$L::regconfig, $3)) as cdc_match
                       from %6$s
                      where %4$s @@ websearch_to_tsquery(%5$L::regconfig, $3) and %7$s is not null and %8$s
-                     order by cdc_match desc, %2$s, %3$s
+                     order by cdc_match desc, %2$s, cdc_place
                      limit $5) matching $sql$, keys, s_key, place, document, language, tables, vector, condition);
     end if;
 
@@ -586,13 +586,17 @@ begin
                 select row_number() over (order by cdc_score desc, cdc_vector, cdc_text) as cdc_nth, best.* from best
                  order by cdc_nth
                  limit $6)
-            select json_agg(hit order by cdc_nth)
+            select array_agg(h.key order by cdc_nth) as keys, array_agg(h."row" order by cdc_nth) as "rows",
+                   array_agg(h.ordinal order by cdc_nth) as ordinals, array_agg(h.chunk order by cdc_nth) as chunks,
+                   array_agg(h.distance order by cdc_nth) as distances, array_agg(h.score order by cdc_nth) as scores,
+                   array_agg(h.vector_rank order by cdc_nth) as vector_ranks,
+                   array_agg(h.text_rank order by cdc_nth) as text_ranks
               from (select cdc_nth, (select to_jsonb(k) from (select %2$s) k) as key,
                            (select to_json(r) from (select %12$s) r) as "row",
                            %13$s as ordinal, %14$s as chunk, %4$s as distance,
-                           %15$s as score, cdc_vector as vector_rank, cdc_text as text_rank
+                           %15$s as score, cdc_vector::integer as vector_rank, cdc_text::integer as text_rank
                       from %5$s
-                      join top on (%16$s) = (%2$s) and cdc_place = %3$s) hit $sql$,
+                      join top on (%16$s) = (%2$s) and cdc_place = %3$s) h $sql$,
             keys, s_key, place, away, tables, vector, condition,
             case when most is null then format('(%s) + 0', away) else away end,
             matching,
@@ -605,7 +609,7 @@ begin
             top_key)
           into hits
          using translate(query, '{}', '[]'), given, words, most, pool, "limit";
-        exit when json_array_length(hits) >= "limit";
+        exit when cardinality(hits.keys) >= "limit";
     end loop;
 
     perform set_config('hnsw.ef_search', coalesce(before[1], '40'), true);
@@ -613,10 +617,8 @@ begin
         perform set_config('hnsw.iterative_scan', coalesce(before[2], 'off'), true);
     end if;
     return query
-        select h.key, h."row", h.ordinal, h.chunk, h.distance, h.score, h.vector_rank, h.text_rank
-          from json_to_recordset(hits) as h (
-               key jsonb, "row" json, ordinal integer, chunk text, distance double precision, score double precision,
-               vector_rank integer, text_rank integer);
+        select * from unnest(hits.keys, hits."rows", hits.ordinals, hits.chunks, hits.distances, hits.scores,
+                             hits.vector_ranks, hits.text_ranks);
 end
 $$;
 comment on function cdc.search is 'The rows nearest in meaning to a vector that a model made of a query.';
