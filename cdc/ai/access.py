@@ -10,5 +10,5 @@ class Access:
     """What opens one provider's door; `version` is that of Azure's API."""
 
     key: str | None = field(default=None, repr=False)
-    url: str | None = None
+    base_url: str | None = None
     version: str | None = None

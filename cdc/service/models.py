@@ -21,10 +21,10 @@ def access(settings: Settings) -> Mapping[str, Access]:
     """The keys and addresses of all providers, by provider."""
     return {
         "openai": Access(_plain(settings.openai_api_key), settings.openai_base_url),
+        "anthropic": Access(_plain(settings.anthropic_api_key), settings.anthropic_base_url),
         "azure": Access(
             _plain(settings.azure_openai_api_key), settings.azure_openai_endpoint, settings.openai_api_version
         ),
-        "anthropic": Access(_plain(settings.anthropic_api_key), settings.anthropic_base_url),
         "gemini": Access(_plain(settings.gemini_api_key), settings.gemini_base_url),
         "voyage": Access(_plain(settings.voyage_api_key), settings.voyage_base_url),
         "cohere": Access(_plain(settings.cohere_api_key), settings.cohere_base_url),

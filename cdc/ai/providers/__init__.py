@@ -45,9 +45,9 @@ def open_provider(name: str, access: Access) -> Provider:
     Raises:
         ConfigurationError: its key or its package is missing.
     """
-    if not access.key and not (name == "openai" and access.url):
+    if not access.key and not (name == "openai" and access.base_url):
         raise ConfigurationError(f"There is no key for {name}.", hint=f"Set {KEYS[name]}.")
-    if name == "azure" and not access.url:
+    if name == "azure" and not access.base_url:
         raise ConfigurationError("Where Azure's models are is not known.", hint=f"Set {URLS[name]}.")
     module = "openai" if name == "azure" else name
     try:

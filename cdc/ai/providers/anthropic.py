@@ -66,4 +66,4 @@ class Anthropic:
 
 def open_client(access: Access) -> Anthropic:
     """Anthropic, or the server at the base URL. Trying again is the engine's part."""
-    return Anthropic(anthropic.AsyncAnthropic(api_key=access.key, base_url=access.url, max_retries=0))
+    return Anthropic(anthropic.AsyncAnthropic(api_key=access.key, base_url=access.base_url, max_retries=0))

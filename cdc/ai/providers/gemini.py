@@ -32,11 +32,11 @@ class Gemini:
     """`POST {base_url}/v1/models/<model>:generateContent`, or `:streamGenerateContent`."""
 
     def __init__(self, access: Access) -> None:
-        address = access.url or _ADDRESS
+        address = access.base_url or _ADDRESS
         self.host = urlsplit(address).hostname or address
         # Without options for it, the package tries nothing again: that is the engine's part.
         self._client = genai.Client(
-            vertexai=False, api_key=access.key, http_options=types.HttpOptions(base_url=access.url)
+            vertexai=False, api_key=access.key, http_options=types.HttpOptions(base_url=access.base_url)
         )
 
     async def ask(

@@ -76,7 +76,7 @@ class OpenAI:
 def open_client(access: Access) -> OpenAI:
     """OpenAI, or the server at the address. Trying again is the engine's part."""
     # A server of the user's own may want no key; the client insists on one.
-    return OpenAI(openai.AsyncOpenAI(api_key=access.key or "none", base_url=access.url, max_retries=0))
+    return OpenAI(openai.AsyncOpenAI(api_key=access.key or "none", base_url=access.base_url, max_retries=0))
 
 
 def open_azure(access: Access) -> OpenAI:
@@ -84,7 +84,7 @@ def open_azure(access: Access) -> OpenAI:
     return OpenAI(
         openai.AsyncAzureOpenAI(
             api_key=access.key,
-            azure_endpoint=access.url or "",
+            azure_endpoint=access.base_url or "",
             api_version=access.version or AZURE_VERSION,
             max_retries=0,
         )

@@ -165,7 +165,7 @@ async def test_a_wrong_key_is_told_from_a_right_one() -> None:
 
 async def test_a_server_without_keys_needs_none(server: OpenAIServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    provider = Remote(parse(MODEL), VENDORS["openai"], Access(url=server.url))
+    provider = Remote(parse(MODEL), VENDORS["openai"], Access(base_url=server.url))
     assert len((await provider.embed([TEXT])).vectors) == 1
     await provider.close()
 
