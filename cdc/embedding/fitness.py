@@ -31,7 +31,7 @@ def check_source(layout: Layout, facts: SourceFacts | None, columns: Mapping[str
             f"There is no table {declaration.source}.",
             hint=f"Make it again, or remove row {declaration.id} of cdc.embeddings.",
         )
-    missing = [name for name in declaration.columns if name not in columns]
+    missing = [name for name in declaration.reads if name not in columns]
     if missing:
         raise ConfigurationError(
             f"Table {facts.name} has no column {', '.join(missing)} any more.",

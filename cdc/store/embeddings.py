@@ -19,7 +19,11 @@ Connection = AsyncConnection[tuple[Any, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """One row of cdc.embeddings: what `cdc.embed()` was told, and what came of it."""
+    """One row of cdc.embeddings: what `cdc.embed()` was told, and what came of it.
+
+    `columns` may hold paths into json columns, `data.title`; `reads` are columns of the table, all that text and
+    filter need.
+    """
 
     id: int
     table_schema: str
@@ -44,6 +48,7 @@ class Declaration:
     index_type: Literal["hnsw", "none"] = "none"
     replaces: int | None = None
     live_at: datetime | None = None
+    reads: tuple[str, ...] = ()
 
     @property
     def source(self) -> str:
@@ -86,7 +91,8 @@ async def layouts(conn: Connection, table: tuple[str, str] | None = None) -> lis
 def _layout(row: dict[str, Any]) -> Layout:
     key = tuple(KeyColumn(*column) for column in row.pop("key"))
     vector_schema = row.pop("vector_schema")
-    return Layout(Declaration(**{**row, "columns": tuple(row["columns"])}), key, vector_schema)
+    lists = {name: tuple(row[name]) for name in ("columns", "reads")}
+    return Layout(Declaration(**{**row, **lists}), key, vector_schema)
 
 
 async def declare(conn: Connection, source: str, columns: Sequence[str], target: str | None) -> int:

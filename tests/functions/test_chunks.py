@@ -24,7 +24,6 @@ from cdc.store.embeddings import Layout
 from cdc.store.vectors import put_aside_list
 from tests.functions.embedding import (
     CHUNKED,
-    DECLARE_CHUNKS,
     Embedder,
     Followed,
     Model,
@@ -209,7 +208,7 @@ async def test_split_otherwise_what_is_the_same_keeps_its_vector(docs: Chunked) 
     await docs.put(1, text_of(0, 1, 2))
     await docs.reconcile(1)
     await docs.execute("select cdc.unembed('docs')")
-    await docs.execute(DECLARE_CHUNKS.format(fk="true" if docs.declaration.fk else "false").replace("24, 4", "27, 4"))
+    await docs.execute(CHUNKED["chunks with fk" if docs.declaration.fk else "chunks"].replace("24", "27"))
     await prepare(docs.conn, default=Model, dimensions=dimensions)
     (docs.target,) = await Declared(docs.db, docs.embedder).targets(("public", "docs"))
     docs.embedder.asked.clear()
