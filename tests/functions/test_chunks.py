@@ -18,12 +18,14 @@ from cdc.embedding.declared import Declared
 from cdc.embedding.prepare import prepare
 from cdc.embedding.reconcile import NotYet
 from cdc.errors import RetryAfter
-from cdc.store import chunk_tables
+from cdc.store import chunk_tables, rights
 from cdc.store.chunk_tables import Plan
 from cdc.store.embeddings import Layout
 from cdc.store.vectors import put_aside_list
 from tests.functions.embedding import (
     CHUNKED,
+    DIMENSIONS,
+    MODEL,
     Embedder,
     Followed,
     Model,
@@ -215,6 +217,85 @@ async def test_split_otherwise_what_is_the_same_keeps_its_vector(docs: Chunked) 
     assert await docs.reconcile(1) == Counts(embedded=1)
     await docs.check()
     assert not set(docs.embedder.asked) & set(PARAGRAPHS[:3])
+
+
+# --- the table ----------------------------------------------------------------------------------------------------
+
+
+async def test_what_is_made(conn: Connection, db: Database) -> None:
+    await chunked(conn, db, "chunks with fk")
+    made = await conn.execute(
+        "select attname, format_type(atttypid, atttypmod), attnotnull from pg_attribute "
+        "where attrelid = 'docs_chunks'::regclass and attnum > 0 order by attnum"
+    )
+    assert await made.fetchall() == [
+        ("id", "bigint", True),
+        ("ordinal", "integer", True),
+        ("chunk", "text", True),
+        ("embedding", f"vector({DIMENSIONS})", False),
+        ("hash", "bytea", True),
+        ("updated_at", "timestamp with time zone", True),
+    ]
+    constraints = await conn.execute(
+        "select pg_get_constraintdef(oid) from pg_constraint "
+        "where conrelid = 'docs_chunks'::regclass and contype <> 'n' order by contype"
+    )
+    assert await constraints.fetchall() == [
+        ("FOREIGN KEY (id) REFERENCES docs(id) ON DELETE CASCADE",),
+        ("PRIMARY KEY (id, ordinal)",),
+    ]
+
+
+DOCS = "create table docs (id bigint primary key, title text, body text)"
+OWN = "id bigint, ordinal int, chunk text, embedding vector(4), hash bytea, updated_at timestamptz"
+
+
+@pytest.mark.parametrize(
+    ("definition", "difference"),
+    [
+        (f"{OWN}, primary key (id, ordinal)", None),
+        (f"{OWN}, primary key (id)", "its primary key is not (id, ordinal)"),
+        ("id bigint primary key, embedding vector(4), hash bytea, updated_at timestamptz", "no column ordinal, chunk"),
+        (f"{OWN}, primary key (id, ordinal)".replace("vector(4)", "vector(5)"), "vectors of 5 dimensions"),
+        (f"{OWN}, primary key (id, ordinal)".replace("chunk text", "chunk bytea"), "column chunk is bytea, not text"),
+    ],
+)
+async def test_a_table_that_is_there(conn: Connection, definition: str, difference: str | None) -> None:
+    await conn.execute(f"create extension vector; create table docs_chunks ({definition})".encode())
+    assert (difference or "None") in await problem(
+        conn, "create table docs (id bigint primary key, title text, body text)"
+    )
+
+
+@pytest.mark.parametrize("column", ["ordinal", "chunk"])
+async def test_a_key_column_that_is_called_like_one_of_ours(conn: Connection, column: str) -> None:
+    made = f"create table docs ({column} bigint primary key, title text, body text)"
+    assert f"Key column {column} of docs has the name" in await problem(conn, made)
+
+
+async def test_chunks_that_are_longer_than_the_model_looks(conn: Connection) -> None:
+    said = await problem(conn, DOCS, model="local/minilm", tokens=400)
+    assert said.startswith("local/minilm takes texts of 254 tokens, the chunks of public.docs_chunks were to have 400.")
+
+
+async def problem(conn: Connection, table: str, model: str = MODEL, tokens: int = 24) -> str:
+    """What is wrong with a declaration of chunks of this table."""
+    await conn.execute(table.encode())
+    await conn.execute(CHUNKED["chunks"].replace("24", str(tokens)).encode())
+    (declared,) = await prepare(conn, default=lambda: Model(model), dimensions=dimensions)
+    return str(declared.problem)
+
+
+async def test_what_the_role_of_the_service_needs(conn: Connection, db: Database) -> None:
+    await chunked(conn, db, "chunks")
+    await conn.execute("create role cdc_chunks_writer")
+    try:
+        (before,) = await rights.embeddings(conn, "cdc_chunks_writer")
+        await conn.execute("grant insert on docs_chunks to cdc_chunks_writer")
+        (after,) = await rights.embeddings(conn, "cdc_chunks_writer")
+    finally:
+        await conn.execute("drop owned by cdc_chunks_writer; drop role cdc_chunks_writer")
+    assert (before.has_table, before.may_write, after.may_write) == (True, False, True)
 
 
 # --- chunks that are refused --------------------------------------------------------------------------------------
