@@ -12,7 +12,7 @@ from cdc.store.embeddings import Declaration, KeyColumn, Layout
 from cdc.store.queries import compose
 from cdc.store.texts import fields, text_of
 
-Verb = Literal["read", "write", "clear", "put_aside", "take_back", "orphans", "search", "stored", "guard"]
+Verb = Literal["read", "write", "clear", "put_aside", "take_back", "orphans", "stored", "guard"]
 
 _SAME_FOR_BOTH = ("put_aside", "take_back")
 _METRICS: dict[str, tuple[LiteralString, str]] = {
@@ -22,7 +22,7 @@ _METRICS: dict[str, tuple[LiteralString, str]] = {
 }
 """The operator of each metric, and what its operator classes are called by."""
 
-_ALIASES = ("s", "t", "given", "fresh", "standing", "held", "filled", "nearest")
+_ALIASES = ("s", "t", "given", "fresh", "standing", "held", "filled")
 
 
 @lru_cache(maxsize=256)
