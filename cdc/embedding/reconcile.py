@@ -29,6 +29,8 @@ Outcome = Literal["embedded", "unchanged", "cleared", "refused"]
 _ROUNDS = 8
 """Two do when nobody interferes: one that writes, one that finds nothing left to do."""
 
+_LARGEST_HALF = 65_504
+
 _PAUSE = 0.05
 """Seconds, times the number of the round, after a round in which nothing could be done."""
 
@@ -135,4 +137,7 @@ class _Reconciliation:
             raise NonRetriableError(
                 f"{to.model} answers with {len(answer)} dimensions; {to.target} was made for {to.dimensions}."
             )
-        return answer if np.isfinite(answer).all() else InputRefused("The model's vector of this text is not finite.")
+        largest = np.abs(answer).max()
+        if not np.isfinite(largest) or (to.vector_type == "halfvec" and largest > _LARGEST_HALF):
+            return InputRefused(f"{to.vector_type} cannot hold the model's vector of this text.")
+        return answer

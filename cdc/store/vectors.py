@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from pgvector import Vector
+from pgvector import HalfVector, Vector
+from pgvector.psycopg.halfvec import register_halfvec_info
 from pgvector.psycopg.vector import register_vector_info
 from psycopg.types import TypeInfo
 
@@ -81,8 +82,8 @@ async def write(conn: Connection, layout: Layout, found: Mapping[Reading, NDArra
     """Store the vectors of these readings where nothing has changed since; returns how many were."""
     if not found:
         return 0
-    await _register_vector(conn, layout)
-    parameters = _as_read(layout, list(found)) | {"vectors": [Vector(vector) for vector in found.values()]}
+    as_stored = await stored_as(conn, layout)
+    parameters = _as_read(layout, list(found)) | {"vectors": [as_stored(vector) for vector in found.values()]}
     return int((await one(conn, statement("write", layout), parameters))[0])
 
 
@@ -121,11 +122,11 @@ async def orphans(conn: Connection, layout: Layout, limit: int) -> list[Key]:
 
 async def search(conn: Connection, layout: Layout, words: NDArray[np.float32], limit: int) -> list[Hit]:
     """The `limit` rows nearest to a vector, nearest first."""
-    await _register_vector(conn, layout)
+    as_stored = await stored_as(conn, layout)
     async with conn.transaction():
         candidates = min(max(limit, 40), 1000)
         await conn.execute(text("embedding/widen_search"), {"candidates": candidates})
-        rows = await conn.execute(statement("search", layout), {"words": Vector(words), "limit": limit})
+        rows = await conn.execute(statement("search", layout), {"words": as_stored(words), "limit": limit})
         return [_hit(layout, *row) for row in await rows.fetchall()]
 
 
@@ -134,10 +135,15 @@ def _hit(layout: Layout, key: list[str], values: list[str | None], distance: flo
     return Hit(dict(zip(names, key, strict=True)), dict(zip(layout.declaration.columns, values, strict=True)), distance)
 
 
-async def _register_vector(conn: Connection, layout: Layout) -> None:
-    """Teach a connection pgvector's type, wherever the extension lives; once per connection."""
-    if conn.adapters.types.get("vector") is None:
-        register_vector_info(conn, await TypeInfo.fetch(conn, vector_type(layout)))
+async def stored_as(conn: Connection, layout: Layout) -> type[Vector] | type[HalfVector]:
+    """What to put vectors in, so that they are sent as the declared type; a connection is taught each type once."""
+    name = layout.declaration.vector_type
+    if conn.adapters.types.get(name) is None:
+        register = register_vector_info if name == "vector" else register_halfvec_info
+        info = await TypeInfo.fetch(conn, vector_type(layout))
+        assert info is not None, "the target is made of this type"
+        register(conn, info)
+    return Vector if name == "vector" else HalfVector
 
 
 def _by_key(layout: Layout, keys: Sequence[Key]) -> dict[str, Any]:
