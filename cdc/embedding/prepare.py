@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from cdc.embedding import fitness
+from cdc.embedding import fitness, splitting
 from cdc.errors import CdcError, ConfigurationError, NonRetriableError, RetryAfter, ServerNotReady
 from cdc.store import embeddings, targets
 from cdc.store.embeddings import Declaration, Layout, VectorType
@@ -78,6 +78,7 @@ async def _prepared(
     if layout.declaration.expression or layout.declaration.filter:
         await targets.try_text(conn, layout)
     model, size = await _model(layout.declaration, default, dimensions)
+    splitting.check(layout.declaration, model.partition("@")[0])
     for _ in range(tries):
         async with conn.transaction():
             held = await embeddings.hold(conn, layout.declaration)
@@ -146,7 +147,7 @@ async def _made(conn: Connection, layout: Layout) -> Declaration | None:
     existing = await targets.columns(conn, (to.target_schema, to.target_table))
     column = existing.get(to.target_column)
     to = replace(to, vector_type=_type(to, column))
-    if to.target_kind == "table" and existing:
+    if to.target_kind != "column" and existing:
         fitness.check_table(layout, existing, await targets.columns(conn, (to.table_schema, to.table_name)))
     fitness.check_index(to)
     if column is not None:

@@ -105,7 +105,7 @@ async def declare(conn: Connection, source: str, columns: Sequence[str], target:
         ConfigurationError: a name is wrong, or the target is taken.
         DatabaseRefused: our role has no right to.
     """
-    return await _called(conn, "embedding/declare", {"source": source, "columns": list(columns), "target": target})
+    return await called(conn, "embedding/declare", {"source": source, "columns": list(columns), "target": target})
 
 
 async def forget(conn: Connection, source: str, target: str | None) -> int:
@@ -115,10 +115,15 @@ async def forget(conn: Connection, source: str, target: str | None) -> int:
         ConfigurationError: there is no such table.
         DatabaseRefused: our role has no right to.
     """
-    return await _called(conn, "embedding/forget", {"source": source, "target": target})
+    return await called(conn, "embedding/forget", {"source": source, "target": target})
 
 
-async def _called(conn: Connection, name: str, parameters: dict[str, Any]) -> int:
+async def called(conn: Connection, name: str, parameters: dict[str, Any]) -> int:
+    """What one of the functions of schema cdc returns.
+
+    Raises:
+        ConfigurationError, DatabaseRefused: what it refuses, in its own words.
+    """
     try:
         async with conn.transaction():
             row = await one(conn, text(name), parameters)

@@ -12,7 +12,7 @@ from cdc.store.embeddings import Declaration, KeyColumn, Layout
 from cdc.store.queries import compose
 from cdc.store.texts import fields, text_of
 
-Verb = Literal["read", "write", "clear", "put_aside", "take_back", "orphans", "search", "try_text"]
+Verb = Literal["read", "write", "clear", "put_aside", "take_back", "orphans", "stored", "guard", "try_text"]
 
 _SAME_FOR_BOTH = ("put_aside", "take_back", "try_text")
 _METRICS: dict[str, tuple[LiteralString, str]] = {
@@ -22,7 +22,7 @@ _METRICS: dict[str, tuple[LiteralString, str]] = {
 }
 """The operator of each metric, and what its operator classes are called by."""
 
-_ALIASES = ("s", "t", "given", "fresh", "standing", "held", "nearest")
+_ALIASES = ("s", "t", "given", "fresh", "standing", "held", "filled")
 
 
 @lru_cache(maxsize=256)
@@ -69,9 +69,15 @@ def _text(declaration: Declaration) -> dict[str, sql.Composable]:
     """The text of row `s`: NULL when there is none. The model is hashed with it: another one's vectors are not ours."""
     return {
         "text": text_of(declaration),
-        "model": sql.Literal(f"{declaration.model}\n"),
+        "model": sql.Literal(_hashed_with(declaration)),
         "s_columns_text": _list(fields(declaration)),
     }
+
+
+def _hashed_with(declaration: Declaration) -> str:
+    """What else decides which vectors a text has: for chunks also how it is split."""
+    split = f"{declaration.chunk_tokens}, {declaration.chunk_overlap}\n" if declaration.chunk_tokens else ""
+    return f"{declaration.model}\n{split}"
 
 
 def _key(key: tuple[KeyColumn, ...]) -> dict[str, sql.Composable]:

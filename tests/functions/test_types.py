@@ -11,9 +11,10 @@ from psycopg import sql
 from cdc.authoring.context import Counts, Database
 from cdc.embedding.declared import Declared
 from cdc.embedding.prepare import prepare
-from cdc.store import embeddings, vectors
+from cdc.store import embeddings
 from cdc.store.embeddings import Declaration
 from cdc.store.parts import parts
+from cdc.store.search import search
 from tests.functions.embedding import Embedder, Model, Vector, prepared
 from tests.servers import Connection
 
@@ -143,7 +144,7 @@ async def test_each_metric_has_its_order(
     await prepared(conn)
     (of,) = await Declared(db, Embedder()).targets(("public", "docs"))
     assert await of.reconcile(db, Given(FOUR), [("1",), ("2",), ("3",)]) == Counts(embedded=3)
-    hits = await vectors.search(conn, of.layout, np.array(FOUR["near"], np.float32), 3)
+    hits = await search(conn, of.layout.declaration, np.array(FOUR["near"], np.float32), limit=3)
     assert {int(hit.key["id"]): pytest.approx(hit.distance, abs=1e-6) for hit in hits} == found
     assert [int(hit.key["id"]) for hit in hits] == list(found)
 
