@@ -110,8 +110,9 @@ class OpenAIServer:
 
     `latency` seconds a request; with a `key`, other keys get 401; `base64=False` plays a server that answers lists
     of numbers whatever it is asked for; `most` inputs a request are taken; `limit` refuses requests beyond a rate.
-    The counters are public: `requests`, `inputs`, `seen` (every text, in order), `asked` (every body and its headers),
-    `limited` (requests refused for their rate), `busy` and `peak` (requests at the same time).
+    The counters are public: `requests`, `inputs`, `seen` (every text, in order), `bodies` (every body and its headers),
+    `limited` (requests refused for their rate), `busy` and `peak` (requests at the same time). Once it `relents` it
+    takes texts that it refused before.
     """
 
     def __init__(
@@ -130,6 +131,7 @@ class OpenAIServer:
         self._most = most
         self._limit = limit
         self.busy = 0
+        self.relents = False
         self._key = key
         self._base64 = base64
         self._dimensions = dimensions
@@ -156,7 +158,7 @@ class OpenAIServer:
         """Forget what was counted and what was scripted."""
         self.requests = self.inputs = self.peak = self.limited = 0
         self.seen: list[str] = []
-        self.asked: list[dict[str, Any]] = []
+        self.bodies: list[dict[str, Any]] = []
         self._script: deque[Response] = deque()
 
     def fail_next(
@@ -195,7 +197,7 @@ class OpenAIServer:
         try:
             asked = orjson.loads(await request.body())
             await asyncio.sleep(self.latency)
-            self.asked.append(asked | {"path": request.url.path, "headers": dict(request.headers)})
+            self.bodies.append(asked | {"path": request.url.path, "headers": dict(request.headers)})
             answer = self._answer(asked, request.headers.get("authorization", ""))
             if self._limit is not None:
                 answer.headers.update(self._limit.headers())
@@ -218,7 +220,7 @@ class OpenAIServer:
             return self._script.popleft()
         if self._key is not None and authorization != f"Bearer {self._key}":
             return _error(401, message="Incorrect API key provided.", code="invalid_api_key")
-        if (reason := _refusal(texts, self._most)) is not None:
+        if not self.relents and (reason := _refusal(texts, self._most)) is not None:
             return _error(400, message=reason, type="invalid_request_error")
         dimensions = asked.get("dimensions") or asked.get("output_dimension") or self._dimensions
         vectors = unit_vectors(texts, dimensions, full=max(dimensions, self._dimensions))

@@ -11,10 +11,11 @@ import numpy as np
 import orjson
 import pytest
 
+from cdc.ai.access import Access
 from cdc.ai.errors import InputRefused, ProviderRejected, ProviderUnavailable
 from cdc.embedding.gather import Embedder
 from cdc.embedding.models import parse
-from cdc.embedding.providers import Access, Provider, opener
+from cdc.embedding.providers import Provider, opener
 from cdc.embedding.providers.answers import cohere_form, openai_form
 from tests.openai_server import OpenAIServer, unit_vectors
 
@@ -59,7 +60,7 @@ async def test_vectors_come_back_in_order_and_of_the_length_asked_for(name: str)
         answer = await provider.embed(TEXTS)
     np.testing.assert_allclose(np.array(answer.vectors), unit_vectors(TEXTS, 512), atol=1e-6)
     path, settings = MODELS[name]
-    (asked,) = server.asked
+    (asked,) = server.bodies
     assert asked["path"] == path
     assert {setting: asked[setting] for setting in settings} == settings
     assert asked["model"] == parse(name).id
@@ -71,7 +72,7 @@ async def test_vectors_come_back_in_order_and_of_the_length_asked_for(name: str)
 async def test_no_dimensions_are_asked_for_when_none_are_wanted(name: str) -> None:
     async with provided(name.partition("@")[0]) as (server, provider):
         await provider.embed(TEXTS)
-    assert not {"dimensions", "output_dimension"} & server.asked[0].keys()
+    assert not {"dimensions", "output_dimension"} & server.bodies[0].keys()
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ async def test_words_to_search_with_are_told_from_texts_to_be_found(name: str, k
         await embedder.embed(name, TEXTS)
         await embedder.embed(name, TEXTS, query=True)
         await embedder.close()
-    assert [asked["input_type"] for asked in server.asked] == kinds
+    assert [asked["input_type"] for asked in server.bodies] == kinds
 
 
 @names
