@@ -20,6 +20,7 @@ from cdc.service import children, published
 from cdc.service.absences import Absences
 from cdc.service.children import Children
 from cdc.service.databases import Databases
+from cdc.service.ledger import Ledger
 from cdc.service.models import embedder
 from cdc.service.named import Named, configured, file_of, inline, with_sources
 from cdc.service.parts import Parts
@@ -92,7 +93,9 @@ class _Service:
         self._roles = roles
         self._stack = stack
         self._started = started
-        self._models = embedder(settings)
+        ledger = Ledger(databases.through_pooler().to_state)
+        stack.push_async_callback(ledger.close)
+        self._models = embedder(settings, on_call=ledger)
         stack.push_async_callback(self._models.close)
         # As if through a pooler: it is what finds out.
         self._wakeups = Wakeups(databases.through_pooler().to_state, self._wake)
