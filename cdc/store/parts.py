@@ -11,9 +11,9 @@ from psycopg import sql
 from cdc.store.embeddings import Declaration, KeyColumn, Layout
 from cdc.store.queries import compose
 
-Verb = Literal["read", "write", "clear", "put_aside", "take_back", "orphans", "search"]
+Verb = Literal["read", "write", "clear", "put_aside", "take_back", "orphans", "search", "lacking", "few"]
 
-_SAME_FOR_BOTH = ("put_aside", "take_back")
+_SAME_FOR_BOTH = ("put_aside", "take_back", "few")
 _METRICS: dict[str, tuple[LiteralString, str]] = {
     "cosine": ("<=>", "cosine"),
     "inner_product": ("<#>", "ip"),
