@@ -129,23 +129,31 @@ class Indexing:
             if not await indexing.needed(conn, layout):
                 await lives.set_index(conn, declaration.id, "waiting", _SMALL)
                 return False
-            rows = await chunks.estimate(conn, (declaration.target_schema, declaration.target_table))
-            await lives.set_index(conn, declaration.id, "building")
-            log.info("index begins", source=self._source, target=declaration.target, rows=rows)
-            try:
-                async with self._telling(declaration):
-                    await indexing.build(conn, layout, rows=rows, memory=self._memory)
-            except ConnectionTrouble:
-                raise
-            except StatementFailed as error:
-                await indexes.drop(conn, layout)
-                await lives.set_index(conn, declaration.id, "failed", said(error))
-                if (life.index_state, life.index_reason) != ("failed", said(error)):
-                    log.error("index failed", source=self._source, target=declaration.target, reason=said(error))
+            reason = await self._made(conn, layout)
+            if reason:
+                await lives.set_index(conn, declaration.id, "failed", reason)
+                if life.index_reason != reason:
+                    log.error("index failed", source=self._source, target=declaration.target, reason=reason)
                 return False
-            log.info("index done", source=self._source, target=declaration.target)
         await lives.set_index(conn, declaration.id, "ready")
         return True
+
+    async def _made(self, conn: Connection, layout: Layout) -> str | None:
+        """Make the index; why it cannot be made, if it cannot."""
+        declaration = layout.declaration
+        rows = await chunks.estimate(conn, (declaration.target_schema, declaration.target_table))
+        await lives.set_index(conn, declaration.id, "building")
+        log.info("index begins", source=self._source, target=declaration.target, rows=rows)
+        try:
+            async with self._telling(declaration):
+                await indexing.build(conn, layout, rows=rows, memory=self._memory)
+        except ConnectionTrouble:
+            raise
+        except StatementFailed as error:
+            await indexes.drop(conn, layout)
+            return said(error)
+        log.info("index done", source=self._source, target=declaration.target)
+        return None
 
     @asynccontextmanager
     async def _telling(self, declaration: Declaration) -> AsyncIterator[None]:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
+from typing import Any
 
 import structlog
 
@@ -15,7 +16,7 @@ from cdc.embedding import declare
 from cdc.errors import CdcError, ConfigurationError
 from cdc.maintenance import upkeep
 from cdc.maintenance.loop import Loop
-from cdc.service import children, published
+from cdc.service import children, embedding_status, published
 from cdc.service.absences import Absences
 from cdc.service.children import Children
 from cdc.service.databases import Databases
@@ -181,11 +182,15 @@ class _Service:
             connection = (await self._stack.enter_async_context(state)).connection
         keys = self._settings.event_keys
         confirmed = self._confirmed.is_set
-        api = app(self._sources.statuses, connection, wake=self._due, keys=keys, confirmed=confirmed)
+        statuses = self._sources.statuses
+        api = app(statuses, connection, wake=self._due, keys=keys, confirmed=confirmed, embedded=self._embedded)
         web = Web(api, self._settings.port)
         self.parts.add(web.start())
         self._stack.push_async_callback(web.stop)
         self._address = web.url
+
+    async def _embedded(self, table: str | None) -> list[dict[str, Any]]:
+        return await embedding_status.of_all(self._databases, self._named, table)
 
     # --- what the parts tell each other ---
 

@@ -92,6 +92,12 @@ async def count(conn: Connection, layout: Layout, limit: int) -> int:
     return int(found[0]) if found else 0
 
 
+async def held(conn: Connection, layout: Layout) -> tuple[int, int]:
+    """How many rows have vectors, and how many vectors there are: of chunks, there are more."""
+    found = await (await conn.execute(statement("held", layout))).fetchone()
+    return (int(found[0]), int(found[1])) if found else (0, 0)
+
+
 async def lacking(conn: Connection, layout: Layout, limit: int) -> frozenset[Key]:
     """Keys of rows that should have a vector and have none; so many at most."""
     rows = await conn.execute(statement("lacking", layout), {"id": layout.declaration.id, "limit": limit})

@@ -10,10 +10,13 @@ from psycopg import sql
 
 from cdc.store.embeddings import Declaration, KeyColumn, Layout
 from cdc.store.queries import compose
+from cdc.store.texts import fields, text_of
 
-Verb = Literal["read", "write", "clear", "put_aside", "take_back", "orphans", "search", "lacking", "few"]
+Verb = Literal[
+    "read", "write", "clear", "put_aside", "take_back", "orphans", "search", "stored", "guard", "lacking", "few", "held"
+]
 
-_SAME_FOR_BOTH = ("put_aside", "take_back", "few")
+_SAME_FOR_BOTH = ("put_aside", "take_back", "few", "held")
 _METRICS: dict[str, tuple[LiteralString, str]] = {
     "cosine": ("<=>", "cosine"),
     "inner_product": ("<#>", "ip"),
@@ -21,7 +24,7 @@ _METRICS: dict[str, tuple[LiteralString, str]] = {
 }
 """The operator of each metric, and what its operator classes are called by."""
 
-_ALIASES = ("s", "t", "given", "fresh", "standing", "held", "nearest")
+_ALIASES = ("s", "t", "given", "fresh", "standing", "held", "filled", "nearest")
 
 
 @lru_cache(maxsize=256)
@@ -66,13 +69,17 @@ def _vector_schema(layout: Layout) -> str:
 
 def _text(declaration: Declaration) -> dict[str, sql.Composable]:
     """The text of row `s`: NULL when there is none. The model is hashed with it: another one's vectors are not ours."""
-    each = [sql.SQL("s.{}::text").format(sql.Identifier(name)) for name in declaration.columns]
-    filled = [sql.SQL("nullif({}, '')").format(column) for column in each]
     return {
-        "text": sql.SQL("nullif(concat_ws(E'\\n\\n', {}), '')").format(_list(filled)),
-        "model": sql.Literal(f"{declaration.model}\n"),
-        "s_columns_text": _list(each),
+        "text": text_of(declaration),
+        "model": sql.Literal(_hashed_with(declaration)),
+        "s_columns_text": _list(fields(declaration)),
     }
+
+
+def _hashed_with(declaration: Declaration) -> str:
+    """What else decides which vectors a text has: for chunks also how it is split."""
+    split = f"{declaration.chunk_tokens}, {declaration.chunk_overlap}\n" if declaration.chunk_tokens else ""
+    return f"{declaration.model}\n{split}"
 
 
 def _key(key: tuple[KeyColumn, ...]) -> dict[str, sql.Composable]:

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from cdc.store import gaps, runs
 from cdc.store.connect import Connection
 from cdc.store.failures import ConnectionTrouble, PoolTimeout
-from cdc.web import acting, looking, sending
+from cdc.web import acting, embeddings, looking, sending
 from cdc.web.answers import Json
 from cdc.web.held import Held
 from cdc.web.status import Statuses
@@ -31,6 +31,7 @@ def app(
     wake: Callable[[], None] = lambda: None,
     keys: Sequence[str] = (),
     confirmed: Callable[[], bool] = lambda: True,
+    embedded: embeddings.Look = embeddings.nothing,
 ) -> Starlette:
     """The application; without a `connection` it answers only how the service is.
 
@@ -45,6 +46,7 @@ def app(
             *looking.routes(connection),
             *acting.routes(connection, wake),
             *sending.routes(connection, wake, keys),
+            *embeddings.routes(embedded),
         ]
     return Starlette(
         routes=routes,

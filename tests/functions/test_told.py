@@ -43,14 +43,15 @@ async def embed(conn: Connection, arguments: str) -> dict[str, Any]:
         ("expression => 'title || coalesce(body, $$$$)'", ["title", "body"], {"title", "body"}),
         ("expression => $$data ->> 'title' -- the title$$", ["data"], {"data"}),
         ("expression => $$upper('%s')$$", [], set()),
+        ("expression => $$'x'$$, filter => 'true'", [], set()),
         ("array['title'], filter => 'length(body) > 3 and id <> 7'", ["title"], {"title", "body", "id"}),
         ("""array['title'], filter => '"data.kind" like $$%s%%$$'""", ["title"], {"title", "data.kind"}),
-        ("expression => 'title', filter => 'not exists (select from pg_class where oid = id)'", ["title"], {"title", "id"}),
+        ("array['title'], filter => 'exists (select from pg_class where oid = id)'", ["title"], {"title", "id"}),
     ],
 )  # fmt: skip
 async def test_the_columns_that_are_read(conn: Connection, arguments: str, columns: list[str], reads: set[str]) -> None:
     declared = await embed(conn, arguments)
-    assert (declared["columns"], set(declared["reads"] or ())) == (columns, reads)
+    assert (declared["columns"], set(declared["reads"])) == (columns, reads)
 
 
 @pytest.mark.parametrize(

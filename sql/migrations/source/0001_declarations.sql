@@ -75,7 +75,8 @@ create table cdc.embeddings (
 );
 create index embeddings_by_table on cdc.embeddings (table_schema, table_name);
 
--- Hash of the text that a vector in a column of the user's own table stands for; a target table keeps its own.
+-- Hash of the text that a vector in a column of the user's own table, or the chunks of a row, stand for; a target table
+-- with one vector per row keeps its own.
 create table cdc.hashes (
     embedding_id integer not null references cdc.embeddings on delete cascade,
     key          text not null,
@@ -87,10 +88,12 @@ create table cdc.hashes (
 create table cdc.embedding_errors (
     embedding_id integer not null references cdc.embeddings on delete cascade,
     key          text not null,
+    -- Of the chunk; 0 where the whole text is embedded.
+    ordinal      integer not null default 0,
     hash         bytea not null,
     reason       text not null,
     failed_at    timestamptz not null default now(),
-    primary key (embedding_id, key)
+    primary key (embedding_id, key, ordinal)
 );
 
 -- Whether a declaration's target is called so, as `target` names it: with its schema or without, columns by their name.
@@ -210,7 +213,7 @@ begin
     end if;
 
     if filter is not null then
-        select array_agg(distinct name) into reads
+        select coalesce(array_agg(distinct name), '{}') into reads
           from unnest(reads || cdc.embed_uses(source, format(e'case when (\n%s\n) then 1 end', filter), 'the filter',
                                               'published and length(title) > 3')) as name;
     end if;
