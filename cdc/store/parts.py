@@ -13,7 +13,7 @@ from cdc.store.queries import compose
 from cdc.store.texts import fields, text_of
 
 Verb = Literal[
-    "read", "write", "clear", "put_aside", "take_back", "orphans", "search", "stored", "guard", "lacking", "few", "held"
+    "read", "write", "clear", "put_aside", "take_back", "orphans", "stored", "guard", "lacking", "few", "held"
 ]
 
 _SAME_FOR_BOTH = ("put_aside", "take_back", "few", "held")
@@ -24,7 +24,7 @@ _METRICS: dict[str, tuple[LiteralString, str]] = {
 }
 """The operator of each metric, and what its operator classes are called by."""
 
-_ALIASES = ("s", "t", "given", "fresh", "standing", "held", "filled", "nearest")
+_ALIASES = ("s", "t", "given", "fresh", "standing", "held", "filled")
 
 
 @lru_cache(maxsize=256)

@@ -62,15 +62,6 @@ class Failure:
     failed_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """One found row: its key and source columns as text, by name, and its cosine distance (0 same, 2 opposite)."""
-
-    key: dict[str, str]
-    columns: dict[str, str | None]
-    distance: float
-
-
 async def read(conn: Connection, layout: Layout, keys: Sequence[Key]) -> list[Reading]:
     """How the rows of these keys and their vectors stand; empty when the declaration was forgotten."""
     rows = await conn.execute(statement("read", layout), by_key(layout, keys))
@@ -117,21 +108,6 @@ async def orphans(conn: Connection, layout: Layout, limit: int) -> list[Key]:
     """Keys for which something is stored although their row is gone."""
     rows = await conn.execute(statement("orphans", layout), {"id": layout.declaration.id, "limit": limit})
     return [tuple(key) for (key,) in await rows.fetchall()]
-
-
-async def search(conn: Connection, layout: Layout, words: NDArray[np.float32], limit: int) -> list[Hit]:
-    """The `limit` rows nearest to a vector, nearest first."""
-    await register_vector(conn, layout)
-    async with conn.transaction():
-        candidates = min(max(limit, 40), 1000)
-        await conn.execute(text("embedding/widen_search"), {"candidates": candidates})
-        rows = await conn.execute(statement("search", layout), {"words": Vector(words), "limit": limit})
-        return [_hit(layout, *row) for row in await rows.fetchall()]
-
-
-def _hit(layout: Layout, key: list[str], values: list[str | None], distance: float) -> Hit:
-    names = [column.name for column in layout.key]
-    return Hit(dict(zip(names, key, strict=True)), dict(zip(layout.declaration.columns, values, strict=True)), distance)
 
 
 def parameter(layout: Layout, vector: NDArray[np.float32]) -> Vector:

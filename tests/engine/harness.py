@@ -33,6 +33,12 @@ class NoEmbeddings:
     async def embed(self, model: str, texts: Sequence[str]) -> Sequence[Any]:
         raise AssertionError("these functions embed nothing")
 
+    async def model(self, table: str, target: str | None = None) -> str:
+        raise AssertionError("these functions embed nothing")
+
+    async def search(self, table: str, words: str, limit: int = 5, **how: Any) -> list[Any]:
+        raise AssertionError("these functions embed nothing")
+
 
 class Engine:
     """One state database, its door, and any number of workers."""

@@ -586,3 +586,300 @@ begin
 end
 $$;
 comment on function cdc.signal is 'Send a signal, transactionally with whatever else this transaction does.';
+
+-- The declaration that a search of a table reads: the one named, by its target's or column's name, with or without what
+-- it is in; else the one that is live.
+create function cdc.searched(source regclass, target text default null)
+returns cdc.embeddings
+language plpgsql stable
+as $$
+declare
+    chosen cdc.embeddings[];
+    known  text;
+begin
+    select array_agg(e order by e.id) filter (
+               where case when searched.target is null then e.live_at is not null
+                     else right('.' || named.full_name, length(searched.target) + 1) = '.' || searched.target end),
+           string_agg(named.full_name, ', ' order by e.id)
+      into chosen, known
+      from pg_class c
+      join pg_namespace n on n.oid = c.relnamespace
+      join cdc.embeddings e on (e.table_schema, e.table_name) = (n.nspname, c.relname)
+     cross join lateral (select concat_ws('.', e.target_schema, e.target_table,
+                                case e.target_kind when 'column' then e.target_column end)) as named (full_name)
+     where c.oid = source;
+    if known is null then
+        raise exception 'cdc.search: % has no embedding', source
+            using hint = format('Declare one: SELECT cdc.embed(%L, ARRAY[''<column>'']);', source),
+                  errcode = 'undefined_object';
+    end if;
+    if coalesce(cardinality(chosen), 0) <> 1 then
+        raise exception 'cdc.search: % has %', source,
+                case when cardinality(chosen) > 1 then 'several targets'
+                     when searched.target is null then 'no target that is filled'
+                     else 'no target ' || searched.target end
+            using hint = format('Name one of: %s.', known), errcode = 'undefined_object';
+    end if;
+    if chosen[1].prepared_at is null then
+        raise exception 'cdc.search: % cannot be searched yet', coalesce(searched.target, chosen[1].target_table)
+            using hint = coalesce(chosen[1].problem, 'It is still being made.'),
+                  errcode = 'object_not_in_prerequisite_state';
+    end if;
+    return chosen[1];
+end
+$$;
+comment on function cdc.searched is 'The declaration that cdc.search reads.';
+
+-- What a field is: a column, or a path into a json column (`data.title`), as in declarations; `name` is null when the
+-- table has no such column.
+create function cdc.searched_fields(source regclass, fields text[])
+returns table (place bigint, field text, name name, path text[])
+language sql stable
+begin atomic
+    select o.place, o.field, a.attname, case when a.attname <> o.field then (string_to_array(o.field, '.'))[2:] end
+      from unnest(fields) with ordinality as o (field, place)
+      left join lateral (
+               select a.attname from pg_attribute a
+                where a.attrelid = source and a.attnum > 0 and not a.attisdropped
+                  and (a.attname = o.field
+                       or a.attname = split_part(o.field, '.', 1) and a.atttypid in ('json'::regtype, 'jsonb'::regtype))
+                order by a.attname = o.field desc
+                limit 1) a on true;
+end;
+comment on function cdc.searched_fields is 'The columns that fields of a declaration or a search stand for.';
+
+-- What hybrid search matches words with, as SQL about row `s` (of chunks: about chunk `t`); an index on this expression
+-- serves it. (Cut, because a tsvector is at most 1 MB, and one long text must not fail the others.)
+create function cdc.searched_text(source regclass, declared cdc.embeddings, language regconfig)
+returns text
+language sql stable
+begin atomic
+    select format('to_tsvector(%L::regconfig, left(%s, 250000))', language,
+               case when declared.target_kind = 'chunks' then 't.chunk'
+                    else string_agg(format(case when f.path is null then 'coalesce(s.%1$I::text, '''')'
+                                                else 'coalesce(s.%1$I #>> %2$L, '''')' end, f.name, f.path),
+                                    ' || '' '' || ' order by f.place) end)
+      from cdc.searched_fields(source, declared.columns) f
+     where f.name is not null;
+end;
+comment on function cdc.searched_text is 'What hybrid search matches words with.';
+
+-- A filter as a condition on row `s`: `{"tenant_id": 7, "kind": ["a", "b"], "deleted_at": null}`. Its values are elements
+-- of the parameter $2, `given`, read as the column's type without its length, which would cut them to fit. A list means
+-- any of its values, null that there is none.
+create function cdc.searched_where(source regclass, filter jsonb, out condition text, out given text[])
+language plpgsql stable
+as $$
+declare
+    name   text;
+    wanted jsonb;
+    texts  text[];
+    type   text;
+begin
+    condition := 'true';
+    given := '{}';
+    if jsonb_typeof(filter) <> 'object' then
+        raise exception 'cdc.search: the filter is not a JSON object'
+            using hint = 'Write it like {"tenant_id": 7, "kind": ["a", "b"]}.', errcode = 'invalid_parameter_value';
+    end if;
+    for name, wanted in select f.key, f.value from jsonb_each(filter) f loop
+        select format_type(a.atttypid, -1) into type
+          from pg_attribute a
+         where a.attrelid = source and a.attname = name and a.attnum > 0 and not a.attisdropped;
+        if not found then
+            raise exception 'cdc.search: table % has no column %', source, quote_ident(name)
+                using hint = 'Check the spelling; names are case-sensitive here.', errcode = 'undefined_column';
+        end if;
+        wanted := case jsonb_typeof(wanted) when 'array' then wanted else jsonb_build_array(wanted) end;
+        select coalesce(array_agg(v.value #>> '{}') filter (where v.value <> 'null'), '{}') into texts
+          from jsonb_array_elements(wanted) as v (value);
+        select format('%s and (%s)', condition, concat_ws(' or ',
+                   case when wanted = '[]' then 'false' end,
+                   case when wanted @> '[null]' then format('s.%I is null', name) end,
+                   case when cardinality(texts) > 0 then format('s.%I = any (array[%s])', name,
+                       string_agg(format('($2[%s])::%s', cardinality(given) + n, type), ', ' order by n)) end))
+          into condition
+          from generate_series(1, cardinality(texts)) n;
+        given := given || texts;
+    end loop;
+end
+$$;
+comment on function cdc.searched_where is 'The condition that a filter of cdc.search stands for.';
+
+-- The rows nearest to a vector; with `words` also those that have the words, the two lists fused by their ranks
+-- (reciprocal rank fusion with k = 60: Cormack, Clarke, Buettcher 2009). The filter is part of both lists' queries: rows
+-- that it leaves out are not even candidates. All is read with the caller's rights, row-level security included.
+--
+-- An index on vectors gives approximate answers, and may give out too few: then more chunks are asked for, and at last
+-- all rows without the index.
+create function cdc.search(
+    source      regclass,
+    query       text,
+    "limit"     integer default 5,
+    filter      jsonb default null,
+    words       text default null,
+    target      text default null,
+    language    regconfig default 'simple',
+    columns     text[] default null,
+    every_chunk boolean default false
+) returns table (
+    key jsonb, "row" json, ordinal integer, chunk text, distance double precision, score double precision,
+    vector_rank integer, text_rank integer
+)
+language plpgsql
+as $$
+declare
+    declared  cdc.embeddings := cdc.searched(source, target);
+    chunked   boolean := declared.target_kind = 'chunks';
+    collapsed boolean := chunked and not coalesce(every_chunk, false);
+    place     text := case when chunked then 't.ordinal' else '0' end;
+    keys      text;
+    s_key     text;
+    t_key     text;
+    top_key   text;
+    tables    text;
+    vector    text;
+    away      text;
+    shown     text;
+    condition text;
+    given     text[];
+    matching  text := '';
+    document  text;
+    missing   text;
+    before    text[];
+    iterates  boolean;
+    pool      integer := greatest(4 * "limit", 40);
+    most      integer;
+    hits      record;
+begin
+    if "limit" is null or "limit" not between 1 and 1000 then
+        raise exception 'cdc.search: the limit is 1 to 1000' using errcode = 'invalid_parameter_value';
+    end if;
+    select string_agg(quote_ident(a.attname), ', ' order by o.place),
+           string_agg(format('s.%I', a.attname), ', ' order by o.place),
+           string_agg(format('t.%I', a.attname), ', ' order by o.place),
+           string_agg(format('top.%I', a.attname), ', ' order by o.place)
+      into keys, s_key, t_key, top_key
+      from pg_constraint p
+     cross join unnest(p.conkey) with ordinality as o (attnum, place)
+      join pg_attribute a on a.attrelid = p.conrelid and a.attnum = o.attnum
+     where p.conrelid = source and p.contype = 'p';
+
+    -- How far a row is from the query, in the operator of the metric, wherever pgvector lives.
+    vector := format(case declared.target_kind when 'column' then 's.%I' else 't.%I' end, declared.target_column);
+    select format('%1$s operator(%2$I.%3$s) $1::%2$I.%4$I', vector, n.nspname,
+               case declared.metric when 'cosine' then '<=>' when 'inner_product' then '<#>' else '<->' end, t.typname)
+      into away
+      from pg_namespace tn
+      join pg_class c on c.relnamespace = tn.oid
+      join pg_attribute a on a.attrelid = c.oid
+      join pg_type t on t.oid = a.atttypid
+      join pg_namespace n on n.oid = t.typnamespace
+     where (tn.nspname, c.relname, a.attname) = (declared.target_schema, declared.target_table, declared.target_column);
+    tables := format('%s s', source);
+    if declared.target_kind <> 'column' then
+        tables := format('%s join %I.%I t on (%s) = (%s)', tables, declared.target_schema, declared.target_table,
+                         t_key, s_key);
+    end if;
+
+    -- What is shown of the row: what is asked for, or all that the caller may read and that is no vector.
+    if columns is null then
+        select string_agg(format('s.%I', a.attname), ', ' order by a.attnum) into shown
+          from pg_attribute a
+          join pg_type t on t.oid = a.atttypid
+         where a.attrelid = source and a.attnum > 0 and not a.attisdropped
+           and t.typname not in ('vector', 'halfvec', 'sparsevec', 'tsvector')
+           and has_column_privilege(source, a.attnum, 'select');
+    else
+        select string_agg(quote_ident(f.field), ', ') filter (where f.name is null),
+               string_agg(format(case when f.path is null then 's.%1$I' else '(s.%1$I #> %2$L) as %3$I' end,
+                                 f.name, f.path, f.field), ', ' order by f.place) filter (where f.name is not null)
+          into missing, shown
+          from cdc.searched_fields(source, columns) f;
+        if missing is not null then
+            raise exception 'cdc.search: table % has no column %', source, missing
+                using hint = 'Check the spelling; names are case-sensitive here.', errcode = 'undefined_column';
+        end if;
+    end if;
+    select w.condition, w.given into condition, given from cdc.searched_where(source, filter) w;
+    if words is not null then
+        document := cdc.searched_text(source, declared, language);
+        matching := format($sql$
+            union all
+            select %1$s, cdc_place, null, row_number() over (order by cdc_match desc, %1$s, cdc_place)
+              from (select %2$s, %3$s as cdc_place,
+                           ts_rank_cd(%4$s, websearch_to_tsquery(%5$L::regconfig, $3)) as cdc_match
+                      from %6$s
+                     where %4$s @@ websearch_to_tsquery(%5$L::regconfig, $3) and %7$s is not null and %8$s
+                     order by cdc_match desc, %2$s, cdc_place
+                     limit $5) matching $sql$, keys, s_key, place, document, language, tables, vector, condition);
+    end if;
+
+    -- HNSW looks at 40 candidates by itself, and since pgvector 0.8 goes on when too few of them pass.
+    before := array[nullif(current_setting('hnsw.ef_search', true), ''),
+                    nullif(current_setting('hnsw.iterative_scan', true), '')];
+    select coalesce((regexp_match(x.extversion, '^(\d+)\.(\d+)'))::integer[] >= array[0, 8], false) into iterates
+      from pg_extension x where x.extname = 'vector';
+    if iterates then
+        perform set_config('hnsw.iterative_scan', 'strict_order', true);
+    end if;
+
+    foreach most in array case when collapsed then array[pool, 100 * "limit", null]
+                               when words is null then array["limit", null]
+                               else array[pool, null] end loop
+        perform set_config('hnsw.ef_search', least(1000, greatest(40, most, before[1]::integer))::text, true);
+        execute format($sql$
+            with found as (
+                select %1$s, cdc_place, row_number() over (order by cdc_away) as cdc_vector, null::bigint as cdc_text
+                  from (select %2$s, %3$s as cdc_place, %4$s as cdc_away
+                          from %5$s
+                         where %6$s is not null and %7$s
+                         order by %8$s
+                         limit $4) nearest %9$s),
+            fused as (
+                select %1$s, cdc_place, max(cdc_vector) as cdc_vector, max(cdc_text) as cdc_text,
+                       sum(1.0::float8 / (60 + coalesce(cdc_vector, cdc_text))) as cdc_score
+                  from found
+                 group by %1$s, cdc_place),
+            best as (
+                select %10$s * from fused order by %11$s cdc_score desc, cdc_vector, cdc_text, %1$s, cdc_place),
+            top as (
+                select row_number() over (order by cdc_score desc, cdc_vector, cdc_text) as cdc_nth, best.* from best
+                 order by cdc_nth
+                 limit $6)
+            select array_agg(h.key order by cdc_nth) as keys, array_agg(h."row" order by cdc_nth) as "rows",
+                   array_agg(h.ordinal order by cdc_nth) as ordinals, array_agg(h.chunk order by cdc_nth) as chunks,
+                   array_agg(h.distance order by cdc_nth) as distances, array_agg(h.score order by cdc_nth) as scores,
+                   array_agg(h.vector_rank order by cdc_nth) as vector_ranks,
+                   array_agg(h.text_rank order by cdc_nth) as text_ranks
+              from (select cdc_nth, (select to_jsonb(k) from (select %2$s) k) as key,
+                           (select to_json(r) from (select %12$s) r) as "row",
+                           %13$s as ordinal, %14$s as chunk, %4$s as distance,
+                           %15$s as score, cdc_vector::integer as vector_rank, cdc_text::integer as text_rank
+                      from %5$s
+                      join top on (%16$s) = (%2$s) and cdc_place = %3$s) h $sql$,
+            keys, s_key, place, away, tables, vector, condition,
+            case when most is null then format('(%s) + 0', away) else away end,
+            matching,
+            case when collapsed then format('distinct on (%s)', keys) else '' end,
+            case when collapsed then keys || ',' else '' end,
+            coalesce(shown, ''),
+            case when chunked then 't.ordinal' else 'null::integer' end,
+            case when chunked then 't.chunk' else 'null::text' end,
+            case when words is null then 'null::float8' else 'cdc_score' end,
+            top_key)
+          into hits
+         using translate(query, '{}', '[]'), given, words, most, pool, "limit";
+        exit when cardinality(hits.keys) >= "limit";
+    end loop;
+
+    perform set_config('hnsw.ef_search', coalesce(before[1], '40'), true);
+    if iterates then
+        perform set_config('hnsw.iterative_scan', coalesce(before[2], 'off'), true);
+    end if;
+    return query
+        select * from unnest(hits.keys, hits."rows", hits.ordinals, hits.chunks, hits.distances, hits.scores,
+                             hits.vector_ranks, hits.text_ranks);
+end
+$$;
+comment on function cdc.search is 'The rows nearest in meaning to a vector that a model made of a query.';
