@@ -120,8 +120,7 @@ class Settings(BaseSettings):
     gemini_api_key: SecretStr | None = Field(
         default=None,
         validation_alias=AliasChoices("GOOGLE_GENERATIVE_AI_API_KEY", "GEMINI_API_KEY"),
-        description="Key of Google's Gemini API (for `step.ai` with extra `gemini`); `GOOGLE_GENERATIVE_AI_API_KEY` is "
-        "read, too.",
+        description="Key of Google's Gemini API; `GOOGLE_GENERATIVE_AI_API_KEY` is read, too.",
     )
     gemini_base_url: str | None = Field(
         default=None,
