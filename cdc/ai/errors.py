@@ -32,14 +32,16 @@ class InputRefused(NonRetriableError):
 class ProviderUnavailable(RetryAfter):
     """The provider is out of reach, overloaded or limits our rate; it may take the same inputs later.
 
-    `retry_after` is in seconds, None when the provider did not name a time.
+    `retry_after` is in seconds, None when the provider did not name a time. `limited` says that it is there, and
+    takes fewer requests than it gets.
     """
 
     counts_as_attempt = False
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+    def __init__(self, message: str, *, retry_after: float | None = None, limited: bool = False) -> None:
         super().__init__(message, delay=_PAUSE if retry_after is None else retry_after)
         self.retry_after = retry_after
+        self.limited = limited
 
 
 class ProviderRejected(RetryAfter):

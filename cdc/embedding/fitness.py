@@ -8,7 +8,11 @@ from cdc.errors import ConfigurationError, DatabaseRefused
 from cdc.store.embeddings import Declaration, Layout
 from cdc.store.targets import Column, SourceFacts
 
-_OWN_COLUMNS = ("embedding", "hash", "updated_at")
+_OWN_COLUMNS = {
+    "table": ("embedding", "hash", "updated_at"),
+    "chunks": ("ordinal", "chunk", "embedding", "hash", "updated_at"),
+    "column": (),
+}
 
 _UNUSABLE_KEYS = ("bytea", "jsonb")
 """Events carry values of these types in another form than the one SQL reads."""
@@ -27,7 +31,7 @@ def check_source(layout: Layout, facts: SourceFacts | None, columns: Mapping[str
             f"There is no table {declaration.source}.",
             hint=f"Make it again, or remove row {declaration.id} of cdc.embeddings.",
         )
-    missing = [name for name in declaration.columns if name not in columns]
+    missing = [name for name in declaration.reads if name not in columns]
     if missing:
         raise ConfigurationError(
             f"Table {facts.name} has no column {', '.join(missing)} any more.",
@@ -74,6 +78,9 @@ def check_table(layout: Layout, existing: Mapping[str, Column], source: Mapping[
 def _differences(layout: Layout, existing: Mapping[str, Column], source: Mapping[str, Column]) -> Iterator[str]:
     keys = [column.name for column in layout.key]
     types = {name: source[name].type for name in keys} | {"hash": "bytea", "updated_at": "timestamp with time zone"}
+    if layout.declaration.target_kind == "chunks":
+        types |= {"ordinal": "integer", "chunk": "text"}
+        keys.append("ordinal")
     for name, type_ in types.items():
         if name in existing and existing[name].type != type_:
             yield f"column {name} is {existing[name].type}, not {type_}"
@@ -96,7 +103,7 @@ def _check_key(layout: Layout, facts: SourceFacts) -> None:
                 "which cannot be followed.",
                 hint="Use a key of another type, such as bigint, uuid or text.",
             )
-        if layout.declaration.target_kind == "table" and column.name in _OWN_COLUMNS:
+        if column.name in _OWN_COLUMNS[layout.declaration.target_kind]:
             raise ConfigurationError(
                 f"Key column {column.name} of {facts.name} has the name of a column that a table of vectors needs.",
                 hint="Call cdc.unembed() and declare a column of the table itself as target.",

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from cdc.embedding import fitness
+from cdc.embedding import fitness, splitting
 from cdc.errors import CdcError, NonRetriableError, RetryAfter, ServerNotReady
 from cdc.store import embeddings, targets
 from cdc.store.embeddings import Declaration, Layout
@@ -76,6 +76,7 @@ async def _prepared(
     await _check_source(conn, layout, check)
     layout = replace(layout, vector_schema=layout.vector_schema or await _pgvector(conn))
     model = layout.declaration.model or default().name
+    splitting.check(layout.declaration, model)
     size = layout.declaration.dimensions or await dimensions(model)
     for _ in range(tries):
         async with conn.transaction():
@@ -122,7 +123,7 @@ async def _made(conn: Connection, layout: Layout, model: str, size: int) -> bool
     if to.target_kind == "column" and to.target_column in existing:
         fitness.check_vector(to, existing[to.target_column], model, size)
         return True
-    if to.target_kind == "table" and existing:
+    if to.target_kind != "column" and existing:
         fitness.check_table(layout, existing, await targets.columns(conn, (to.table_schema, to.table_name)))
         fitness.check_vector(to, existing[to.target_column], model, size)
         return True

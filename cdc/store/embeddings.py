@@ -19,7 +19,11 @@ Connection = AsyncConnection[tuple[Any, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """One row of cdc.embeddings: what `cdc.embed()` was told, and what came of it."""
+    """One row of cdc.embeddings: what `cdc.embed()` was told, and what came of it.
+
+    `columns` may hold paths into json columns, `data.title`; `reads` are columns of the table, all that text and
+    filter need.
+    """
 
     id: int
     table_schema: str
@@ -44,6 +48,7 @@ class Declaration:
     index_type: Literal["hnsw", "none"] = "none"
     replaces: int | None = None
     live_at: datetime | None = None
+    reads: tuple[str, ...] = ()
 
     @property
     def source(self) -> str:
@@ -86,7 +91,8 @@ async def layouts(conn: Connection, table: tuple[str, str] | None = None) -> lis
 def _layout(row: dict[str, Any]) -> Layout:
     key = tuple(KeyColumn(*column) for column in row.pop("key"))
     vector_schema = row.pop("vector_schema")
-    return Layout(Declaration(**{**row, "columns": tuple(row["columns"])}), key, vector_schema)
+    lists = {name: tuple(row[name]) for name in ("columns", "reads")}
+    return Layout(Declaration(**{**row, **lists}), key, vector_schema)
 
 
 async def declare(conn: Connection, source: str, columns: Sequence[str], target: str | None) -> int:
@@ -96,7 +102,7 @@ async def declare(conn: Connection, source: str, columns: Sequence[str], target:
         ConfigurationError: a name is wrong, or the target is taken.
         DatabaseRefused: our role has no right to.
     """
-    return await _called(conn, "embedding/declare", {"source": source, "columns": list(columns), "target": target})
+    return await called(conn, "embedding/declare", {"source": source, "columns": list(columns), "target": target})
 
 
 async def forget(conn: Connection, source: str, target: str | None) -> int:
@@ -106,10 +112,15 @@ async def forget(conn: Connection, source: str, target: str | None) -> int:
         ConfigurationError: there is no such table.
         DatabaseRefused: our role has no right to.
     """
-    return await _called(conn, "embedding/forget", {"source": source, "target": target})
+    return await called(conn, "embedding/forget", {"source": source, "target": target})
 
 
-async def _called(conn: Connection, name: str, parameters: dict[str, Any]) -> int:
+async def called(conn: Connection, name: str, parameters: dict[str, Any]) -> int:
+    """What one of the functions of schema cdc returns.
+
+    Raises:
+        ConfigurationError, DatabaseRefused: what it refuses, in its own words.
+    """
     try:
         async with conn.transaction():
             row = await one(conn, text(name), parameters)

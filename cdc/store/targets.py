@@ -14,6 +14,11 @@ from cdc.store.embeddings import Connection, Declaration, Layout, one, said
 from cdc.store.parts import vector_type
 from cdc.store.queries import compose, text
 
+_MADE_BY = {
+    "table": ("embedding/create_table", "embedding/finish_table"),
+    "chunks": ("embedding/create_chunks", "embedding/finish_chunks"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class SourceFacts:
@@ -80,9 +85,8 @@ async def create_target(conn: Connection, layout: Layout, dimensions: int, *, lo
         DatabaseRefused: our role may not; the hint has the statement for somebody who may.
         ConfigurationError: the server takes no such table or column.
     """
-    statements = (
-        _table(layout, dimensions) if layout.declaration.target_kind == "table" else _column(layout, dimensions)
-    )
+    make = _column if layout.declaration.target_kind == "column" else _table
+    statements = make(layout, dimensions)
     hint = " ".join(f"{' '.join(statement.as_string(conn).split())};" for statement in statements)
     try:
         with _told(f"Grant it, or let the owner run: {hint}"):
@@ -101,9 +105,10 @@ def _table(layout: Layout, dimensions: int) -> list[sql.Composed]:
     key = sql.SQL(", ").join(sql.Identifier(column.name) for column in layout.key)
     reference = sql.SQL(", add foreign key ({0}) references {1} ({0}) on delete cascade").format(key, source)
     size = {"vector": vector_type(layout), "dimensions": sql.Literal(dimensions)}
+    create, finish = _MADE_BY[to.target_kind]
     return [
-        compose("embedding/create_table", target=target, key=key, source=source, **size),
-        compose("embedding/finish_table", target=target, key=key, fk=reference if to.fk else sql.SQL("")),
+        compose(create, target=target, key=key, source=source, **size),
+        compose(finish, target=target, key=key, fk=reference if to.fk else sql.SQL("")),
     ]
 
 

@@ -117,7 +117,7 @@ class Followed:
             np.testing.assert_array_equal(found[key], vector)
         kept = "select (select count(*) from cdc.hashes), (select count(*) from cdc.embedding_errors)"
         hashes, errors = (await (await self.conn.execute(kept)).fetchall())[0]
-        assert (hashes, errors) == (len(expected) if self.declaration.target_kind == "column" else 0, 0)
+        assert (hashes, errors) == (0 if self.declaration.target_kind == "table" else len(expected), 0)
 
 
 KINDS = {
@@ -126,11 +126,18 @@ KINDS = {
     "column": "select cdc.embed('docs', array['title', 'body'], target => 'embedding')",
 }
 
+DECLARE_CHUNKS = """
+    insert into cdc.embeddings (table_schema, table_name, columns, target_kind, target_schema, target_table,
+                                target_column, fk, chunk_tokens, chunk_overlap)
+    values ('public', 'docs', array['title', 'body'], 'chunks', 'public', 'docs_chunks', 'embedding', {fk}, 24, 4)
+"""
+CHUNKED = {"chunks": DECLARE_CHUNKS.format(fk="false"), "chunks with fk": DECLARE_CHUNKS.format(fk="true")}
+
 
 async def follow(conn: Connection, db: Database, kind: str) -> Followed:
-    """Make `docs` and its target of one of the KINDS."""
+    """Make `docs` and its target of one of the KINDS, or CHUNKED."""
     await conn.execute("create table docs (id bigint primary key, title text, body text)")
-    await conn.execute(KINDS[kind].encode())
+    await conn.execute((KINDS | CHUNKED)[kind].encode())
     await prepared(conn)
     embedder = Embedder()
     (target,) = await Declared(db, embedder).targets(("public", "docs"))

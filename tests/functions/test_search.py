@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from cdc.ai.errors import InputRefused
+from cdc.authoring.context import Database
 from cdc.embedding.search import Hit, Query, search
 from cdc.errors import ConfigurationError
-from tests.functions.embedding import Embedder, Followed, Vector, prepared
+from tests.functions.embedding import KINDS, Embedder, Followed, Vector, follow, prepared
 from tests.servers import Connection
 
 DIRECTIONS = {"cat": [1, 0, 0, 0], "kitten": [0.9, 0.1, 0, 0], "car": [0, 1, 0, 0], "truck": [0, 0.9, 0.3, 0]}
@@ -23,6 +24,11 @@ class Compass(Embedder):
     async def __call__(self, model: str, texts: Sequence[str], /) -> Sequence[Vector | Exception]:
         await super().__call__(model, texts)
         return [np.array(DIRECTIONS[text], dtype=np.float32) for text in texts]
+
+
+@pytest.fixture(params=KINDS)
+async def docs(request: pytest.FixtureRequest, conn: Connection, db: Database) -> Followed:
+    return await follow(conn, db, request.param)
 
 
 @pytest.fixture

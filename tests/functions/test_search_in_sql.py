@@ -65,7 +65,7 @@ async def test_names_and_keys_may_be_odd(conn: Connection) -> None:
         insert into "S %I"."T ""$1" values ('it''s', '00000000-0000-7000-8000-000000000000', 'a zebra');
         insert into "S %I"."E" values ('it''s', '00000000-0000-7000-8000-000000000000', '[1,0,0,0]');
     """)
-    names = {"table_schema": "S %I", "table_name": 'T "$1', "columns": ["te%xt"]}
+    names: dict[str, Any] = {"table_schema": "S %I", "table_name": 'T "$1', "columns": ["te%xt"]}
     await declared(conn, "table", **names, target_schema="S %I", target_table="E")
     call = """select key, row, text_rank from cdc.search('"S %%I"."T ""$1"', %s, words => 'zebra', filter => %s)"""
     key = {"K 1": "it's", "order": "00000000-0000-7000-8000-000000000000"}

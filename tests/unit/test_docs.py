@@ -296,7 +296,8 @@ def _is_command(group: App, words: list[str]) -> bool:
     if first not in group or not group[first].show:
         return False
     has_commands = any(not name.startswith("-") for name in group[first])
-    return not (has_commands and rest) or _is_command(group[first], rest)
+    named = has_commands and rest and not (group[first].default_command and rest[0] not in group[first])
+    return not named or _is_command(group[first], rest)
 
 
 def _no_connection() -> NoReturn:
