@@ -101,15 +101,25 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("OPENAI_API_VERSION"),
         description="Version of Azure's API. Without it: 2024-10-21.",
     )
+    anthropic_api_key: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("ANTHROPIC_API_KEY"),
+        description="Key of Anthropic, for `step.ai` (extra `anthropic`).",
+    )
+    anthropic_base_url: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("ANTHROPIC_BASE_URL"),
+        description="Address of a server that speaks Anthropic's API.",
+    )
     gemini_api_key: SecretStr | None = Field(
         default=None,
         validation_alias=AliasChoices("GOOGLE_GENERATIVE_AI_API_KEY", "GEMINI_API_KEY"),
-        description="Key of Google's Gemini API; `GEMINI_API_KEY` is read, too.",
+        description="Key of Google's Gemini API (for `step.ai` with extra `gemini`); `GEMINI_API_KEY` is read, too.",
     )
     gemini_base_url: str | None = Field(
         default=None,
         validation_alias=AliasChoices("GEMINI_BASE_URL"),
-        description="Address of a proxy before the Gemini API.",
+        description="Address of a server that speaks Gemini's API.",
     )
     voyage_api_key: SecretStr | None = Field(
         default=None,

@@ -11,8 +11,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import socket
-from base64 import b64encode
 import time
+from base64 import b64encode
 from collections import deque
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -110,9 +110,9 @@ class OpenAIServer:
 
     `latency` seconds a request; with a `key`, other keys get 401; `base64=False` plays a server that answers lists
     of numbers whatever it is asked for; `most` inputs a request are taken; `limit` refuses requests beyond a rate.
-    The counters are public: `requests`, `inputs`, `seen` (every text, in order), `asked` (every body and its headers),
-    `limited` (requests refused for their rate), `busy` and `peak` (requests at the same time). Once it `relents` it takes
-    texts that it refused before.
+    The counters are public: `requests`, `inputs`, `seen` (every text, in order), `bodies` (every body and its headers),
+    `limited` (requests refused for their rate), `busy` and `peak` (requests at the same time). Once it `relents` it
+    takes texts that it refused before.
     """
 
     def __init__(
@@ -158,7 +158,7 @@ class OpenAIServer:
         """Forget what was counted and what was scripted."""
         self.requests = self.inputs = self.peak = self.limited = 0
         self.seen: list[str] = []
-        self.asked: list[dict[str, Any]] = []
+        self.bodies: list[dict[str, Any]] = []
         self._script: deque[Response] = deque()
 
     def fail_next(
@@ -197,7 +197,7 @@ class OpenAIServer:
         try:
             asked = orjson.loads(await request.body())
             await asyncio.sleep(self.latency)
-            self.asked.append(asked | {"path": request.url.path, "headers": dict(request.headers)})
+            self.bodies.append(asked | {"path": request.url.path, "headers": dict(request.headers)})
             answer = self._answer(asked, request.headers.get("authorization", ""))
             if self._limit is not None:
                 answer.headers.update(self._limit.headers())

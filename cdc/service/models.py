@@ -1,4 +1,4 @@
-"""The embedding models that the settings allow."""
+"""The models that the settings allow: those that embed, and those that answer."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ from contextlib import asynccontextmanager
 
 from pydantic import SecretStr
 
+from cdc.ai.access import Access
 from cdc.ai.call import Call
+from cdc.ai.infer import Models
 from cdc.config import Settings
 from cdc.embedding import models
 from cdc.embedding.gather import Embedder
 from cdc.embedding.models import Model
-from cdc.embedding.providers import Access, opener
+from cdc.embedding.providers import opener
 
 
 def access(settings: Settings) -> Mapping[str, Access]:
     """The keys and addresses of all providers, by provider."""
     return {
         "openai": Access(_plain(settings.openai_api_key), settings.openai_base_url),
+        "anthropic": Access(_plain(settings.anthropic_api_key), settings.anthropic_base_url),
         "azure": Access(
             _plain(settings.azure_openai_api_key), settings.azure_openai_endpoint, settings.openai_api_version
         ),
@@ -50,6 +53,21 @@ def default_model(settings: Settings) -> Model:
         ConfigurationError: nothing is configured and no local model is installed.
     """
     return models.default_model(configured=settings.embed_model, openai_available=settings.openai_available)
+
+
+def models_of(settings: Settings) -> Models:
+    """Asks every provider that is configured; connects to none before it is used."""
+    return Models(access(settings))
+
+
+@asynccontextmanager
+async def opened_models(settings: Settings) -> AsyncIterator[Models]:
+    """The same, closed at the end of the block."""
+    models_ = models_of(settings)
+    try:
+        yield models_
+    finally:
+        await models_.close()
 
 
 def _plain(secret: SecretStr | None) -> str | None:

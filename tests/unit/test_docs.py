@@ -23,7 +23,7 @@ from cdc.authoring.context import Context
 from cdc.authoring.step import Step
 from cdc.cli import app, reference
 from cdc.config import Settings, variable
-from cdc.embedding.models import DIMENSIONS
+from cdc.embedding.offers import MODELS
 from cdc.listener.translate import Translator
 from cdc.lsn import Position
 from cdc.store.migrate import available
@@ -227,8 +227,8 @@ def test_every_route_and_every_figure_of_the_status_is_documented() -> None:
 
 
 def test_every_model_is_documented() -> None:
-    for name, dimensions in DIMENSIONS.items():
-        assert f"| `{name}` | {dimensions} |" in doc("embedding.md")
+    for name, offer in MODELS.items():
+        assert f"| `{name}` | {offer.dimensions} |" in doc("embedding.md")
 
 
 def test_every_parameter_of_cdc_embed_is_documented() -> None:

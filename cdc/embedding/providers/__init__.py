@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from cdc.ai.access import Access
 from cdc.embedding.models import LOCAL, LOCAL_FAST, Model, installed
 from cdc.embedding.providers.rates import Rate
 from cdc.errors import ConfigurationError
@@ -54,15 +55,6 @@ class Provider(Protocol):
     async def close(self) -> None:
         """Give connections and memory back."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """What opens one provider's door; `version` is that of Azure's API."""
-
-    key: str | None = None
-    url: str | None = None
-    version: str | None = None
 
 
 def opener(access: Mapping[str, Access]) -> Callable[[Model], Provider]:

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 import openai
 
+from cdc.ai.access import Access
 from cdc.ai.errors import InputRefused, ProviderRejected, ProviderUnavailable
 from cdc.ai.patience import retry_after
 from cdc.embedding.models import Model
 from cdc.embedding.offers import limits
-from cdc.embedding.providers import Access, Answer
+from cdc.embedding.providers import Answer
 from cdc.embedding.providers.answers import Read
 from cdc.embedding.providers.rates import rates
 from cdc.embedding.providers.vendors import Vendor

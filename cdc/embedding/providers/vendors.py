@@ -12,8 +12,8 @@ from typing import Any
 
 import openai
 
+from cdc.ai.access import Access
 from cdc.embedding.models import Model
-from cdc.embedding.providers import Access
 from cdc.embedding.providers.answers import Read, cohere_form, openai_form
 from cdc.errors import ConfigurationError
 
@@ -47,7 +47,7 @@ class Vendor:
         Raises:
             ConfigurationError: there is no key and no address.
         """
-        if not (access.key and access.url if self.needs_both else access.key or access.url):
+        if not (access.key and access.base_url if self.needs_both else access.key or access.base_url):
             word = "and" if self.needs_both else "or"
             raise ConfigurationError(f"{model.name} needs a key.", hint=f"Set {self.key} {word} {self.address}.")
         # A server of the user's own may want no key; the client insists on one.
@@ -55,12 +55,12 @@ class Vendor:
         if self.needs_both:
             return openai.AsyncAzureOpenAI(
                 api_key=key,
-                azure_endpoint=access.url or "",
+                azure_endpoint=access.base_url or "",
                 api_version=access.version or _AZURE_VERSION,
                 max_retries=0,
                 timeout=TIMEOUT,
             )
-        return openai.AsyncOpenAI(api_key=key, base_url=access.url or self.url, max_retries=0, timeout=TIMEOUT)
+        return openai.AsyncOpenAI(api_key=key, base_url=access.base_url or self.url, max_retries=0, timeout=TIMEOUT)
 
 
 def _openai(model: Model, texts: Sequence[str], query: bool) -> dict[str, Any]:

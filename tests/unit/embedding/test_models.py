@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from cdc.ai.access import Access
 from cdc.embedding import models
 from cdc.embedding.models import LOCAL, LOCAL_FAST, Model, default_model, parse
 from cdc.embedding.offers import MODELS
-from cdc.embedding.providers import Access, opener
+from cdc.embedding.providers import opener
 from cdc.errors import ConfigurationError
 
 

@@ -13,11 +13,12 @@ import orjson
 import pytest
 import pytest_asyncio
 
+from cdc.ai.access import Access
 from cdc.ai.errors import InputRefused, ProviderRejected, ProviderUnavailable
 from cdc.ai.patience import retry_after
 from cdc.embedding.gather import Embedder
 from cdc.embedding.models import parse
-from cdc.embedding.providers import Access, opener
+from cdc.embedding.providers import opener
 from cdc.embedding.providers.answers import openai_form
 from cdc.embedding.providers.remote import Remote
 from cdc.embedding.providers.vendors import VENDORS
@@ -164,7 +165,7 @@ async def test_a_wrong_key_is_told_from_a_right_one() -> None:
 
 async def test_a_server_without_keys_needs_none(server: OpenAIServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    provider = Remote(parse(MODEL), VENDORS["openai"], Access(url=server.url))
+    provider = Remote(parse(MODEL), VENDORS["openai"], Access(base_url=server.url))
     assert len((await provider.embed([TEXT])).vectors) == 1
     await provider.close()
 
