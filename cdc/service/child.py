@@ -114,7 +114,7 @@ async def _work(settings: Settings, functions: Mapping[str, Function], reports: 
     reaching = Reaching(
         configured(settings, settings.watched_url),
         state=databases.state,
-        embed=models.embed,
+        models=models,
         sleeps=settings.listen is not None,
     )
 
