@@ -86,8 +86,8 @@ async def test_the_text_of_an_answer_reaches_the_handler(engine: Engine, provide
 
     assert (run["status"], run["output"]) == ("completed", "a rose")
     assert provider.requests == 1
-    (asked,) = provider.asked
-    assert {name: asked[name] for name in ("model", "messages", "temperature")} == {
+    (asked,) = provider.questions
+    assert {name: asked.body[name] for name in ("model", "messages", "temperature")} == {
         "model": "gpt-4o",
         "messages": [{"role": "system", "content": "Be short."}, {"role": "user", "content": "What is it?"}],
         "temperature": 0,
