@@ -31,7 +31,7 @@ class NoEmbeddings:
     async def targets(self, table: tuple[str, str]) -> Sequence[Any]:
         raise AssertionError("these functions embed nothing")
 
-    async def embed(self, model: str, texts: Sequence[str]) -> Sequence[Any]:
+    async def embed(self, model: str, texts: Sequence[str], *, query: bool = False) -> Sequence[Any]:
         raise AssertionError("these functions embed nothing")
 
     async def model(self, table: str, target: str | None = None) -> str:
