@@ -454,3 +454,69 @@ async def test_a_run_shows_what_was_asked_and_what_it_cost(engine: Engine, provi
     table = showing.of_calls(shown["steps"])
     assert table is not None
     assert [*table.columns[3].cells] == ["unknown", "1000"]
+
+
+async def test_an_answer_that_comes_after_the_lease_is_refused(engine: Engine, provider: AIServer) -> None:
+    provider.latency = 1
+
+    @function("ask", on="db/users.inserted")
+    async def ask(ctx: Context) -> str:
+        return await ctx.step.ai.infer("say", model=MODEL, prompt="Hi")
+
+    async with engine.doomed(ask):
+        await engine.send("db/users.inserted", {})
+        await eventually(lambda: provider.busy == 1)
+        await engine.run_is("waiting")
+        ((worker_id,),) = await rows(engine.conn, "select id from cdc_state.workers")
+        await workers.leave(engine.conn, [worker_id])
+        await eventually(lambda: provider.busy == 0)
+        provider.say_next("the second answer")
+        async with engine.working(ask):
+            (run,) = await engine.ended()
+
+    assert run["output"] == "the second answer"
+    assert provider.requests == 2
+    assert [call["attempt"] for call in await calls(engine.conn)] == [1]
+
+
+async def test_an_answer_that_cannot_be_stored_harms_only_itself(engine: Engine, provider: AIServer) -> None:
+    provider.answers = lambda question: question
+    provider.latency = 0.2
+
+    @function("ask", on="db/users.inserted")
+    async def ask(ctx: Context) -> list[str]:
+        async def said(prompt: str) -> str:
+            try:
+                return await ctx.step.ai.infer(prompt, model=MODEL, prompt=prompt)
+            except StepError as error:
+                return error.message
+
+        return await asyncio.gather(*(said(prompt) for prompt in ("a", "b", "c")))
+
+    provider.say_next("odd", model="nobody\x00knows")
+    async with engine.working(ask):
+        await engine.send("db/users.inserted", {})
+        (run,) = await engine.ended()
+
+    (refused,) = (text for text in run["output"] if len(text) > 1)
+    assert "cannot be stored" in refused
+    assert len({text for text in run["output"] if len(text) == 1}) == 2
+
+
+async def test_what_a_cancelled_run_was_told_is_dropped_with_it(engine: Engine, provider: AIServer) -> None:
+    engine.keeps_content = False
+    provider.say_next("a secret answer")
+
+    @function("ask", on="db/users.inserted")
+    async def ask(ctx: Context) -> None:
+        await ctx.step.ai.infer("say", model=MODEL, prompt="a secret question")
+        await ctx.step.sleep("rest", "1h")
+
+    async with engine.working(ask):
+        await engine.send("db/users.inserted", {})
+        await engine.run_is("sleeping")
+        (run,) = await engine.runs()
+        assert "secret answer" in str(await rows(engine.conn, "select data from cdc_state.steps"))
+        await Hands(engine.conn).cancel([run["id"]], "no more")
+
+    assert "secret" not in str(await rows(engine.conn, "select * from cdc_state.steps"))
