@@ -25,6 +25,7 @@ from cdc.config import Settings
 from cdc.engine.worker import Worker
 from cdc.errors import CdcError, DatabaseUnreachable, LeaseLost
 from cdc.service.databases import Databases
+from cdc.service.ledger import Ledger
 from cdc.service.models import embedder
 from cdc.service.named import configured, with_sources
 from cdc.service.process import prepare
@@ -108,7 +109,8 @@ async def _work(settings: Settings, functions: Mapping[str, Function], reports: 
     prepare()
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(settings.threads, thread_name_prefix="step"))
-    models = embedder(settings)
+    ledger = Ledger(databases.to_state)
+    models = embedder(settings, on_call=ledger)
     reaching = Reaching(
         configured(settings, settings.watched_url),
         state=databases.state,
@@ -140,6 +142,7 @@ async def _work(settings: Settings, functions: Mapping[str, Function], reports: 
     finally:
         await reaching.close()
         await models.close()
+        await ledger.close()
 
 
 async def _tell_others(databases: Databases) -> None:

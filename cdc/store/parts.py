@@ -12,9 +12,22 @@ from cdc.store.embeddings import Declaration, KeyColumn, Layout
 from cdc.store.queries import compose
 from cdc.store.texts import fields, text_of
 
-Verb = Literal["read", "write", "clear", "put_aside", "take_back", "orphans", "stored", "guard", "try_text"]
+Verb = Literal[
+    "read",
+    "write",
+    "clear",
+    "put_aside",
+    "take_back",
+    "orphans",
+    "stored",
+    "guard",
+    "try_text",
+    "lacking",
+    "few",
+    "held",
+]
 
-_SAME_FOR_BOTH = ("put_aside", "take_back", "try_text")
+_SAME_FOR_BOTH = ("put_aside", "take_back", "try_text", "few", "held")
 _METRICS: dict[str, tuple[LiteralString, str]] = {
     "cosine": ("<=>", "cosine"),
     "inner_product": ("<#>", "ip"),
