@@ -101,9 +101,7 @@ class _Service:
         # As if through a pooler: it is what finds out.
         self._wakeups = Wakeups(databases.through_pooler().to_state, self._wake)
         self._children = Children(0, self._child, grace=0.0, hooks=self._of_children())
-        self._searched = Reaching(
-            named, state=databases.state, embed=self._models.embed, sleeps=settings.listen is not None
-        )
+        self._searched = Reaching(named, state=databases.state, models=self._models, sleeps=settings.listen is not None)
         stack.push_async_callback(self._searched.close)
         self._confirmed = asyncio.Event()
         self._address = ""

@@ -10,7 +10,7 @@ from psycopg import sql
 
 from cdc.store.embeddings import Declaration, KeyColumn, Layout
 from cdc.store.queries import compose
-from cdc.store.texts import fields, text_of
+from cdc.store.texts import text_of
 
 Verb = Literal[
     "read",
@@ -83,7 +83,6 @@ def _text(declaration: Declaration) -> dict[str, sql.Composable]:
     return {
         "text": text_of(declaration),
         "model": sql.Literal(_hashed_with(declaration)),
-        "s_columns_text": _list(fields(declaration)),
     }
 
 
