@@ -36,6 +36,8 @@ from tests.functions.embedding import (
 )
 from tests.servers import Connect, Connection
 
+DOCS = "create table docs (id bigint primary key, title text, body text)"
+
 NUMBERS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 PARAGRAPHS = [f"Paragraph {number} says that {number} is followed by yet another one of them." for number in NUMBERS]
 """Of 16 tokens or so: each is a chunk of its own."""
@@ -183,6 +185,23 @@ async def test_many_rows_at_once(docs: Chunked) -> None:
     await docs.check()
 
 
+async def test_vectors_of_half_precision(conn: Connection, db: Database) -> None:
+    await conn.execute(DOCS.encode())
+    await conn.execute(CHUNKED["chunks"].replace("24", "24, vector_type => 'halfvec'").encode())
+    await prepare(conn, default=Model, dimensions=dimensions)
+    embedder = Embedder()
+    (target,) = await Declared(db, embedder).targets(("public", "docs"))
+    docs = Chunked(conn, db, target, embedder)
+    embedder.refuses = {PARAGRAPHS[1]}
+    await docs.put(1, text_of(0, 1, 2))
+    assert await docs.reconcile(1) == Counts(refused=1)
+    await docs.put(1, text_of(3, 0, 1))
+    assert await docs.reconcile(1) == Counts(refused=1)
+    rows = await conn.execute("select embedding::real[] from docs_chunks where embedding is not null order by ordinal")
+    for (found,), paragraph in zip(await rows.fetchall(), (3, 0), strict=True):
+        np.testing.assert_array_equal(found, vector_of(PARAGRAPHS[paragraph]).astype(np.float16))
+
+
 async def test_two_forms_of_one_key_are_one_row(conn: Connection, db: Database) -> None:
     docs = await chunked(conn, db, "chunks")
     await docs.execute("drop table docs_chunks; alter table docs alter id type numeric")
@@ -246,7 +265,6 @@ async def test_what_is_made(conn: Connection, db: Database) -> None:
     ]
 
 
-DOCS = "create table docs (id bigint primary key, title text, body text)"
 OWN = "id bigint, ordinal int, chunk text, embedding vector(4), hash bytea, updated_at timestamptz"
 
 
@@ -436,7 +454,7 @@ STEPS = st.lists(
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(steps=STEPS)
 async def test_after_any_edits_the_table_is_what_splitting_gives(
