@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cdc.authoring.context import Counts, Database
-from cdc.embedding import reconcile, splitting
+from cdc.embedding import chunks, reconcile, splitting
 from cdc.embedding.declared import Declared
 from cdc.embedding.prepare import prepare
 from cdc.embedding.reconcile import NotYet
@@ -179,7 +179,9 @@ async def test_a_text_of_white_space_is_none(docs: Chunked) -> None:
     assert docs.embedder.asked == []
 
 
-async def test_many_rows_at_once(docs: Chunked) -> None:
+@pytest.mark.parametrize("at_once", [5, 5000])
+async def test_many_rows_at_once(docs: Chunked, monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+    monkeypatch.setattr(chunks, "_AT_ONCE", at_once)
     await docs.execute("insert into docs select n, 'Title ' || n, %s from generate_series(1, 700) n", text_of(0, 1, 2))
     assert await docs.reconcile(*range(1, 701)) == Counts(embedded=700)
     await docs.check()
@@ -199,7 +201,7 @@ async def test_vectors_of_half_precision(conn: Connection, db: Database) -> None
     assert await docs.reconcile(1) == Counts(refused=1)
     rows = await conn.execute("select embedding::real[] from docs_chunks where embedding is not null order by ordinal")
     for (found,), paragraph in zip(await rows.fetchall(), (3, 0), strict=True):
-        np.testing.assert_array_equal(found, vector_of(PARAGRAPHS[paragraph]).astype(np.float16))
+        np.testing.assert_array_equal(np.array(found, np.float16), vector_of(PARAGRAPHS[paragraph]).astype(np.float16))
 
 
 async def test_two_forms_of_one_key_are_one_row(conn: Connection, db: Database) -> None:
