@@ -361,6 +361,26 @@ async def test_a_refused_chunk_is_tried_again_when_somebody_says_so(docs: Chunke
     await docs.check()
 
 
+async def test_a_row_whose_text_cannot_be_made_costs_no_other(conn: Connection, db: Database) -> None:
+    await conn.execute(DOCS.encode())
+    told = "expression => 'body || (1 / length(title))', chunk_tokens => 24, chunk_overlap => 4"
+    await conn.execute(f"select cdc.embed('docs', {told})".encode())
+    await prepare(conn, default=Model, dimensions=dimensions)
+    embedder = Embedder()
+    (target,) = await Declared(db, embedder).targets(("public", "docs"))
+    docs = Chunked(conn, db, target, embedder)
+    await docs.execute("insert into docs values (1, 't', %s), (2, '', 'bad')", text_of(0, 1))
+    assert await docs.reconcile(1, 2) == Counts(embedded=1, refused=1)
+    assert await docs.put_aside() == {(2, 0): "Division by zero."}
+    embedder.refuses = {"bad1"}
+    await docs.execute("update docs set title = 't' where id = 2")
+    assert await docs.reconcile(2) == Counts(refused=1)
+    assert await docs.put_aside() == {(2, 0): "too long"}
+    await docs.execute("update docs set body = 'good' where id = 2")
+    assert await docs.reconcile(1, 2) == Counts(embedded=1, unchanged=1)
+    assert (await docs.chunks(2), await docs.put_aside()) == (["good1"], {})
+
+
 # --- interleaved with others --------------------------------------------------------------------------------------
 
 
