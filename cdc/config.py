@@ -158,6 +158,14 @@ class Settings(BaseSettings):
         le=3600.0,
         description="Seconds after which the runs of a silent worker are given to others.",
     )
+    inferences: int = Field(
+        default=1000, ge=1, le=100_000, description="Calls of models under way at once in each worker process."
+    )
+    ai_content: Literal["keep", "drop"] = Field(
+        default="keep",
+        description="What `step.ai` asks models and what they say: `keep` it with the run, or `drop` it: no input "
+        "is stored, and answers are removed when the run has ended.",
+    )
     retention: Annotated[float, BeforeValidator(_duration)] = Field(
         default=7 * 86400.0,
         ge=3600.0,

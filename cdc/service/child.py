@@ -26,7 +26,7 @@ from cdc.engine.worker import Worker
 from cdc.errors import CdcError, DatabaseUnreachable, LeaseLost
 from cdc.service.databases import Databases
 from cdc.service.ledger import Ledger
-from cdc.service.models import embedder
+from cdc.service.models import embedder, models_of
 from cdc.service.named import configured, with_sources
 from cdc.service.process import prepare
 from cdc.service.reaching import Reaching
@@ -110,7 +110,7 @@ async def _work(settings: Settings, functions: Mapping[str, Function], reports: 
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(settings.threads, thread_name_prefix="step"))
     ledger = Ledger(databases.to_state)
-    models = embedder(settings, on_call=ledger)
+    models, asked = embedder(settings, on_call=ledger), models_of(settings)
     reaching = Reaching(
         configured(settings, settings.watched_url),
         state=databases.state,
@@ -131,6 +131,9 @@ async def _work(settings: Settings, functions: Mapping[str, Function], reports: 
             sources=reaching,
             capacity=settings.concurrency,
             lease=settings.lease,
+            models=asked,
+            inferences=settings.inferences,
+            keeps_content=settings.ai_content == "keep",
             held=not stopping.woken,
             on_runs=reports.due,
         )
@@ -143,6 +146,7 @@ async def _work(settings: Settings, functions: Mapping[str, Function], reports: 
         await reaching.close()
         await models.close()
         await ledger.close()
+        await asked.close()
 
 
 async def _tell_others(databases: Databases) -> None:
