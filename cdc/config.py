@@ -120,7 +120,7 @@ class Settings(BaseSettings):
     gemini_api_key: SecretStr | None = Field(
         default=None,
         validation_alias=AliasChoices("GOOGLE_GENERATIVE_AI_API_KEY", "GEMINI_API_KEY"),
-        description="Key of Google's Gemini API (for `step.ai` with extra `gemini`); `GEMINI_API_KEY` is read, too.",
+        description="Key of Google's Gemini API; `GOOGLE_GENERATIVE_AI_API_KEY` is read, too.",
     )
     gemini_base_url: str | None = Field(
         default=None,
@@ -157,6 +157,14 @@ class Settings(BaseSettings):
         ge=1.0,
         le=3600.0,
         description="Seconds after which the runs of a silent worker are given to others.",
+    )
+    inferences: int = Field(
+        default=1000, ge=1, le=100_000, description="Calls of models under way at once in each worker process."
+    )
+    ai_content: Literal["keep", "drop"] = Field(
+        default="keep",
+        description="What `step.ai` asks models and what they say: `keep` it with the run, or `drop` it: no input "
+        "is stored, and answers are removed when the run has ended.",
     )
     retention: Annotated[float, BeforeValidator(_duration)] = Field(
         default=7 * 86400.0,

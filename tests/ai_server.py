@@ -8,7 +8,7 @@ schema is wanted, an object that fits it. POST /v1/embeddings is that of tests/o
 
     OPENAI_BASE_URL=<url>      /v1/chat/completions, /v1/responses, /v1/embeddings
     ANTHROPIC_BASE_URL=<root>  /v1/messages
-    GEMINI_BASE_URL=<root>     /v1beta/models/<model>:generateContent, :streamGenerateContent
+    GEMINI_BASE_URL=<root>     /v1/models/<model>:generateContent, :streamGenerateContent (v1beta, too)
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Asked(NamedTuple):
 class AIServer(OpenAIServer):
     """`latency` is before an answer, `pause` before each event of a streamed one, in seconds.
 
-    `asked` has every request, `answers` says what to answer to a text that nothing was scripted for.
+    `questions` has every request, `answers` says what to answer to a text that nothing was scripted for.
     """
 
     def __init__(self, *, pause: float = 0.0, **options: Any) -> None:
@@ -68,7 +68,7 @@ class AIServer(OpenAIServer):
                 ("/v1/chat/completions", _CHAT),
                 ("/v1/responses", _RESPONSES),
                 ("/v1/messages", _MESSAGES),
-                ("/v1beta/models/{call:path}", _CONTENT),
+                ("/{version}/models/{call:path}", _CONTENT),
             )
         )
 
@@ -80,7 +80,7 @@ class AIServer(OpenAIServer):
     def reset(self) -> None:
         """Forget what was counted and what was scripted."""
         super().reset()
-        self.asked: list[Asked] = []
+        self.questions: list[Asked] = []
         self._next: deque[Callable[[_Format, JSON], Response | Said]] = deque()
 
     def say_next(self, text: str, times: int = 1, **usage: Any) -> None:
@@ -130,7 +130,7 @@ class AIServer(OpenAIServer):
             model, _, verb = call.partition(":")
             body |= {"model": model, "stream": verb == "streamGenerateContent"}
         self.requests += 1
-        self.asked.append(Asked(request.url.path, request.headers, body))
+        self.questions.append(Asked(request.url.path, request.headers, body))
         # Taken before the pause: who asks first is answered first.
         scripted = self._next.popleft() if self._next else None
         await asyncio.sleep(self.latency)
@@ -221,15 +221,20 @@ def _fitting(schema: JSON, definitions: JSON) -> Any:
     for options in ("anyOf", "oneOf", "allOf"):
         if options in schema:
             return _fitting(schema[options][0], definitions)
-    if schema.get("type") == "object":
+    kind = schema.get("type", "").lower()
+    if kind == "object":
         return {name: _fitting(inner, definitions) for name, inner in schema.get("properties", {}).items()}
-    if schema.get("type") == "array":
+    if kind == "array":
         return [_fitting(schema.get("items", {}), definitions)]
-    return _FITTING.get(schema.get("type", ""), "text")
+    return _FITTING.get(kind, "text")
 
 
 def _json(content: JSON, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     return Response(orjson.dumps(content), status, headers, media_type="application/json")
+
+
+def _either(options: JSON, *names: str) -> JSON | None:
+    return next((options[name] for name in names if name in options), None)
 
 
 def _last(turns: Any, inside: str) -> str:
@@ -260,14 +265,14 @@ _RESPONSES = _Format(
 _MESSAGES = _Format(
     question=lambda body: _last(body["messages"], "content"),
     schema=lambda body: body.get("output_config", {}).get("format", {}).get("schema"),
-    key="x-api-key",
+    key="authorization",
     whole=shapes.message,
     events=lambda said, _: shapes.message_events(said),
     error=shapes.anthropic_error,
 )
 _CONTENT = _Format(
     question=lambda body: _last(body["contents"], "parts"),
-    schema=lambda body: body.get("generationConfig", {}).get("responseJsonSchema"),
+    schema=lambda body: _either(body.get("generationConfig", {}), "responseJsonSchema", "responseSchema"),
     key="x-goog-api-key",
     whole=shapes.content,
     events=lambda said, _: shapes.content_events(said),

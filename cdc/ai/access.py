@@ -1,14 +1,14 @@
-"""What opens a provider's door."""
+"""How a provider is reached."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How to reach a provider. `version` is that of the API, where one has to be named (Azure)."""
+    """What opens one provider's door; `version` is that of Azure's API."""
 
-    key: str | None = None
+    key: str | None = field(default=None, repr=False)
     base_url: str | None = None
     version: str | None = None

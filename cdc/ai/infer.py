@@ -16,10 +16,11 @@ from cdc.ai.failures import Unanswered, refused, unavailable
 from cdc.ai.models import ChatModel, parse
 from cdc.ai.price import cost
 from cdc.ai.providers import Provider, open_provider
+from cdc.ai.providers.wire import NO_ANSWER, is_broken
 from cdc.ai.reading import read
 from cdc.ai.spans import traced
 
-__all__ = ["Models", "body_for", "parsed"]
+__all__ = ["Access", "Models", "body_for", "parsed"]
 
 
 class Models:
@@ -91,8 +92,10 @@ async def _ask(provider: Provider, asked: ChatModel, body: Mapping[str, Any], ti
     except Unanswered as unanswered:
         raise unavailable(provider.host, unanswered) from unanswered.__cause__
     except ValueError:
-        raise unavailable(provider.host, Unanswered("answered with what is no JSON of a model's answer")) from None
+        raise unavailable(provider.host, Unanswered(NO_ANSWER)) from None
     except Exception as error:
+        if is_broken(error):
+            raise unavailable(provider.host, Unanswered("broke off in the middle of its answer")) from None
         refusal = provider.refusal(error)
         if refusal is None:
             raise
@@ -108,7 +111,7 @@ def _answer(asked: ChatModel, body: Mapping[str, Any], document: Any, clock: _Cl
     """
     reading = read(document) if isinstance(document, dict) else None
     if reading is None:
-        raise Unanswered("answered with what is no JSON of a model's answer")
+        raise Unanswered(NO_ANSWER)
     if document.get("object") == "response" and document.get("status") == "failed":
         raise Unanswered("could not finish its answer", detail=str(document.get("error")))
     call = replace(

@@ -7,7 +7,7 @@ kept. Only the author's own classes, in which structured output was parsed, are 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -41,12 +41,13 @@ def dump(result: object) -> dict[str, Any] | None:
     """An object of a provider's package as JSON that `restore` knows; None for any other value."""
     if not isinstance(result, BaseModel) or not comes_from_a_package(result):
         return None
-    owned = [
-        {"path": list(path), "class": _name(type(thing)), "data": thing.model_dump(mode="json")}
-        for path, thing in _foreign(result, ())
-        if _importable(type(thing))
-    ]
-    return {_TAG: _name(_plain_class(type(result))), "owned": owned, "data": plain(result)}
+    data, owned = plain(result), []
+    for path, thing in _foreign(result, ()):
+        document = thing.model_dump(mode="json")
+        _put(data, path, document)
+        if _importable(type(thing)):
+            owned.append({"path": list(path), "class": _name(type(thing)), "data": document})
+    return {_TAG: _name(_plain_class(type(result))), "owned": owned, "data": data}
 
 
 def restore(document: Any) -> Any:
@@ -72,8 +73,11 @@ def of_form(form: streams.Form, document: dict[str, Any]) -> Any:
 
 def _built(cls: type[BaseModel], document: dict[str, Any]) -> Any:
     if cls.__module__.startswith("google."):
-        # Google's classes hold enums and bytes, which only its own validation makes.
-        return cls.model_validate({name: value for name, value in document.items() if name != "parsed"})
+        # Google's classes hold enums and bytes, which only its own validation makes; not so what is parsed.
+        result = cls.model_validate({name: value for name, value in document.items() if name != "parsed"})
+        if "parsed" in document:
+            result.__dict__["parsed"] = document["parsed"]
+        return result
     return cls.model_construct(**document)
 
 
@@ -119,11 +123,11 @@ def _foreign(thing: Any, path: Path) -> Iterator[tuple[Path, BaseModel]]:
         yield from _foreign(value, (*path, key))
 
 
-def _put(thing: Any, path: list[str | int], value: Any) -> None:
+def _put(root: Any, path: Sequence[str | int], value: Any) -> None:
+    """Set what is at a path through JSON, or through objects without asking them."""
     *way, last = path
+    thing: Any = root
     for key in way:
-        thing = thing[key] if isinstance(key, int) else getattr(thing, key)
-    if isinstance(last, int):
-        thing[last] = value
-    else:
-        thing.__dict__[last] = value
+        thing = getattr(thing, str(key)) if isinstance(thing, BaseModel) else thing[key]
+    inside: Any = thing.__dict__ if isinstance(thing, BaseModel) else thing
+    inside[last] = value

@@ -82,3 +82,8 @@ async def write(conn: Connection, calls: Sequence[CallRecord]) -> None:
     if calls:
         parameters = {name: [getattr(call, column) for call in calls] for name, column in _COLUMNS.items()}
         await conn.execute(text("ai_calls/write"), parameters)
+
+
+async def prune(conn: Connection, limit: int, *, kept: float) -> int:
+    """Delete up to `limit` calls that ended `kept` seconds ago or earlier; how many."""
+    return (await conn.execute(text("ai_calls/prune"), {"limit": limit, "kept": kept})).rowcount

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any, Protocol
 
 from cdc.ai.access import Access
-from cdc.ai.failures import KEYS, Refusal
+from cdc.ai.failures import KEYS, URLS, Refusal
 from cdc.errors import ConfigurationError
 
 
@@ -47,11 +47,14 @@ def open_provider(name: str, access: Access) -> Provider:
     """
     if not access.key and not (name == "openai" and access.base_url):
         raise ConfigurationError(f"There is no key for {name}.", hint=f"Set {KEYS[name]}.")
+    if name == "azure" and not access.base_url:
+        raise ConfigurationError("Where Azure's models are is not known.", hint=f"Set {URLS[name]}.")
     module = "openai" if name == "azure" else name
     try:
-        provider: Provider = import_module(f"cdc.ai.providers.{module}").open_client(access)
+        opens = import_module(f"cdc.ai.providers.{module}")
     except ModuleNotFoundError as missing:
         raise missing_package(module) from missing
+    provider: Provider = opens.open_azure(access) if name == "azure" else opens.open_client(access)
     return provider
 
 

@@ -1,11 +1,11 @@
-"""OpenAI's chat completions and responses, or any server that speaks them behind a base URL."""
+"""OpenAI's chat completions and responses, at OpenAI, at Azure, or at any server that speaks them."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
 from typing import Any, cast
 
-import httpx2
 import openai
 import orjson
 
@@ -15,13 +15,14 @@ from cdc.ai.patience import retry_after
 from cdc.ai.providers.wire import captured
 from cdc.ai.streams import CHAT, RESPONSES
 
+AZURE_VERSION = "2024-10-21"
+
 
 class OpenAI:
     """`POST {base_url}/chat/completions`, or `/responses` for a body that has an `input`."""
 
-    def __init__(self, access: Access) -> None:
-        # A server of the user's own may want no key; the client insists on one. Trying again is the engine's part.
-        self._client = openai.AsyncOpenAI(api_key=access.key or "none", base_url=access.base_url, max_retries=0)
+    def __init__(self, client: openai.AsyncOpenAI) -> None:
+        self._client = client
 
     @property
     def host(self) -> str:
@@ -35,30 +36,24 @@ class OpenAI:
 
         Raises:
             Unanswered: there is no answer, or half of one.
-            openai.APIStatusError, openai.APIError: the server says no.
+            openai.APIError: the server says no.
         """
         path, form = ("/responses", RESPONSES) if "input" in body else ("/chat/completions", CHAT)
         request: dict[str, Any] = {**body, "model": id}
+        streamed = bool(request.get("stream"))
+        if streamed and form is CHAT:
+            request["stream_options"] = {"include_usage": True} | (request.get("stream_options") or {})
+        # Below the methods with typed parameters, which refuse what is newer than the package.
+        post = partial(self._client.post, path, body=request, options={"timeout": timeout})
         try:
-            # Below the methods with typed parameters: they refuse what is newer than the package.
-            if request.get("stream"):
-                if form is CHAT:
-                    request["stream_options"] = {"include_usage": True} | (request.get("stream_options") or {})
-                chunks = await self._client.post(
-                    path,
-                    cast_to=object,
-                    body=request,
-                    options={"timeout": timeout},
-                    stream=True,
-                    stream_cls=openai.AsyncStream[object],
-                )
-                return await captured(cast("AsyncIterator[Mapping[str, Any]]", chunks), form, heard)
-            answer = await self._client.post(path, cast_to=bytes, body=request, options={"timeout": timeout})
+            if not streamed:
+                return cast("dict[str, Any]", orjson.loads(await post(cast_to=bytes)))
+            stream = await post(cast_to=object, stream=True, stream_cls=openai.AsyncStream[object])
+            return await captured(cast("AsyncIterator[Mapping[str, Any]]", stream), form, heard)
         except openai.APITimeoutError:
             raise Unanswered("did not answer in time") from None
-        except (openai.APIConnectionError, httpx2.HTTPError):
+        except openai.APIConnectionError:
             raise Unanswered("cannot be reached, or broke off") from None
-        return cast("dict[str, Any]", orjson.loads(answer))
 
     def refusal(self, error: Exception) -> Refusal | None:
         """What an exception of the package says."""
@@ -69,14 +64,36 @@ class OpenAI:
             about = "credit"
         elif error.param == "model" or error.code == "model_not_found":
             about = "model"
-        response = error.response if isinstance(error, openai.APIStatusError) else None
-        if response is None:
+        if not isinstance(error, openai.APIStatusError):
             return Refusal(200, error.message, about=about)
-        return Refusal(response.status_code, error.message, retry_after(response.headers), about)
+        return Refusal(error.status_code, error.message, retry_after(error.response.headers), about)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
 
 
-open_client = OpenAI
+def open_client(access: Access) -> OpenAI:
+    """OpenAI, or the server at the address. Trying again is the engine's part."""
+    # A server of the user's own may want no key; the client insists on one.
+    key, http = access.key or "none", _unlimited()
+    return OpenAI(openai.AsyncOpenAI(api_key=key, base_url=access.base_url, max_retries=0, http_client=http))
+
+
+def open_azure(access: Access) -> OpenAI:
+    """A resource of Azure OpenAI."""
+    return OpenAI(
+        openai.AsyncAzureOpenAI(
+            api_key=access.key,
+            azure_endpoint=access.base_url or "",
+            api_version=access.version or AZURE_VERSION,
+            max_retries=0,
+            http_client=_unlimited(),
+        )
+    )
+
+
+def _unlimited() -> openai.DefaultAsyncHttpxClient:
+    """As many connections as there are calls: how many those may be is CDC_INFERENCES."""
+    limits = type(openai.DEFAULT_CONNECTION_LIMITS)
+    return openai.DefaultAsyncHttpxClient(limits=limits(max_keepalive_connections=100))
