@@ -17,7 +17,7 @@ from cdc.errors import ConfigurationError
 from tests.ai.conftest import KEY
 from tests.ai_server import AIServer
 
-OPENAI, ANTHROPIC, GEMINI = "openai/gpt-4o", "anthropic/claude-sonnet-4-5", "gemini/gemini-2.5-flash"
+OPENAI, ANTHROPIC, GEMINI = "openai/gpt-4o", "anthropic/claude-sonnet-5-5", "gemini/gemini-2.5-flash"
 
 each_model = pytest.mark.parametrize("model", [OPENAI, ANTHROPIC, GEMINI])
 streamed_or_not = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
@@ -82,7 +82,8 @@ async def test_tokens_are_counted_alike_by_all(models: Models, server: AIServer,
 
 async def test_what_anthropic_writes_to_its_cache_is_part_of_the_input(models: Models, server: AIServer) -> None:
     server.say_next("done", input=1000, output=100, cached=500, written=100)
-    answer = await models.infer(ANTHROPIC, body_for(ANTHROPIC, "hello"), timeout=10)
+    # $3 a million of input, $3.75 written to the cache, $0.30 read from it, $15 of output.
+    answer = await models.infer("anthropic/claude-sonnet-4-5", body_for(ANTHROPIC, "hello"), timeout=10)
     assert answer.body["usage"]["input_tokens"] == 400
     assert answer.call.usage == Usage(1000, 100, 1100, 500, 100)
     assert answer.call.cost == Decimal("0.003225")
