@@ -76,6 +76,12 @@ class Settings(BaseSettings):
         "`voyage/<model>`, `cohere/<model>`, `local/minilm` or `local-fast/wordllama`; with `@512`, vectors of that "
         "length. Without it: OpenAI's text-embedding-3-small when a key is set, else the local model.",
     )
+    index_memory: str = Field(
+        default="256MB",
+        pattern=r"^[1-9]\d{0,8}(kB|MB|GB)$",
+        description="The most memory that the server may take to make an index of vectors (`maintenance_work_mem`). It "
+        "takes what the vectors need, and no less than it is set to itself.",
+    )
     openai_api_key: SecretStr | None = Field(
         default=None,
         validation_alias=AliasChoices("OPENAI_API_KEY"),
@@ -151,6 +157,14 @@ class Settings(BaseSettings):
         ge=1.0,
         le=3600.0,
         description="Seconds after which the runs of a silent worker are given to others.",
+    )
+    inferences: int = Field(
+        default=1000, ge=1, le=100_000, description="Calls of models under way at once in each worker process."
+    )
+    ai_content: Literal["keep", "drop"] = Field(
+        default="keep",
+        description="What `step.ai` asks models and what they say: `keep` it with the run, or `drop` it: no input "
+        "is stored, and answers are removed when the run has ended.",
     )
     retention: Annotated[float, BeforeValidator(_duration)] = Field(
         default=7 * 86400.0,

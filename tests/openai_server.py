@@ -171,9 +171,9 @@ class OpenAIServer:
         """Close the connection in the middle of the next answers."""
         self._script.extend(_Cut() for _ in range(times))
 
-    def answer_next(self, body: bytes, times: int = 1) -> None:
-        """Answer the next requests with 200 and these bytes."""
-        self._script.extend(Response(body, media_type="application/json") for _ in range(times))
+    def answer_next(self, body: bytes, times: int = 1, *, status: int = 200) -> None:
+        """Answer the next requests with these bytes."""
+        self._script.extend(Response(body, status, media_type="application/json") for _ in range(times))
 
     def serve(self) -> None:
         """Answer until told to stop."""

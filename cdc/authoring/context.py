@@ -79,8 +79,10 @@ class Embeddings(Protocol):
         """The declared targets of one (schema, table), without those that have a problem."""
         ...
 
-    async def embed(self, model: str, texts: Sequence[str], /) -> Sequence[NDArray[np.float32] | Exception]:
-        """See `Embed`."""
+    async def embed(
+        self, model: str, texts: Sequence[str], /, *, query: bool = False
+    ) -> Sequence[NDArray[np.float32] | Exception]:
+        """See `Embed`. `query`: the texts are words to search with, for which some models have other vectors."""
         ...
 
     async def model(self, table: str, /, target: str | None = None) -> str:

@@ -49,7 +49,8 @@ def retry(table: str, *, into: str | None = None, key: str | None = None, source
 
 
 def _sheet(found: list[Refused]) -> Table:
-    sheet = showing.table("table", "target", "key", "since", "reason")
+    sheet = showing.table("table", "target", "key", "chunk", "since", "reason")
     for each in found:
-        sheet.add_row(each.source, each.target, ", ".join(each.key), showing.time(each.failed_at), each.reason)
+        chunk = "" if each.ordinal is None else str(each.ordinal)
+        sheet.add_row(each.source, each.target, ", ".join(each.key), chunk, showing.time(each.failed_at), each.reason)
     return sheet

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     Answer = NDArray[np.float32] | Exception
 
+_LARGEST_HALF = 65_504
+
 
 class Answers:
     """Asks for each text once, however many rounds look at it."""
@@ -62,4 +64,7 @@ class Answers:
             raise NonRetriableError(
                 f"{to.model} answers with {len(answer)} dimensions; {to.target} was made for {to.dimensions}."
             )
-        return answer if np.isfinite(answer).all() else InputRefused("The model's vector of this text is not finite.")
+        largest = np.abs(answer).max()
+        if not np.isfinite(largest) or (to.vector_type == "halfvec" and largest > _LARGEST_HALF):
+            return InputRefused(f"No {to.vector_type} can hold the model's vector of this text.")
+        return answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cdc.ai.errors import ProviderRejected
@@ -20,11 +21,14 @@ if TYPE_CHECKING:
 
 
 class Declared:
-    """Implements `cdc.Embeddings` for one watched database; `embed` is what turns texts into vectors."""
+    """Implements `cdc.Embeddings` for one watched database; `embed` is what turns texts into vectors, `embed_queries`
+    the same for words to search with.
+    """
 
-    def __init__(self, db: Database, embed: Embed) -> None:
+    def __init__(self, db: Database, embed: Embed, embed_queries: Embed | None = None) -> None:
         self._db = db
         self._embed = embed
+        self._embed_queries = embed_queries or embed
 
     async def targets(self, table: tuple[str, str], /) -> Sequence[Target]:
         """See `Embeddings`. Asks the database each time: declarations may come and go."""
@@ -56,13 +60,15 @@ class Declared:
         query = Query(table_of(table), words, limit, target, filter, hybrid, language, columns, every_chunk)
         async with self._db.connection() as conn:
             declaration = await searched(conn, query.table, target)
-        vector = await embedded(self.embed, declaration, words)
+        vector = await embedded(partial(self.embed, query=True), declaration, words)
         async with self._db.connection() as conn:
             return await nearest(conn, declaration, vector, query)
 
-    async def embed(self, model: str, texts: Sequence[str], /) -> Sequence[NDArray[np.float32] | Exception]:
-        """See `Embed`."""
+    async def embed(
+        self, model: str, texts: Sequence[str], /, *, query: bool = False
+    ) -> Sequence[NDArray[np.float32] | Exception]:
+        """See `Embeddings`."""
         try:
-            return await self._embed(model, texts)
+            return await (self._embed_queries if query else self._embed)(model, texts)
         except ConfigurationError as error:
             raise ProviderRejected(error.message, hint=error.hint) from None

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from cdc.errors import ConfigurationError, DatabaseRefused
-from cdc.store.embeddings import Declaration, Layout
+from cdc.store.embeddings import Declaration, Layout, VectorType
 from cdc.store.targets import Column, SourceFacts
+
+INDEXED: dict[VectorType, int] = {"vector": 2000, "halfvec": 4000}
+"""How many dimensions of each type an HNSW index takes."""
 
 _OWN_COLUMNS = {
     "table": ("embedding", "hash", "updated_at"),
@@ -42,22 +45,49 @@ def check_source(layout: Layout, facts: SourceFacts | None, columns: Mapping[str
     return facts
 
 
-def check_vector(declaration: Declaration, column: Column, model: str, size: int) -> None:
-    """Whether a column takes a model's vectors.
+def check_vector(declaration: Declaration, column: Column) -> None:
+    """Whether a column takes the vectors of the declared model and type.
 
     Raises:
         ConfigurationError: it is of another type, or for another number of dimensions.
     """
+    model, size = declaration.model, declaration.dimensions
     name = f"{declaration.target_schema}.{declaration.target_table}.{declaration.target_column}"
     if column.dimensions is None:
         raise ConfigurationError(
             f"Column {name} exists already and is of type {column.type}, not vector.",
             hint="Call cdc.unembed() and name another target.",
         )
+    if column.vector_type != declaration.vector_type:
+        raise ConfigurationError(
+            f"Column {name} exists already and is of type {column.type}, not {declaration.vector_type}.",
+            hint="Call cdc.unembed() and declare it with that vector_type, or name another target.",
+        )
+    if column.dimensions == -1 and declaration.index_type == "hnsw":
+        raise ConfigurationError(
+            f"Column {name} takes vectors of any length, which no index does.",
+            hint=f"Declare it again with index => 'none', or alter its type to {declaration.vector_type}({size}).",
+        )
     if column.dimensions not in (-1, size):
         raise ConfigurationError(
             f"Column {name} takes vectors of {column.dimensions} dimensions, {model} makes {size}.",
             hint=f"Call cdc.unembed() and name another target or a model of {column.dimensions} dimensions.",
+        )
+
+
+def check_index(declaration: Declaration) -> None:
+    """Whether the index that is wished for can be made.
+
+    Raises:
+        ConfigurationError: the vectors are too long for it.
+    """
+    limit = INDEXED[declaration.vector_type]
+    size = declaration.dimensions or 0
+    if declaration.index_type == "hnsw" and size > limit:
+        shorter = " vector_type => 'halfvec'," if size <= INDEXED["halfvec"] else ""
+        raise ConfigurationError(
+            f"HNSW takes {declaration.vector_type} of up to {limit:,} dimensions; {declaration.model} makes {size:,}.",
+            hint=f"Call cdc.unembed() and declare it with{shorter} fewer dimensions or index => 'none'.",
         )
 
 

@@ -43,6 +43,10 @@ class Embedder:
             return []
         return await self._lane(model, query).join(texts)
 
+    async def embed_queries(self, model: str, texts: Sequence[str], /) -> Sequence[Result]:
+        """The same of words to search with."""
+        return await self.embed(model, texts, query=True)
+
     def check(self, model: str) -> None:
         """Open the model's provider, without asking it anything.
 

@@ -18,7 +18,7 @@ from cdc.ai.call import Call, Usage
 from cdc.ai.errors import InputRefused, ProviderUnavailable
 from cdc.embedding.callers import Caller, Result, Text
 from cdc.embedding.models import Model
-from cdc.embedding.pace import Pace
+from cdc.embedding.pace import Pace, Start
 from cdc.embedding.providers import Answer, Provider
 from cdc.embedding.room import Room
 
@@ -113,7 +113,7 @@ class Lane:
         share = -(-len(self._waiting) // (self._pace.places - len(self._requests)))
         most = self._room.inputs if self._pace.scarce else min(self._room.inputs, max(_FEW, share))
         batch: list[Text] = []
-        left: float = self._room.tokens
+        left = self._pace.tokens(self._room.tokens)
         while self._waiting and len(batch) < most:
             text = self._waiting[0]
             if text.wanted:
@@ -128,38 +128,40 @@ class Lane:
 
     # --- what comes back ---
 
-    async def _request(self, batch: Sequence[Text], round_: int) -> None:
+    async def _request(self, batch: Sequence[Text], start: Start) -> None:
         try:
-            await self._ask(batch)
+            await self._ask(batch, start)
         except ProviderUnavailable as error:
             if error.limited:
-                self._back(batch, error, round_)
+                self._back(batch, error, start)
             else:
                 self._give_up(error, batch)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is for the callers to judge
             self._give_up(error, batch)
+        finally:
+            self._pace.ended(start)
 
-    def _back(self, batch: Sequence[Text], error: ProviderUnavailable, round_: int) -> None:
+    def _back(self, batch: Sequence[Text], error: ProviderUnavailable, start: Start) -> None:
         now = self._now()
         self._limited_since = now if self._limited_since is None else self._limited_since
-        wait = self._pace.refused(now, round_, error.retry_after)
+        wait = self._pace.refused(now, start, error.retry_after)
         self._waiting.extendleft(text for text in reversed(batch) if text.places)
         if self._waking is not None:  # a hold that began earlier may end too early
             self._waking.cancel()
             self._waking = None
         self._hold(wait)
 
-    async def _ask(self, batch: Sequence[Text]) -> int:
+    async def _ask(self, batch: Sequence[Text], start: Start) -> int:
         """Settle all texts; returns how many were refused."""
         try:
-            answer = await self._provided(batch)
+            answer = await self._provided(batch, start)
         except InputRefused as refusal:
             if len(batch) == 1:
                 self._settle(batch[0], refusal)
                 return 1
             middle = len(batch) // 2
             # One half after the other: together they still take this request's place only.
-            refused = await self._ask(batch[:middle]) + await self._ask(batch[middle:])
+            refused = await self._ask(batch[:middle], start) + await self._ask(batch[middle:], start)
             if not refused:  # none of the texts is to blame
                 self._room.was_too_much([text.text for text in batch])
             return refused
@@ -170,7 +172,7 @@ class Lane:
             self._settle(text, vector if sound else InputRefused("The model has no finite vector for this text."))
         return 0
 
-    async def _provided(self, batch: Sequence[Text]) -> Answer:
+    async def _provided(self, batch: Sequence[Text], start: Start) -> Answer:
         texts, began = [text.text for text in batch], self._now()
         try:
             answer = await self._provider.embed(texts, query=self._query)
@@ -179,7 +181,7 @@ class Lane:
             raise
         latency = self._record(began, len(texts), answer)
         self._limited_since = None
-        self._pace.answered(self._now(), latency, answer.rates, busy=bool(self._waiting))
+        self._pace.answered(self._now(), start, latency, answer.rates, busy=bool(self._waiting))
         self._room.held(texts, answer.tokens)
         return answer
 

@@ -35,6 +35,8 @@ class Query:
     `filter`: only rows with these values in columns of the table. `hybrid`: find those, too, that have the words, read
     in `language`, a text search configuration. `columns` of the row are given back, by default those that are
     embedded. `every_chunk`: a row may be found more than once, by several chunks of its text.
+
+    Raises ConfigurationError when the limit is out of range.
     """
 
     table: tuple[str, str]
@@ -46,6 +48,13 @@ class Query:
     language: str = "simple"
     columns: Sequence[str] | None = None
     every_chunk: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.limit <= MOST:
+            raise ConfigurationError(
+                f"A search has 1 to {MOST} hits, not {self.limit}.",
+                hint="Choose another limit, or narrow it with a filter.",
+            )
 
 
 async def search(conn: Connection, embed: Embed, query: Query) -> list[Hit]:
@@ -81,8 +90,6 @@ async def nearest(conn: Connection, declaration: Declaration, vector: Vector, qu
         ConfigurationError: the query cannot be used.
         DatabaseRefused: our role may not read it.
     """
-    if not 1 <= query.limit <= MOST:
-        raise ConfigurationError(f"A search has 1 to {MOST} hits, not {query.limit}.")
     return await store.search(
         conn,
         declaration,

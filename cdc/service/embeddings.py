@@ -58,6 +58,6 @@ async def search(settings: Settings, url: str, query: Query) -> list[Hit]:
     """
     async with await connect(checked(url), autocommit=True) as conn, opened_embedder(settings) as models:
         try:
-            return await find(conn, models.embed, query)
+            return await find(conn, models.embed_queries, query)
         except (RetryAfter, NonRetriableError) as error:
             raise ProviderFailed(f"The words could not be embedded: {error}") from None

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
+from typing import Any
 
 import structlog
 
@@ -16,10 +17,11 @@ from cdc.embedding import declare
 from cdc.errors import CdcError, ConfigurationError
 from cdc.maintenance import upkeep
 from cdc.maintenance.loop import Loop
-from cdc.service import children, published
+from cdc.service import children, embedding_status, published
 from cdc.service.absences import Absences
 from cdc.service.children import Children
 from cdc.service.databases import Databases
+from cdc.service.ledger import Ledger
 from cdc.service.models import embedder
 from cdc.service.named import Named, configured, file_of, inline, with_sources
 from cdc.service.parts import Parts
@@ -92,14 +94,14 @@ class _Service:
         self._roles = roles
         self._stack = stack
         self._started = started
-        self._models = embedder(settings)
+        ledger = Ledger(databases.through_pooler().to_state)
+        stack.push_async_callback(ledger.close)
+        self._models = embedder(settings, on_call=ledger)
         stack.push_async_callback(self._models.close)
         # As if through a pooler: it is what finds out.
         self._wakeups = Wakeups(databases.through_pooler().to_state, self._wake)
         self._children = Children(0, self._child, grace=0.0, hooks=self._of_children())
-        self._searched = Reaching(
-            named, state=databases.state, embed=self._models.embed, sleeps=settings.listen is not None
-        )
+        self._searched = Reaching(named, state=databases.state, models=self._models, sleeps=settings.listen is not None)
         stack.push_async_callback(self._searched.close)
         self._confirmed = asyncio.Event()
         self._address = ""
@@ -194,11 +196,15 @@ class _Service:
             keys=keys,
             confirmed=confirmed,
             embeddings=self._embeddings_of,
+            standing=self._standing,
         )
         web = Web(api, self._settings.port)
         self.parts.add(web.start())
         self._stack.push_async_callback(web.stop)
         self._address = web.url
+
+    async def _standing(self, table: str | None) -> list[dict[str, Any]]:
+        return await embedding_status.of_all(self._databases, self._named, table)
 
     # --- what the parts tell each other ---
 

@@ -16,13 +16,15 @@ from cdc.store.queries import text
 
 Connection = AsyncConnection[tuple[Any, ...]]
 
+VectorType = Literal["vector", "halfvec"]
+
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
     """One row of cdc.embeddings: what `cdc.embed()` was told, and what came of it.
 
     `columns` may hold paths into json columns, `data.title`; `reads` are columns of the table, all that text and
-    filter need.
+    filter need. With `any_type` the type of vector is still to be chosen.
     """
 
     id: int
@@ -43,12 +45,13 @@ class Declaration:
     filter: str | None = None
     chunk_tokens: int | None = None
     chunk_overlap: int | None = None
-    vector_type: Literal["vector", "halfvec"] = "vector"
+    vector_type: VectorType = "vector"
     metric: Literal["cosine", "inner_product", "l2"] = "cosine"
     index_type: Literal["hnsw", "none"] = "none"
     replaces: int | None = None
     live_at: datetime | None = None
     reads: tuple[str, ...] = ()
+    any_type: bool = False
 
     @property
     def source(self) -> str:
@@ -135,16 +138,19 @@ async def called(conn: Connection, name: str, parameters: dict[str, Any]) -> int
 async def hold(conn: Connection, declaration: Declaration) -> Declaration | None:
     """Keep other services from preparing this declaration until the transaction ends; None: it was forgotten.
 
-    Returns the declaration with the model and dimensions that it is pinned to by now.
+    Returns the declaration with the model, dimensions and type that it is pinned to by now.
     """
-    row = await (await conn.execute(text("embedding/hold"), {"id": declaration.id})).fetchone()
-    return None if row is None else replace(declaration, model=row[0], dimensions=row[1])
+    async with conn.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(text("embedding/hold"), {"id": declaration.id})
+        row = await cursor.fetchone()
+    return None if row is None else replace(declaration, **row)
 
 
-async def pin(conn: Connection, declaration: Declaration, model: str, dimensions: int) -> Declaration:
-    """Record that the target is ready and belongs to this model; returns the declaration as it is now."""
-    row = await one(conn, text("embedding/pin"), {"id": declaration.id, "model": model, "dimensions": dimensions})
-    return replace(declaration, model=model, dimensions=dimensions, problem=None, prepared_at=row[0])
+async def pin(conn: Connection, declaration: Declaration) -> Declaration:
+    """Record that the target is ready, and belongs to this model and type; returns the declaration as it is now."""
+    parameters = {name: getattr(declaration, name) for name in ("id", "model", "dimensions", "vector_type")}
+    row = await one(conn, text("embedding/pin"), parameters)
+    return replace(declaration, any_type=False, problem=None, prepared_at=row[0])
 
 
 async def set_problem(conn: Connection, declaration: Declaration, problem: str) -> Declaration:

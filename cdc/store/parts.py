@@ -10,11 +10,24 @@ from psycopg import sql
 
 from cdc.store.embeddings import Declaration, KeyColumn, Layout
 from cdc.store.queries import compose
-from cdc.store.texts import fields, text_of
+from cdc.store.texts import text_of
 
-Verb = Literal["read", "write", "clear", "put_aside", "take_back", "orphans", "stored", "guard"]
+Verb = Literal[
+    "read",
+    "write",
+    "clear",
+    "put_aside",
+    "take_back",
+    "orphans",
+    "stored",
+    "guard",
+    "try_text",
+    "lacking",
+    "few",
+    "held",
+]
 
-_SAME_FOR_BOTH = ("put_aside", "take_back")
+_SAME_FOR_BOTH = ("put_aside", "take_back", "try_text", "few", "held")
 _METRICS: dict[str, tuple[LiteralString, str]] = {
     "cosine": ("<=>", "cosine"),
     "inner_product": ("<#>", "ip"),
@@ -70,7 +83,6 @@ def _text(declaration: Declaration) -> dict[str, sql.Composable]:
     return {
         "text": text_of(declaration),
         "model": sql.Literal(_hashed_with(declaration)),
-        "s_columns_text": _list(fields(declaration)),
     }
 
 

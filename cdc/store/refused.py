@@ -12,11 +12,14 @@ Table = tuple[str, str]
 
 
 class Refused(NamedTuple):
-    """A text put aside: `source` and `target` for people, the `key` of its row, and why."""
+    """A text put aside: `source` and `target` for people, the `key` of its row, the `ordinal` of its chunk
+    if it is one, and why.
+    """
 
     source: str
     target: str
     key: list[str]
+    ordinal: int | None
     reason: str
     failed_at: datetime
 
@@ -27,6 +30,11 @@ async def listed(conn: Connection, table: Table | None, target: str | None, limi
     parameters = {"schema": schema, "name": name, "target": target, "limit": limit}
     rows = await conn.execute(text("embedding/refused"), parameters)
     return [Refused(*row) for row in await rows.fetchall()]
+
+
+async def counts(conn: Connection) -> dict[int, int]:
+    """How many rows have a text that was put aside, by declaration."""
+    return dict(await (await conn.execute(text("embedding/put_aside_counts"))).fetchall())
 
 
 async def retry(conn: Connection, source: str, target: str | None, key: str | None) -> int:

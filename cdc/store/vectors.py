@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from pgvector import Vector
+from pgvector import HalfVector, Vector
+from pgvector.psycopg.halfvec import register_halfvec_info
 from pgvector.psycopg.vector import register_vector_info
 from psycopg.types import TypeInfo
 
@@ -110,15 +111,18 @@ async def orphans(conn: Connection, layout: Layout, limit: int) -> list[Key]:
     return [tuple(key) for (key,) in await rows.fetchall()]
 
 
-def parameter(layout: Layout, vector: NDArray[np.float32]) -> Vector:
+def parameter(layout: Layout, vector: NDArray[np.float32]) -> Vector | HalfVector:
     """A vector as a statement about this target takes it."""
-    return Vector(vector)
+    return Vector(vector) if layout.declaration.vector_type == "vector" else HalfVector(vector)
 
 
 async def register_vector(conn: Connection, layout: Layout) -> None:
-    """Teach a connection pgvector's type, wherever the extension lives; once per connection."""
-    if conn.adapters.types.get("vector") is None:
-        register_vector_info(conn, await TypeInfo.fetch(conn, vector_type(layout)))
+    """Teach a connection the declared type of pgvector, wherever the extension lives; once per connection."""
+    name = layout.declaration.vector_type
+    if conn.adapters.types.get(name) is None:
+        info = await TypeInfo.fetch(conn, vector_type(layout))
+        assert info is not None, "the target is made of this type"
+        (register_vector_info if name == "vector" else register_halfvec_info)(conn, info)
 
 
 def by_key(layout: Layout, keys: Sequence[Key]) -> dict[str, Any]:

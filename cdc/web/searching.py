@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from cdc.ai.errors import InputRefused, ProviderRejected, ProviderUnavailable
 from cdc.authoring.context import Embeddings
-from cdc.errors import ConfigurationError, DatabaseRefused
+from cdc.errors import ConfigurationError, DatabaseRefused, DatabaseUnreachable
 from cdc.store.failures import ConnectionTrouble, PoolTimeout
 from cdc.web.answers import Json, object_of
 
@@ -71,7 +71,7 @@ async def _embed(embeddings: Embeddings, body: dict[str, Any]) -> dict[str, Any]
     if model is None:
         model = await embeddings.model(_needed(body, "table"), _given(body, "target", str))
     vectors = []
-    for vector in await embeddings.embed(model, texts):
+    for vector in await embeddings.embed(model, texts, query=bool(_given(body, "queries", bool))):
         if isinstance(vector, Exception):
             raise vector
         vectors.append(vector.tolist())
@@ -86,6 +86,8 @@ async def _answered(answer: Awaitable[Any]) -> Any:
         raise HTTPException(400, str(error)) from None
     except DatabaseRefused as error:
         raise HTTPException(403, str(error)) from None
+    except DatabaseUnreachable as error:
+        raise HTTPException(503, str(error)) from None
     except InputRefused as error:
         raise HTTPException(422, str(error)) from None
     except ProviderUnavailable as error:

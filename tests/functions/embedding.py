@@ -125,13 +125,8 @@ KINDS = {
     "table with fk": "select cdc.embed('docs', array['title', 'body'], fk => true)",
     "column": "select cdc.embed('docs', array['title', 'body'], target => 'embedding')",
 }
-
-DECLARE_CHUNKS = """
-    insert into cdc.embeddings (table_schema, table_name, columns, target_kind, target_schema, target_table,
-                                target_column, fk, chunk_tokens, chunk_overlap)
-    values ('public', 'docs', array['title', 'body'], 'chunks', 'public', 'docs_chunks', 'embedding', {fk}, 24, 4)
-"""
-CHUNKED = {"chunks": DECLARE_CHUNKS.format(fk="false"), "chunks with fk": DECLARE_CHUNKS.format(fk="true")}
+_CHUNKED = "select cdc.embed('docs', array['title', 'body'], chunk_tokens => 24, chunk_overlap => 4"
+CHUNKED = {"chunks": f"{_CHUNKED})", "chunks with fk": f"{_CHUNKED}, fk => true)"}
 
 
 async def follow(conn: Connection, db: Database, kind: str) -> Followed:

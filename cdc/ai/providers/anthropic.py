@@ -66,4 +66,8 @@ class Anthropic:
 
 def open_client(access: Access) -> Anthropic:
     """Anthropic, or the server at the base URL. Trying again is the engine's part."""
-    return Anthropic(anthropic.AsyncAnthropic(api_key=access.key, base_url=access.base_url, max_retries=0))
+    # As many connections as there are calls: how many those may be is CDC_INFERENCES.
+    limits = type(anthropic.DEFAULT_CONNECTION_LIMITS)
+    http = anthropic.DefaultAsyncHttpxClient(limits=limits(max_keepalive_connections=100))
+    key, url = access.key, access.base_url
+    return Anthropic(anthropic.AsyncAnthropic(api_key=key, base_url=url, max_retries=0, http_client=http))

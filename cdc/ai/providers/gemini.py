@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 from google import genai
 from google.genai import errors, types
 from pydantic import ValidationError
@@ -35,9 +36,10 @@ class Gemini:
         address = access.base_url or _ADDRESS
         self.host = urlsplit(address).hostname or address
         # Without options for it, the package tries nothing again: that is the engine's part.
-        self._client = genai.Client(
-            vertexai=False, api_key=access.key, http_options=types.HttpOptions(base_url=access.base_url)
-        )
+        # As many connections as there are calls: how many those may be is CDC_INFERENCES.
+        limits = httpx.Limits(max_keepalive_connections=100)
+        options = types.HttpOptions(base_url=access.base_url, async_client_args={"limits": limits})
+        self._client = genai.Client(vertexai=False, api_key=access.key, http_options=options)
 
     async def ask(
         self, id: str, body: Mapping[str, Any], *, timeout: float, heard: Callable[[], None]

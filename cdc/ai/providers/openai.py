@@ -76,7 +76,8 @@ class OpenAI:
 def open_client(access: Access) -> OpenAI:
     """OpenAI, or the server at the address. Trying again is the engine's part."""
     # A server of the user's own may want no key; the client insists on one.
-    return OpenAI(openai.AsyncOpenAI(api_key=access.key or "none", base_url=access.base_url, max_retries=0))
+    key, http = access.key or "none", _unlimited()
+    return OpenAI(openai.AsyncOpenAI(api_key=key, base_url=access.base_url, max_retries=0, http_client=http))
 
 
 def open_azure(access: Access) -> OpenAI:
@@ -87,5 +88,12 @@ def open_azure(access: Access) -> OpenAI:
             azure_endpoint=access.base_url or "",
             api_version=access.version or AZURE_VERSION,
             max_retries=0,
+            http_client=_unlimited(),
         )
     )
+
+
+def _unlimited() -> openai.DefaultAsyncHttpxClient:
+    """As many connections as there are calls: how many those may be is CDC_INFERENCES."""
+    limits = type(openai.DEFAULT_CONNECTION_LIMITS)
+    return openai.DefaultAsyncHttpxClient(limits=limits(max_keepalive_connections=100))

@@ -58,6 +58,12 @@ create table cdc.embeddings (
     -- or no more).
     replaces      integer references cdc.embeddings on delete set null,
     live_at       timestamptz default now(),
+    -- Since when another one stands in its place. It is followed until it is dropped.
+    retired_at    timestamptz,
+    -- How far the index is, what it waits for or failed at, and since when it is there. Null: nothing was done yet.
+    index_state   text check (index_state in ('waiting', 'building', 'ready', 'failed')),
+    index_reason  text,
+    indexed_at    timestamptz,
     -- Why the service cannot serve this declaration; null when it can.
     problem       text,
     declared_at   timestamptz not null default now(),
@@ -495,8 +501,7 @@ begin atomic
            and (e.table_schema, e.table_name) = (
                    select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
                     where c.oid = source)
-           and (target is null or target = case e.target_kind when 'column' then e.target_column else e.target_table end
-                or e.target_kind <> 'column' and target = e.target_schema || '.' || e.target_table)
+           and (target is null or cdc.embed_called(e, target))
            and (retry_embeddings.key is null
                 or f.key in (retry_embeddings.key, json_build_array(retry_embeddings.key)::text))
         returning e.table_schema, e.table_name, f.key),
