@@ -4,6 +4,7 @@ from cdc.authoring.context import Context, Database, Embeddings
 from cdc.authoring.cron import Cron
 from cdc.authoring.event import Event
 from cdc.authoring.function import Function, function
+from cdc.authoring.hit import Hit
 from cdc.authoring.options import Batch, Cancel, Concurrency, Debounce, RateLimit, Singleton, Throttle, Timeouts
 from cdc.authoring.step import Step
 from cdc.authoring.triggers import EventTrigger, embedded_tables
@@ -24,6 +25,7 @@ __all__ = [
     "EventTrigger",
     "EventsRefused",
     "Function",
+    "Hit",
     "NonRetriableError",
     "RateLimit",
     "RetryAfter",

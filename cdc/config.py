@@ -72,8 +72,15 @@ class Settings(BaseSettings):
     )
     embed_model: str | None = Field(
         default=None,
-        description="Model for new declarations: `openai/<model>`, `local/minilm` or `local-fast/wordllama`. "
-        "Without it: OpenAI's text-embedding-3-small when a key is set, else the local model.",
+        description="Model for new declarations: `openai/<model>`, `azure/<deployment>`, `gemini/<model>`, "
+        "`voyage/<model>`, `cohere/<model>`, `local/minilm` or `local-fast/wordllama`; with `@512`, vectors of that "
+        "length. Without it: OpenAI's text-embedding-3-small when a key is set, else the local model.",
+    )
+    index_memory: str = Field(
+        default="256MB",
+        pattern=r"^[1-9]\d{0,8}(kB|MB|GB)$",
+        description="The most memory that the server may take to make an index of vectors (`maintenance_work_mem`). It "
+        "takes what the vectors need, and no less than it is set to itself.",
     )
     openai_api_key: SecretStr | None = Field(
         default=None,
@@ -85,6 +92,61 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("OPENAI_BASE_URL"),
         description="Address of an OpenAI-compatible server.",
     )
+    azure_openai_api_key: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("AZURE_OPENAI_API_KEY"),
+        description="Key of an Azure OpenAI resource.",
+    )
+    azure_openai_endpoint: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("AZURE_OPENAI_ENDPOINT"),
+        description="Address of the Azure OpenAI resource: `https://<name>.openai.azure.com`.",
+    )
+    openai_api_version: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("OPENAI_API_VERSION"),
+        description="Version of Azure's API. Without it: 2024-10-21.",
+    )
+    anthropic_api_key: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("ANTHROPIC_API_KEY"),
+        description="Key of Anthropic, for `step.ai` (extra `anthropic`).",
+    )
+    anthropic_base_url: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("ANTHROPIC_BASE_URL"),
+        description="Address of a server that speaks Anthropic's API.",
+    )
+    gemini_api_key: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("GOOGLE_GENERATIVE_AI_API_KEY", "GEMINI_API_KEY"),
+        description="Key of Google's Gemini API; `GOOGLE_GENERATIVE_AI_API_KEY` is read, too.",
+    )
+    gemini_base_url: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("GEMINI_BASE_URL"),
+        description="Address of a server that speaks Gemini's API.",
+    )
+    voyage_api_key: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("VOYAGE_API_KEY"),
+        description="Key of Voyage AI.",
+    )
+    voyage_base_url: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("VOYAGE_BASE_URL"),
+        description="Address of a proxy before Voyage's API, with its `/v1`.",
+    )
+    cohere_api_key: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("COHERE_API_KEY", "CO_API_KEY"),
+        description="Key of Cohere; `CO_API_KEY` is read, too.",
+    )
+    cohere_base_url: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("COHERE_BASE_URL"),
+        description="Address of a proxy before Cohere's API.",
+    )
     workers: int = Field(default=1, ge=0, le=64, description="Processes that execute functions.")
     concurrency: int = Field(default=1000, ge=1, le=100_000, description="Runs in flight in each worker process.")
     threads: int = Field(
@@ -95,6 +157,14 @@ class Settings(BaseSettings):
         ge=1.0,
         le=3600.0,
         description="Seconds after which the runs of a silent worker are given to others.",
+    )
+    inferences: int = Field(
+        default=1000, ge=1, le=100_000, description="Calls of models under way at once in each worker process."
+    )
+    ai_content: Literal["keep", "drop"] = Field(
+        default="keep",
+        description="What `step.ai` asks models and what they say: `keep` it with the run, or `drop` it: no input "
+        "is stored, and answers are removed when the run has ended.",
     )
     retention: Annotated[float, BeforeValidator(_duration)] = Field(
         default=7 * 86400.0,

@@ -22,6 +22,9 @@ POINTS = {
     "run.ended": "a handler has ended or was suspended, its outcome is not queued yet",
     "journal.before_commit": "a journal batch is about to be sent",
     "journal.committed": "a journal batch is durable, its runs do not know yet",
+    "inference.claimed": "inferences are claimed, no model has been asked",
+    "inference.answered": "a model has answered, its answer is in memory only",
+    "inference.recorded": "answers are durable, their worker does not know yet",
     "transaction.before_commit": "a step.transaction has written its effects and its record, and not committed",
     "transaction.committed": "a step.transaction is durable, its run does not know yet",
 }

@@ -26,7 +26,9 @@ hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
 
 for name in list(os.environ):
-    if name == "DATABASE_URL" or name.startswith(("CDC_", "OPENAI_", "PG")):
+    if name == "DATABASE_URL" or name.startswith(
+        ("CDC_", "OPENAI_", "ANTHROPIC_", "GEMINI_", "GOOGLE_", "AZURE_", "VOYAGE_", "COHERE_", "CO_API_KEY", "PG")
+    ):
         del os.environ[name]
 
 from tests.servers import (  # noqa: E402 - after the scrubbing

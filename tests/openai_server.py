@@ -1,4 +1,4 @@
-"""A loopback server that speaks OpenAI's embeddings API, for tests and benchmarks.
+"""A loopback server that speaks OpenAI's embeddings API, and its vendors' other forms, for tests and benchmarks.
 
 In a test:      async with OpenAIServer(latency=0.1) as server: ... server.url ...
 By itself:      python -m tests.openai_server --port 8008 --latency 0.1      (counters at GET /stats)
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import socket
+import time
 from base64 import b64encode
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -36,6 +37,14 @@ MAX_TOKENS_PER_REQUEST = 300_000
 REFUSED = "[refuse]"
 """A text with this in it makes the server refuse the whole request, as OpenAI does for a text too long."""
 
+PATHS = (
+    "/v1/embeddings",
+    "/v1beta/openai/embeddings",
+    "/v2/embed",
+    "/openai/deployments/{deployment}/embeddings",
+)
+"""OpenAI's and Voyage's, Google's, Cohere's and Azure's."""
+
 _BLOCKS = 16
 
 
@@ -57,12 +66,53 @@ def unit_vectors(texts: Sequence[str], dimensions: int = 1536, *, full: int = 15
     return units
 
 
+class RateLimit:
+    """Requests and tokens a second, beyond a burst of as many as fit; `tells` of what is left with each answer."""
+
+    def __init__(
+        self, *, requests: float, burst: int, tokens: float = 1e9, burst_tokens: float = 1e9, tells: bool = False
+    ) -> None:
+        self._rates = np.array([requests, tokens])
+        self._sizes = np.array([burst, burst_tokens])
+        self._left = self._sizes.copy()
+        self._at = time.monotonic()
+        self._tells = tells
+
+    def take(self, texts: Sequence[str]) -> float:
+        """Seconds until there is room for a request with these; 0: it has been taken."""
+        cost = np.array([1.0, sum(map(_tokens, texts))])
+        self._fill()
+        wait = float(((cost - self._left) / self._rates).max())
+        if wait <= 0:
+            self._left -= cost
+        return wait
+
+    def headers(self) -> dict[str, str]:
+        """As OpenAI writes them."""
+        if not self._tells:
+            return {}
+        self._fill()
+        headers = {}
+        for kind, size, left, rate in zip(("requests", "tokens"), self._sizes, self._left, self._rates, strict=True):
+            headers[f"x-ratelimit-limit-{kind}"] = f"{size:.0f}"
+            headers[f"x-ratelimit-remaining-{kind}"] = f"{np.floor(left):.0f}"
+            headers[f"x-ratelimit-reset-{kind}"] = f"{(size - left) / rate * 1000:.0f}ms"
+        return headers
+
+    def _fill(self) -> None:
+        now = time.monotonic()
+        self._left = np.minimum(self._left + (now - self._at) * self._rates, self._sizes)
+        self._at = now
+
+
 class OpenAIServer:
     """`POST /v1/embeddings` on a free port, in a thread of its own.
 
     `latency` seconds a request; with a `key`, other keys get 401; `base64=False` plays a server that answers lists
-    of numbers whatever it is asked for. The counters are public: `requests`, `inputs`, `seen` (every text, in order),
-    `busy` and `peak` (requests at the same time).
+    of numbers whatever it is asked for; `most` inputs a request are taken; `limit` refuses requests beyond a rate.
+    The counters are public: `requests`, `inputs`, `seen` (every text, in order), `bodies` (every body and its headers),
+    `limited` (requests refused for their rate), `busy` and `peak` (requests at the same time). Once it `relents` it
+    takes texts that it refused before.
     """
 
     def __init__(
@@ -72,16 +122,25 @@ class OpenAIServer:
         key: str | None = None,
         base64: bool = True,
         dimensions: int = 1536,
+        most: int = MAX_INPUTS,
+        limit: RateLimit | None = None,
         port: int = 0,
     ) -> None:
         self.latency = latency
+        self.down = False
+        self._most = most
+        self._limit = limit
         self.busy = 0
+        self.relents = False
         self._key = key
         self._base64 = base64
         self._dimensions = dimensions
         self.reset()
         self.app = Starlette(
-            routes=[Route("/v1/embeddings", self._embeddings, methods=["POST"]), Route("/stats", self._stats)]
+            routes=[
+                *(Route(path, self._embeddings, methods=["POST"]) for path in PATHS),
+                Route("/stats", self._stats),
+            ]
         )
         self._socket = socket.create_server(("127.0.0.1", port), backlog=256)
         self._server = uvicorn.Server(
@@ -97,8 +156,9 @@ class OpenAIServer:
 
     def reset(self) -> None:
         """Forget what was counted and what was scripted."""
-        self.requests = self.inputs = self.peak = 0
+        self.requests = self.inputs = self.peak = self.limited = 0
         self.seen: list[str] = []
+        self.bodies: list[dict[str, Any]] = []
         self._script: deque[Response] = deque()
 
     def fail_next(
@@ -111,9 +171,9 @@ class OpenAIServer:
         """Close the connection in the middle of the next answers."""
         self._script.extend(_Cut() for _ in range(times))
 
-    def answer_next(self, body: bytes, times: int = 1) -> None:
-        """Answer the next requests with 200 and these bytes."""
-        self._script.extend(Response(body, media_type="application/json") for _ in range(times))
+    def answer_next(self, body: bytes, times: int = 1, *, status: int = 200) -> None:
+        """Answer the next requests with these bytes."""
+        self._script.extend(Response(body, status, media_type="application/json") for _ in range(times))
 
     def serve(self) -> None:
         """Answer until told to stop."""
@@ -137,23 +197,35 @@ class OpenAIServer:
         try:
             asked = orjson.loads(await request.body())
             await asyncio.sleep(self.latency)
-            return self._answer(asked, request.headers.get("authorization", ""))
+            self.bodies.append(asked | {"path": request.url.path, "headers": dict(request.headers)})
+            answer = self._answer(asked, request.headers.get("authorization", ""))
+            if self._limit is not None:
+                answer.headers.update(self._limit.headers())
+            return answer
         finally:
             self.busy -= 1
 
     def _answer(self, asked: dict[str, Any], authorization: str) -> Response:
-        texts = [asked["input"]] if isinstance(asked["input"], str) else asked["input"]
+        texts = asked["texts"] if "texts" in asked else asked["input"]
+        texts = [texts] if isinstance(texts, str) else texts
         self.requests += 1
+        if self.down:
+            return _error(500)
+        if self._limit is not None and (wait := self._limit.take(texts)) > 0:
+            self.limited += 1
+            return _error(429, headers={"retry-after": f"{wait:.3f}"}, message="Rate limit reached for requests")
         self.inputs += len(texts)
         self.seen.extend(texts)
         if self._script:
             return self._script.popleft()
         if self._key is not None and authorization != f"Bearer {self._key}":
             return _error(401, message="Incorrect API key provided.", code="invalid_api_key")
-        if (reason := _refusal(texts)) is not None:
+        if not self.relents and (reason := _refusal(texts, self._most)) is not None:
             return _error(400, message=reason, type="invalid_request_error")
-        dimensions = asked.get("dimensions") or self._dimensions
+        dimensions = asked.get("dimensions") or asked.get("output_dimension") or self._dimensions
         vectors = unit_vectors(texts, dimensions, full=max(dimensions, self._dimensions))
+        if "embedding_types" in asked:
+            return _cohere(texts, vectors)
         return _vectors(
             asked["model"], texts, vectors, base64=self._base64 and asked.get("encoding_format") == "base64"
         )
@@ -175,8 +247,8 @@ def _tokens(text: str) -> int:
     return len(text) // 4 + 1
 
 
-def _refusal(texts: Sequence[str]) -> str | None:
-    if not texts or len(texts) > MAX_INPUTS or not all(texts):
+def _refusal(texts: Sequence[str], most: int) -> str | None:
+    if not texts or len(texts) > most or not all(texts):
         return "'$.input' is invalid. Please check the API reference: https://platform.openai.com/docs/api-reference."
     longest = max(map(_tokens, texts))
     if longest > MAX_TOKENS or any(REFUSED in text for text in texts):
@@ -194,6 +266,12 @@ def _vectors(model: str, texts: Sequence[str], vectors: NDArray[np.float32], *, 
     ]
     usage = {"prompt_tokens": used, "total_tokens": used}
     return _json({"object": "list", "data": data, "model": model, "usage": usage})
+
+
+def _cohere(texts: Sequence[str], vectors: NDArray[np.float32]) -> Response:
+    embeddings = {"base64": [b64encode(vector.tobytes()).decode() for vector in vectors]}
+    meta = {"api_version": {"version": "2"}, "billed_units": {"input_tokens": float(sum(map(_tokens, texts)))}}
+    return _json({"id": "of-the-test", "embeddings": embeddings, "texts": texts, "meta": meta})
 
 
 def _error(status: int, *, headers: Mapping[str, str] | None = None, **error: Any) -> Response:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from cdc.authoring.event import Event
+from cdc.authoring.hit import Filter, Hit
 from cdc.authoring.step import Step
 
 if TYPE_CHECKING:
@@ -78,8 +79,45 @@ class Embeddings(Protocol):
         """The declared targets of one (schema, table), without those that have a problem."""
         ...
 
-    async def embed(self, model: str, texts: Sequence[str], /) -> Sequence[NDArray[np.float32] | Exception]:
-        """See `Embed`."""
+    async def embed(
+        self, model: str, texts: Sequence[str], /, *, query: bool = False
+    ) -> Sequence[NDArray[np.float32] | Exception]:
+        """See `Embed`. `query`: the texts are words to search with, for which some models have other vectors."""
+        ...
+
+    async def model(self, table: str, /, target: str | None = None) -> str:
+        """Name of the model that the vectors of a table are of, for queries of one's own.
+
+        Raises:
+            ConfigurationError: the table has no such target, several, or one that is not ready.
+        """
+        ...
+
+    async def search(
+        self,
+        table: str,
+        words: str,
+        /,
+        limit: int = 5,
+        *,
+        filter: Filter | None = None,
+        hybrid: bool = False,
+        language: str = "simple",
+        target: str | None = None,
+        columns: Sequence[str] | None = None,
+        every_chunk: bool = False,
+    ) -> list[Hit]:
+        """The rows of `table` or `schema.table` nearest in meaning to some words, the best first.
+
+        Of a table whose texts are kept in chunks, the best chunk of each row, or with `every_chunk` all that are near.
+        `filter`: only rows with these values in columns of the table. `hybrid`: those, too, that have the words, read
+        in `language`, a text search configuration. `columns` of the row are given back, by default those embedded.
+
+        Raises:
+            ConfigurationError: the table has no such target, several, or one that is not ready; or a column, a value
+                of the filter, or the language cannot be used.
+            InputRefused, ProviderUnavailable, ProviderRejected: the words could not be embedded.
+        """
         ...
 
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 
+from cdc.authoring.ai import AiSteps
 from cdc.authoring.event import Event
 from cdc.clock import Duration
 
@@ -42,6 +43,11 @@ class Step(Protocol):
         Raises:
             StepError: the body failed on its last attempt.
         """
+        ...
+
+    @property
+    def ai(self) -> AiSteps:
+        """Steps that ask models."""
         ...
 
     async def send_event(self, id: str, events: Event | Sequence[Event], /) -> list[str]:

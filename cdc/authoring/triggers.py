@@ -18,11 +18,14 @@ BACKFILLED = "backfilled"
 
 VERBS = ("inserted", "updated", "deleted", "truncated", BACKFILLED)
 
+RETRIED = "retried"
+"""Of rows whose text was put aside and is to be tried again: for what keeps embeddings. No pattern takes it in."""
+
 MESSAGE = "db/message."
 """Begins the name of the event that a logical message becomes; its prefix follows."""
 
 _PART = r'"(?:[^"]|"")+"|[^".*]+'
-_ROW_EVENT = re.compile(rf"db/(?:({_PART})\.)?({_PART})\.(?:{'|'.join(VERBS)}|\*)", re.DOTALL)
+_ROW_EVENT = re.compile(rf"db/(?:({_PART})\.)?({_PART})\.(?:{'|'.join((*VERBS, RETRIED))}|\*)", re.DOTALL)
 
 SIGNAL = "cdc/signal."
 """Begins the name of the event that carries a signal."""
@@ -181,11 +184,11 @@ def message_name(prefix: str) -> str | None:
 
 
 def patterns_of(event: str) -> Iterator[str]:
-    """Every pattern that an event's name matches: for `a/b.c`, `a/*` and `a/b.*`; for a backfilled row none.
+    """Every pattern that an event's name matches: for `a/b.c`, `a/*` and `a/b.*`; for a backfilled or retried row none.
 
     `db/*` is for rows only.
     """
-    if event.startswith("db/") and event.endswith(f".{BACKFILLED}"):
+    if event.startswith("db/") and event.endswith((f".{BACKFILLED}", f".{RETRIED}")):
         return
     first = MESSAGE.index("/") + 1 if is_message(event) else 0
     for place, letter in enumerate(event):

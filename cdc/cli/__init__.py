@@ -24,7 +24,7 @@ _COMMANDS = {
     "cdc.cli.demo:demo": "See a row become a vector, on a Postgres of its own.\n\n"
     "Starts it and the service, inserts 320 passages, watches their vectors arrive, and searches them by meaning. "
     "Nothing is left behind.",
-    "cdc.cli.embed:embed": "Keep a vector of some columns for every row of a table.\n\n"
+    "cdc.cli.embedding:embed": "Keep a vector of some columns for every row of a table.\n\n"
     "A running service picks the declaration up at once, rows that are there already included; otherwise the next "
     "'cdc run' does.",
     "cdc.cli.embed:unembed": "Stop keeping vectors for a table.",

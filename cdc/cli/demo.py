@@ -22,6 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from cdc import config
 from cdc.embedded import Postgres
+from cdc.embedding.search import Query
 from cdc.errors import CdcError
 from cdc.service import embeddings
 from cdc.store import demo as store
@@ -145,10 +146,11 @@ async def _search(settings: config.Settings, url: str, questions: list[dict[str,
     """Ask, show the first hits, and count how often the passage meant to answer came first."""
     right = 0
     for question in questions:
-        hits = await embeddings.search(settings, url, "documents", question["question"], 3, None)
+        hits = await embeddings.search(settings, url, Query(("public", "documents"), question["question"], 3))
         say(f"\n  [bold]{question['question']}[/]")
         for hit in hits:
-            say(f"    {1 - hit.distance:.2f}  {hit.columns['title']}: [dim]{(hit.columns['content'] or '')[:80]}…[/]")
+            title, content = hit.columns["title"], hit.columns["content"] or ""
+            say(f"    {hit.similarity or 0:.2f}  {title}: [dim]{content[:80]}…[/]")
         right += bool(hits) and hits[0].columns["title"] == question["title"]
     return right
 

@@ -46,7 +46,7 @@ def drop(*, yes: bool = False, source: Source = DEFAULT) -> int:
     """
     settings = config.load()
     named = chosen(settings, source)
-    if not yes and not _agreed(f"Drop the slot {named.slot!r} and its position? [y/N] "):
+    if not yes and not agreed(f"Drop the slot {named.slot!r} and its position? [y/N] "):
         say("Nothing was changed.")
         return 1
     asyncio.run(slots.drop(settings, named))
@@ -60,7 +60,7 @@ def _window(gap: Gap) -> str:
     return f"{gap.source}: from {gap.from_lsn} ({showing.time(gap.from_at)}) to {end}: {gap.reason}"
 
 
-def _agreed(question: str) -> bool:
+def agreed(question: str) -> bool:
     """What a person answers; where there is none, no."""
     try:
         return input(question).strip().lower() == "y"

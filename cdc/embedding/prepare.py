@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from cdc.embedding import fitness
-from cdc.errors import CdcError, NonRetriableError, RetryAfter, ServerNotReady
+from cdc.embedding import fitness, splitting
+from cdc.errors import CdcError, ConfigurationError, NonRetriableError, RetryAfter, ServerNotReady
 from cdc.store import embeddings, targets
-from cdc.store.embeddings import Declaration, Layout
-from cdc.store.targets import SourceFacts
+from cdc.store.embeddings import Declaration, Layout, VectorType
+from cdc.store.targets import Column, SourceFacts
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
@@ -75,17 +75,21 @@ async def _prepared(
     """The declaration, ready; None when it was forgotten meanwhile."""
     await _check_source(conn, layout, check)
     layout = replace(layout, vector_schema=layout.vector_schema or await _pgvector(conn))
-    model = layout.declaration.model or default().name
-    size = layout.declaration.dimensions or await dimensions(model)
+    if layout.declaration.expression or layout.declaration.filter:
+        await targets.try_text(conn, layout)
+    model, size = await _model(layout.declaration, default, dimensions)
+    splitting.check(layout.declaration, model.partition("@")[0])
     for _ in range(tries):
         async with conn.transaction():
             held = await embeddings.hold(conn, layout.declaration)
             if held is None:
                 return None
             # Another service may have pinned it while we asked for the dimensions.
-            model, size = held.model or model, held.dimensions or size
-            if await _made(conn, layout, model, size):
-                return await embeddings.pin(conn, held, model, size)
+            if held.prepared_at is None:
+                held = replace(held, model=model, dimensions=size)
+            made = await _made(conn, replace(layout, declaration=held))
+            if made is not None:
+                return await embeddings.pin(conn, made)
         await asyncio.sleep(_PAUSE)
     raise CdcError(
         f"{layout.declaration.source} was locked by others each of the {tries} times that its target was to be made.",
@@ -98,6 +102,25 @@ async def _check_source(conn: Connection, layout: Layout, check: Check) -> None:
     facts = await targets.source_facts(conn, declaration)
     columns = await targets.columns(conn, (declaration.table_schema, declaration.table_name))
     check(layout, fitness.check_source(layout, facts, columns))
+
+
+async def _model(
+    declaration: Declaration, default: Callable[[], Named], dimensions: Callable[[str], Awaitable[int]]
+) -> tuple[str, int]:
+    """The model, and the length of its vectors; the name has both where another length than its own was asked for."""
+    name, wanted = declaration.model or default().name, declaration.dimensions
+    if declaration.prepared_at is not None and wanted is not None:
+        return name, wanted
+    size = await dimensions(name)
+    if wanted in (None, size):
+        return name, size
+    name = f"{name.partition('@')[0]}@{wanted}"
+    size = await dimensions(name)
+    if size != wanted:
+        raise ConfigurationError(
+            f"{name} makes vectors of {size} dimensions.", hint="Call cdc.unembed() and declare it without dimensions."
+        )
+    return name, size
 
 
 async def _pgvector(conn: Connection) -> str:
@@ -115,15 +138,33 @@ async def _pgvector(conn: Connection) -> str:
     return schema
 
 
-async def _made(conn: Connection, layout: Layout, model: str, size: int) -> bool:
-    """Make the target, or check the one that stands there; False: its table was locked for too long."""
+async def _made(conn: Connection, layout: Layout) -> Declaration | None:
+    """Make the target, or check the one that stands there; None: its table was locked for too long.
+
+    Returns the declaration with its type of vectors.
+    """
     to = layout.declaration
     existing = await targets.columns(conn, (to.target_schema, to.target_table))
-    if to.target_kind == "column" and to.target_column in existing:
-        fitness.check_vector(to, existing[to.target_column], model, size)
-        return True
-    if to.target_kind == "table" and existing:
+    column = existing.get(to.target_column)
+    to = replace(to, vector_type=_type(to, column))
+    if to.target_kind != "column" and existing:
         fitness.check_table(layout, existing, await targets.columns(conn, (to.table_schema, to.table_name)))
-        fitness.check_vector(to, existing[to.target_column], model, size)
-        return True
-    return await targets.create_target(conn, layout, size, lock_timeout=_LOCK_TIMEOUT)
+    fitness.check_index(to)
+    if column is not None:
+        fitness.check_vector(to, column)
+        return to
+    layout = replace(layout, declaration=to)
+    return to if await targets.create_target(conn, layout, lock_timeout=_LOCK_TIMEOUT) else None
+
+
+def _type(to: Declaration, column: Column | None) -> VectorType:
+    """The type that was asked for, that is there, or that an index can be made on.
+
+    A type that the owner altered once all was made is as good.
+    """
+    if column is not None and column.vector_type is not None and (to.any_type or to.prepared_at):
+        return column.vector_type
+    if not to.any_type:
+        return to.vector_type
+    too_long = (to.dimensions or 0) > fitness.INDEXED["vector"]
+    return "halfvec" if to.index_type == "hnsw" and too_long else "vector"

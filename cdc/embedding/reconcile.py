@@ -10,18 +10,18 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
-import numpy as np
-
-from cdc.ai.errors import InputRefused
 from cdc.authoring.context import Counts, Database, Embed
-from cdc.errors import NonRetriableError, RetryAfter
+from cdc.embedding.answers import Answers
+from cdc.embedding.chunks import ChunkedRows
+from cdc.errors import RetryAfter
 from cdc.store import vectors
 from cdc.store.embeddings import Layout
 from cdc.store.vectors import Key, Reading
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 Outcome = Literal["embedded", "unchanged", "cleared", "refused"]
@@ -45,6 +45,44 @@ class NotYet(RetryAfter):
         super().__init__(message, delay=_COME_BACK)
 
 
+class Found(Protocol):
+    """How one row, and what is stored for it, stood."""
+
+    @property
+    def key(self) -> Key:
+        """Of the row."""
+        ...
+
+    @property
+    def wanted(self) -> bytes | None:
+        """The hash of the text to be embedded; None when nothing should be stored."""
+        ...
+
+
+F = TypeVar("F", bound=Found)
+
+
+class Work(Protocol[F]):
+    """One kind of target, and what was done so far."""
+
+    @property
+    def counts(self) -> Counts:
+        """What became of the rows."""
+        ...
+
+    async def look(self, keys: Sequence[Key]) -> tuple[list[F], int]:
+        """What is not as it should be, and how much was removed at once because it should not be there."""
+        ...
+
+    async def answer(self, wanting: Sequence[F]) -> int:
+        """Embed what has to be, unless an earlier round did; returns how many texts that were."""
+        ...
+
+    async def write(self, wanting: Sequence[F]) -> int:
+        """Store what was answered; returns for how many rows."""
+        ...
+
+
 async def reconcile(layout: Layout, db: Database, embed: Embed, keys: Sequence[Key]) -> Counts:
     """Bring the vectors of a few hundred distinct keys up to date.
 
@@ -55,7 +93,13 @@ async def reconcile(layout: Layout, db: Database, embed: Embed, keys: Sequence[K
         RetryAfter: rows are changed faster than they are embedded.
         NonRetriableError: the model's vectors have other dimensions than the target.
     """
-    work, asked = _Reconciliation(layout, db, embed), 0
+    if layout.declaration.target_kind == "chunks":
+        return await _settle(ChunkedRows(layout, db, embed), layout, keys)
+    return await _settle(WholeRows(layout, db, embed), layout, keys)
+
+
+async def _settle(work: Work[F], layout: Layout, keys: Sequence[Key]) -> Counts:
+    asked = 0
     for round_ in range(_ROUNDS):
         unsettled, removed = await work.look(keys)
         if not unsettled:
@@ -71,22 +115,22 @@ async def reconcile(layout: Layout, db: Database, embed: Embed, keys: Sequence[K
     raise NotYet(f"{rows} are held by other transactions.")
 
 
-class _Reconciliation:
-    """What was done with each key, and the answers so far, by hash of the text."""
+class WholeRows:
+    """Implements `Work` for one vector per row, in a table of its own or in a column."""
 
     def __init__(self, layout: Layout, db: Database, embed: Embed) -> None:
         self._layout = layout
         self._db = db
-        self._embed = embed
         self._outcomes: dict[Key, Outcome] = {}
-        self._answers: dict[bytes | None, NDArray[np.float32] | Exception] = {}
+        self._answers = Answers(layout.declaration, embed)
 
     @property
     def counts(self) -> Counts:
+        """See `Work`."""
         return Counts(**Counter[str](self._outcomes.values()))
 
     async def look(self, keys: Sequence[Key]) -> tuple[list[Reading], int]:
-        """What is not as it should be, and how much was removed at once because it should not be there."""
+        """See `Work`."""
         async with self._db.connection() as conn:
             readings = await vectors.read(conn, self._layout, keys)
             unsettled = [found for found in readings if not found.settled]
@@ -99,25 +143,20 @@ class _Reconciliation:
         return unsettled, removed
 
     async def answer(self, wanting: Sequence[Reading]) -> int:
-        """Embed the texts that were not embedded in an earlier round, each once; returns how many there were."""
-        texts = {found.hash: found.text for found in wanting if found.text and found.hash not in self._answers}
-        if texts:
-            model = self._layout.declaration.model
-            assert model is not None, "a prepared declaration has its model pinned"
-            answers = await self._embed(model, [text for text in texts.values() if text])
-            self._answers.update(zip(texts, map(self._checked, answers), strict=True))
-        return len(texts)
+        """See `Work`: each text once."""
+        return await self._answers.ask({found.hash: found.text for found in wanting if found.hash and found.text})
 
     async def write(self, wanting: Sequence[Reading]) -> int:
-        """Store what was answered; returns how many rows got a vector or were put aside."""
+        """See `Work`: rows that got a vector or were put aside."""
         accepted: dict[Reading, NDArray[np.float32]] = {}
         refused: dict[Reading, str] = {}
         for found in wanting:
-            answer = self._answers[found.hash]
-            if isinstance(answer, Exception):
-                refused[found] = " ".join(filter(None, (str(answer), getattr(answer, "detail", ""))))
-            else:
-                accepted[found] = answer
+            assert found.hash is not None, "what is wanted has a text"
+            reason, vector = self._answers.refusal(found.hash), self._answers.vector(found.hash)
+            if reason is not None:
+                refused[found] = reason
+            elif vector is not None:
+                accepted[found] = vector
         if not wanting:
             return 0
         async with self._db.connection() as conn:
@@ -125,14 +164,3 @@ class _Reconciliation:
             await vectors.put_aside(conn, self._layout, refused)
         self._outcomes.update({found.key: "refused" if found in refused else "embedded" for found in wanting})
         return written + len(refused)
-
-    def _checked(self, answer: NDArray[np.float32] | Exception) -> NDArray[np.float32] | Exception:
-        """The answer, if the target can take it; one odd vector must not spoil the statement of all."""
-        if isinstance(answer, Exception):
-            return answer
-        to = self._layout.declaration
-        if len(answer) != to.dimensions:
-            raise NonRetriableError(
-                f"{to.model} answers with {len(answer)} dimensions; {to.target} was made for {to.dimensions}."
-            )
-        return answer if np.isfinite(answer).all() else InputRefused("The model's vector of this text is not finite.")

@@ -19,14 +19,14 @@ def delay(attempt: int) -> float:
 
 
 def delay_for(error: BaseException, attempt: int, now: Callable[[], float] = time.time) -> float:
-    """The same, unless the error itself says when (`RetryAfter`); `now` tells the seconds since 1970.
+    """The same, unless the error itself says when (`RetryAfter` with a `delay`); `now` tells the seconds since 1970.
 
     Raises:
         ValueError: the delay of a `RetryAfter` is no duration and no datetime with a time zone.
     """
-    if not isinstance(error, RetryAfter):
+    when = error.delay if isinstance(error, RetryAfter) else None
+    if when is None:
         return delay(attempt)
-    when = error.delay
     if isinstance(when, datetime):
         if when.tzinfo is None:
             raise ValueError("RetryAfter needs a datetime with a time zone")

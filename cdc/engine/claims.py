@@ -82,6 +82,11 @@ class Claims:
         self._awake.set()
         self._room.set()
 
+    def fail(self, error: Exception) -> None:
+        """The engine itself failed: `claim_forever` raises this soon."""
+        self._broken = error
+        self.stop()
+
     async def claim_forever(self) -> None:
         """Claim and start due runs until `stop`, through any loss of the connection.
 
@@ -227,8 +232,7 @@ class Claims:
         except LeaseLost:
             log.warning("run lost", run=run_id)
         except Exception as error:  # noqa: BLE001 - a fault of the engine, not of the author's code
-            self._broken = error
-            self.stop()
+            self.fail(error)
         finally:
             # A run that was due again at once may have been claimed anew before its journal's answer came here.
             if self._flight.get(run_id) is asyncio.current_task():

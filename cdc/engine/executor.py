@@ -38,13 +38,14 @@ QUARANTINE = 6
 @dataclass(frozen=True, slots=True)
 class Executor:
     """Runs handlers in this process. `drop_after_each_step` suspends a run after every step, so that all its
-    steps go through replay: for tests of replay and of functions.
+    steps go through replay: for tests of replay and of functions. `keeps_content`: what models are asked and say stays.
     """
 
     functions: Mapping[str, Function]
     journal: Journal
     worker_id: int
     sources: Sources
+    keeps_content: bool = True
     drop_after_each_step: bool = False
 
     async def execute(
@@ -72,12 +73,17 @@ class Executor:
                 lines,
                 StepDatabase(at.db, self.worker_id, at.has_state),
                 run.claimed_at,
+                run.function_id,
+                self.keeps_content,
                 drop_after_each_step=self.drop_after_each_step,
             )
             ended = await self._call(run, function, _context(run, events, steps, at), suspension)
         suspension.close()
-        awaited = "cancel_on" in function.flow or any(memo.kind == "wait" for memo in memos.values())
-        return await self._recorded(_Ending(run, events, lines, awaited), ended, suspension)
+        kinds = {memo.kind for memo in memos.values()}
+        awaited = "cancel_on" in function.flow or not kinds.isdisjoint(("wait", "infer"))
+        asked = suspension.asked or not kinds.isdisjoint(("wrap", "infer"))
+        ending = _Ending(run, events, lines, awaited, forgets=asked and not self.keeps_content)
+        return await self._recorded(ending, ended, suspension)
 
     async def _call(self, run: ClaimedRun, function: Function, context: Context, suspension: Suspension) -> Outcome:
         try:
@@ -116,6 +122,7 @@ class Executor:
         entry.events = ending.told(FAILED, ended) if isinstance(ended, Failed) else []
         if isinstance(ended, Failed | Completed):
             entry.finished = partial(ending.told, FINISHED, ended)
+            entry.forgets = ending.forgets
         await self.journal.write(entry)
 
 
@@ -126,6 +133,7 @@ class _Ending(NamedTuple):
     events: Sequence[Event]
     lines: Lines
     awaited: bool
+    forgets: bool
 
     def told(self, name: str, ended: Outcome) -> list[Incoming]:
         """The event that tells of the run's end."""

@@ -19,11 +19,12 @@ from cdc.errors import DatabaseUnreachable, LeaseLost
 from cdc.events import ending, fulfil, intake
 from cdc.events.ending import FINISHED
 from cdc.events.outbox import Invocation, Outbox
+from cdc.store import inferences, server, waits
 from cdc.store import journal as store
-from cdc.store import server, waits
 from cdc.store.connect import Connection
 from cdc.store.events import Incoming
 from cdc.store.failures import StatementFailed, about_a_value
+from cdc.store.inferences import Beside
 from cdc.store.journal import LogRecord, RunRecord, StepRecord
 from cdc.store.waits import WaitRecord
 
@@ -45,8 +46,8 @@ class RecordRefused(Exception):
 @dataclass(slots=True)
 class Entry:
     """What one run has to record, all in one commit: steps, what becomes of the run, events it sends, runs it invokes,
-    what it waits for from now on, and what it told its logger. `finished` gives the event that tells of the run's end,
-    for which only some listen.
+    what it waits for from now on, what it told its logger, and what is kept of calls of models. `finished` gives the
+    event that tells of the run's end, for which only some listen. `forgets`: with its end, what models said goes.
     """
 
     steps: Sequence[StepRecord] = ()
@@ -55,6 +56,8 @@ class Entry:
     invocations: Sequence[Invocation] = ()
     waits: Sequence[WaitRecord] = ()
     logs: Sequence[LogRecord] = ()
+    beside: Sequence[Beside] = ()
+    forgets: bool = False
     finished: Callable[[], Sequence[Incoming]] | None = None
     made_at: float = field(default_factory=time.monotonic)
 
@@ -66,13 +69,21 @@ class Entry:
             size += len(step.data or step.error or "")
         for event in self.told:
             size += len(event.data)
+        for kept in self.beside:
+            size += 2 * len(kept.input or (kept.inference.request if kept.inference else ""))
         return size if self.run is None else size + len(self.run.output or self.run.error or "")
 
     @property
     def is_plain(self) -> bool:
         """Whether the one statement for steps and runs does it all."""
         return not (
-            self.events or self.invocations or self.waits or self.logs or (self.run is not None and self.run.holds)
+            self.events
+            or self.invocations
+            or self.waits
+            or self.logs
+            or self.beside
+            or self.forgets
+            or (self.run is not None and self.run.holds)
         )
 
     @property
@@ -91,11 +102,19 @@ class Draft:
     invocations: list[Invocation] = field(default_factory=list)
     waits: list[WaitRecord] = field(default_factory=list)
     logs: list[LogRecord] = field(default_factory=list)
+    beside: list[Beside] = field(default_factory=list)
     made_at: float = field(default_factory=time.monotonic)
 
     def entry(self) -> Entry:
         """The entry that it is by now."""
-        return Entry(self.steps, invocations=self.invocations, waits=self.waits, logs=self.logs, made_at=self.made_at)
+        return Entry(
+            self.steps,
+            invocations=self.invocations,
+            waits=self.waits,
+            logs=self.logs,
+            beside=self.beside,
+            made_at=self.made_at,
+        )
 
 
 @dataclass(slots=True)
@@ -113,6 +132,7 @@ class Journal:
         connect: Callable[[], Awaitable[Connection]],
         *,
         on_runs: Callable[[], None] = lambda: None,
+        on_inferences: Callable[[], None] = lambda: None,
         leased: Callable[[], bool] = lambda: True,
         clock: ServerClock | None = None,
         connections: int = 2,
@@ -120,6 +140,7 @@ class Journal:
         self.clock = clock or ServerClock()
         self._outbox = Outbox()
         self._on_runs = on_runs
+        self._on_inferences = on_inferences
         self._leased = leased
         self._worker_id = worker_id
         self._connect = connect
@@ -248,6 +269,8 @@ class Journal:
                 pending.durable.set_result(None)
         if due:
             self._on_runs()
+        if written.alive and any(kept.inference for entry in entries for kept in entry.beside):
+            self._on_inferences()
 
     async def _write_rows(self, conn: Connection, entries: Sequence[Entry]) -> store.Written:
         steps = [step for entry in entries for step in entry.steps]
@@ -283,6 +306,7 @@ class Journal:
                 return written, False
             moved = _moved(entries, written)
             due = written.woken | await self._follow(conn, moved, _finished(moved) if listens else [])
+            await inferences.keep(conn, [kept for entry in entries for kept in entry.beside])
             await store.write_logs(conn, [line for entry in entries for line in entry.logs])
         return written, due
 
@@ -299,6 +323,8 @@ class Journal:
             due |= (await self._outbox.add(conn, events, invocations)).due
         if holding := [entry.run.id for entry in entries if entry.run is not None and entry.run.holds]:
             due |= await ending.settle(conn, holding)
+        if forgetting := [entry.run.id for entry in entries if entry.run is not None and entry.forgets]:
+            await inferences.forget_content(conn, forgetting)
         return due
 
 

@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 import orjson
 from pydantic import BaseModel, PydanticUserError, TypeAdapter
 
-from cdc.errors import NonRetriableError
-from cdc.store.json import ODD, loads
+from cdc.errors import NonRetriableError, StepError
+from cdc.store.json import ODD
+from cdc.store.runs import Memo
 
 LARGEST = 4 * 1024 * 1024
 """Bytes of JSON that one result may have."""
@@ -66,9 +67,15 @@ def _odd(what: str, value: Any) -> bytes:
         ) from None
 
 
-def load(document: str, fn: Callable[..., Any]) -> Any:
-    """The value of a JSON document, as the type that `fn` declares to return."""
-    return typed(loads(document), fn)
+def result(step: str, recorded: Memo) -> Any:
+    """What is recorded of a step that has ended, as a JSON value.
+
+    Raises:
+        StepError: it failed on its last attempt.
+    """
+    if recorded.error is not None:
+        raise StepError(step, recorded.error["name"], recorded.error["message"])
+    return recorded.data
 
 
 def typed(value: Any, fn: Callable[..., Any]) -> Any:

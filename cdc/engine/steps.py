@@ -7,7 +7,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, NoReturn
+from functools import partial
+from typing import Any, NamedTuple, NoReturn
 from uuid import UUID
 
 import structlog
@@ -19,6 +20,7 @@ from cdc.authoring.step import DEFAULT_TIMEOUT
 from cdc.authoring.triggers import SIGNAL
 from cdc.clock import Duration, seconds
 from cdc.engine import backoff, memo, sending, waiting
+from cdc.engine.ai_steps import Aside, LiveAiSteps
 from cdc.engine.bodies import StepDatabase, call, inside
 from cdc.engine.journal import Entry, Journal, RecordRefused
 from cdc.engine.lines import Lines
@@ -26,7 +28,9 @@ from cdc.engine.suspension import Suspension, Until
 from cdc.errors import Interrupt, LeaseLost, NonRetriableError, RetryAfter, StepError
 from cdc.events.outbox import Invocation
 from cdc.store.events import Incoming
+from cdc.store.inferences import Beside
 from cdc.store.journal import StepRecord
+from cdc.store.json import loads
 from cdc.store.runs import Memo
 
 log = structlog.get_logger(__name__)
@@ -36,6 +40,8 @@ _KINDS = {
     "sleep": "a sleep",
     "wait": "a wait",
     "invoke": "an invocation",
+    "wrap": "a wrapped call of a model",
+    "infer": "an inference",
 }
 
 
@@ -68,6 +74,8 @@ class LiveSteps:
     lines: Lines
     database: StepDatabase
     claimed_at: float = 0.0
+    function_id: str = ""
+    keeps_content: bool = True
     drop_after_each_step: bool = False
     timeout: float | None = None
     _seen: dict[str, int] = field(default_factory=dict)
@@ -81,10 +89,10 @@ class LiveSteps:
             began = time.monotonic()
             document = memo.dump(f"the result of step {key!r}", await call(fn, args, kwargs, self.timeout))
             faults.point("step.ran")
-            await self._record(StepRecord(self.run_id, key, **_good(attempt, document, began)))
+            await self.record(StepRecord(self.run_id, key, **_good(attempt, document, began)))
             return document
 
-        return await self._memoised(id, fn, body)
+        return await self.memoised(id, body, partial(memo.typed, fn=fn))
 
     async def transaction(self, id: str, fn: Callable[..., Awaitable[Any]], /) -> Any:
         """See `cdc.Step.transaction`."""
@@ -97,7 +105,12 @@ class LiveSteps:
                 await record(StepRecord(self.run_id, key, **_good(attempt, document, began)))
             return document
 
-        return await self._memoised(id, fn, body)
+        return await self.memoised(id, body, partial(memo.typed, fn=fn))
+
+    @property
+    def ai(self) -> LiveAiSteps:
+        """See `cdc.Step.ai`."""
+        return LiveAiSteps(self)
 
     def within(self, timeout: Duration, /) -> LiveSteps:
         """See `cdc.Step.within`."""
@@ -156,8 +169,8 @@ class LiveSteps:
             self.suspension.unwritten.steps.append(StepRecord(self.run_id, key, "invoke", wake_in=due_in))
             self.suspension.unwritten.invocations.append(Invocation(function_id, event, (self.run_id, key)))
         elif recorded.ended:
-            return _result(key, recorded)
-        return await self._wait(Until("waiting", due_in if recorded is None else recorded.due_in or 0.0))
+            return memo.result(key, recorded)
+        return await self.wait(Until("waiting", due_in if recorded is None else recorded.due_in or 0.0))
 
     # --- one step -----------------------------------------------------------------------------------------------
 
@@ -176,6 +189,11 @@ class LiveSteps:
         self.lines.passed(key)
         return key
 
+    def begun(self, id: str, kind: str) -> tuple[str, Memo | None]:
+        """The key of a step that the handler came to, and what is recorded of it."""
+        key = self._key(id)
+        return key, self._recorded(key, kind)
+
     def _recorded(self, key: str, kind: str) -> Memo | None:
         """What is recorded of a step.
 
@@ -190,52 +208,68 @@ class LiveSteps:
             )
         return recorded
 
-    async def _memoised(self, id: str, fn: Callable[..., Any], body: Callable[[str, int], Awaitable[str]]) -> Any:
+    async def memoised(
+        self,
+        id: str,
+        body: Callable[[str, int], Awaitable[str]],
+        load: Callable[[Any], Any],
+        *,
+        kind: str = "run",
+        failed: Callable[[str, int, BaseException, float], Aside] | None = None,
+    ) -> Any:
+        """The recorded result of a step, or that of its `body`, which records it; `load` makes of its JSON value what
+        the handler sees. `failed` tells of a failed attempt besides its error.
+        """
         key = self._key(id)
-        recorded = self._recorded(key, "run")
+        recorded = self._recorded(key, kind)
         if recorded is not None and recorded.ended:
-            return memo.typed(_result(key, recorded), fn)
+            return load(memo.result(key, recorded))
         if recorded is not None and recorded.due_in is not None and recorded.due_in > 0:
-            await self._wait(Until("queued", recorded.due_in))
+            await self.wait(Until("queued", recorded.due_in))
+        attempts = recorded.attempts if recorded else 0
         try:
             with self.suspension:
-                return memo.load(await self._attempt(key, recorded.attempts if recorded else 0, body), fn)
+                return load(loads(await self._attempt(_Taken(key, kind, attempts, failed), body)))
         except _Later as later:
-            await self._wait(Until("queued", later.due_in))
+            await self.wait(Until("queued", later.due_in))
 
-    async def _attempt(self, key: str, attempts: int, body: Callable[[str, int], Awaitable[str]]) -> str:
+    async def _attempt(self, step: _Taken, body: Callable[[str, int], Awaitable[str]]) -> str:
         if not self.journal.leased:
             raise RunLost
         began = time.monotonic()
-        outer = inside.set(key)
+        outer = inside.set(step.key)
         try:
-            document = await body(key, attempts + 1)
+            document = await body(step.key, step.attempts + 1)
         except LeaseLost:
             raise RunLost from None
         except BaseException as error:
             if not is_failure(error):
                 raise
-            return await self._failed(key, attempts + _counts(error), error, time.monotonic() - began)
+            return await self._failed(step, error, time.monotonic() - began)
         finally:
             inside.reset(outer)
         if self.drop_after_each_step:
             raise _Later(0.0)
         return document
 
-    async def _failed(self, key: str, attempt: int, error: BaseException, took: float) -> NoReturn:
-        due_in = None
+    async def _failed(self, step: _Taken, error: BaseException, took: float) -> NoReturn:
+        key, attempt, due_in = step.key, step.attempts + _counts(error), None
+        aside = step.failed(key, step.attempts + 1, error, took) if step.failed else None
+        beside = [aside.beside] if aside else []
         if not isinstance(error, NonRetriableError) and attempt <= self.retries:
             try:
                 due_in = backoff.delay_for(error, attempt, self.journal.clock.now)
+                due_in = max(due_in, aside.pause or 0.0) if aside else due_in
             except ValueError as unusable:
                 error = unusable
         stored = memo.error_of(error)
         if due_in is None:
-            record = StepRecord(self.run_id, key, attempts=attempt, error=stored.json, took=took, ended=True)
-            await self._record(record)
+            record = StepRecord(self.run_id, key, step.kind, attempt, error=stored.json, took=took, ended=True)
+            await self.record(record, beside=beside)
             raise StepError(key, stored.name, stored.message) from error
-        record = StepRecord(self.run_id, key, attempts=attempt, error=stored.json, took=took, wake_in=due_in)
+        record = StepRecord(self.run_id, key, step.kind, attempt, error=stored.json, took=took, wake_in=due_in)
         self.suspension.unwritten.steps.append(record)
+        self.suspension.unwritten.beside.extend(beside)
         log.warning("step is tried again", run=self.run_id, step=key, error=stored.name, seconds=due_in)
         raise _Later(due_in)
 
@@ -243,23 +277,23 @@ class LiveSteps:
         recorded = self._recorded(record.id, "sleep")
         if recorded is None:
             self.suspension.unwritten.steps.append(record)
-            await self._wait(Until("sleeping", due_in))
+            await self.wait(Until("sleeping", due_in))
         elif recorded.due_in is not None and recorded.due_in > 0:
-            await self._wait(Until("sleeping", recorded.due_in))
+            await self.wait(Until("sleeping", recorded.due_in))
 
     async def _sent(self, key: str, events: Sequence[Incoming]) -> list[str]:
         recorded = self._recorded(key, "run")
         if recorded is not None and recorded.ended:
-            return list(_result(key, recorded))
+            return list(memo.result(key, recorded))
         sent = [str(UUID(bytes=event.id)) for event in events]
         try:
             with self.suspension:
                 document = memo.dump("the ids of its events", sent)
-                await self._record(StepRecord(self.run_id, key, attempts=1, data=document, ended=True), events)
+                await self.record(StepRecord(self.run_id, key, attempts=1, data=document, ended=True), events)
                 if self.drop_after_each_step:
                     raise _Later(0.0)
         except _Later as later:
-            await self._wait(Until("queued", later.due_in))
+            await self.wait(Until("queued", later.due_in))
         return sent
 
     async def _awaited(
@@ -274,31 +308,36 @@ class LiveSteps:
             since = unwritten.made_at - time.monotonic()
             unwritten.waits.append(wait._replace(since=since, claimed_at=self.claimed_at))
         elif recorded.ended:
-            found: dict[str, Any] | None = _result(key, recorded)
+            found: dict[str, Any] | None = memo.result(key, recorded)
             return found
-        return await self._wait(Until("waiting", due_in if recorded is None else recorded.due_in or 0.0))
+        return await self.wait(Until("waiting", due_in if recorded is None else recorded.due_in or 0.0))
 
-    async def _wait(self, until: Until) -> NoReturn:
+    async def wait(self, until: Until) -> NoReturn:
+        """Wait in the database, with what the other branches of the run wait for."""
         self.suspension.unwritten.logs.extend(self.lines.take())
         await self.suspension.wait(until)
 
-    async def _record(self, record: StepRecord, events: Sequence[Incoming] = ()) -> None:
+    async def record(self, record: StepRecord, events: Sequence[Incoming] = (), beside: Sequence[Beside] = ()) -> None:
+        """Record a step, with the events that it sends and what is kept beside it; durable on return."""
         try:
-            await self.journal.write(Entry([record], events=events, logs=self.lines.take()))
+            await self.journal.write(Entry([record], events=events, logs=self.lines.take(), beside=beside))
         except RecordRefused as refused:
             raise NonRetriableError(f"the result of step {record.id!r} cannot be stored: {refused}") from None
         except LeaseLost:
             raise RunLost from None
 
 
+class _Taken(NamedTuple):
+    """A step whose body runs, after so many attempts."""
+
+    key: str
+    kind: str
+    attempts: int
+    failed: Callable[[str, int, BaseException, float], Aside] | None
+
+
 def _good(attempt: int, document: str, began: float) -> dict[str, Any]:
     return {"attempts": attempt, "data": document, "took": time.monotonic() - began, "ended": True}
-
-
-def _result(key: str, recorded: Memo) -> Any:
-    if recorded.error is not None:
-        raise StepError(key, recorded.error["name"], recorded.error["message"])
-    return recorded.data
 
 
 def is_failure(error: BaseException) -> bool:

@@ -44,8 +44,10 @@ class Suspension:
         self._turns = _MOST_TURNS
         self._settled = 0
         self.suspended = False
+        self.asked = False
+        """Whether a model was asked here."""
         self.awaits = False
-        """Whether this execution registered a wait."""
+        """Whether this execution registered a wait, or an inference."""
 
     @property
     def until(self) -> Until:
@@ -66,7 +68,7 @@ class Suspension:
         if self._unwritten is None:
             return Entry()
         entry, self._unwritten = self._unwritten.entry(), None
-        self.awaits = self.awaits or bool(entry.waits)
+        self.awaits = self.awaits or bool(entry.waits) or any(kept.inference for kept in entry.beside)
         return entry
 
     def __enter__(self) -> None:

@@ -180,6 +180,6 @@ def _conditions(definition: dict[str, Any], embedded: frozenset[Table]) -> dict[
             found.setdefault(trigger.event, []).append(condition)
         elif not isinstance(trigger, Cron):
             for table in embedded:
-                for verb in triggers.VERBS:
+                for verb in (*triggers.VERBS, triggers.RETRIED):
                     found.setdefault(event_name(*table, verb), []).append(None)
     return found

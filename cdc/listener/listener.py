@@ -32,6 +32,9 @@ PREFIX = "cdc"
 SEND = "cdc.send"
 """Of those that are events of the user's own."""
 
+RETRY = "cdc.retry"
+"""Of those that name a row whose text was put aside and is to be tried again."""
+
 READ = 300
 """Messages read at once, so that neither a huge transaction nor what is being accepted starves the event loop."""
 
@@ -191,11 +194,13 @@ class Listener:
         elif message.prefix == BACKFILL:
             await self._merge(message)
             return
-        elif message.prefix == SEND:
+        elif message.prefix in (SEND, RETRY):
+            read = self._translator.sent if message.prefix == SEND else self._translator.retried
             try:
-                self._accepting.add(self._translator.sent(message))
+                self._accepting.add(read(message))
             except (ValueError, RecursionError) as error:
-                log.warning("message passed over", prefix=SEND, position=str(message.position), reason=str(error))
+                prefix, position = message.prefix, str(message.position)
+                log.warning("message passed over", prefix=prefix, position=position, reason=str(error))
         elif await self._is_listened_to(message):
             self._accepting.add(self._translator.message(message))
             if message.header is None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import orjson
 
 from cdc import lsn
-from cdc.authoring.triggers import SIGNAL, event_name, is_taken
+from cdc.authoring.triggers import RETRIED, SIGNAL, event_name, is_taken
 from cdc.events import ids
 from cdc.events.given import given_by_sender
 from cdc.events.match import Table
@@ -82,6 +82,20 @@ class Translator:
         event_id = ids.of_position(self._source_id, message.position)
         event = Incoming(event_id, name, message.header.commit_time, data, message.position)
         return _with(event, loads(more)) if more else event
+
+    def retried(self, message: Message) -> Incoming:
+        """The event of one row that `cdc.retry_embeddings()` names; see migrations/source for what the message is.
+
+        Raises:
+            ValueError: it is not, so somebody else emitted it under our prefix.
+        """
+        match message.header, loads(message.content):
+            case (Header() as header, {"schema": str() as schema, "table": str() as table, "key": dict() as key}):
+                data = orjson.dumps({"new": key, "old": None, "unchanged": [], "schema": schema, "table": table})[:-1]
+                event_id = ids.of_position(self._source_id, message.position)
+                name, data = event_name(schema, table, RETRIED), data + self._of_transaction(header)
+                return Incoming(event_id, name, header.commit_time, data, message.position)
+        raise ValueError("not a message of cdc.retry_embeddings")
 
     def message(self, message: Message) -> Incoming:
         """The event of a logical message of the user's own; outside a transaction its `ts` is the present moment."""

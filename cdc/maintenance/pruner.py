@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from cdc.store import history, row_hashes
+from cdc.store import ai_calls, history, row_hashes
 from cdc.store.connect import Connection
 from cdc.store.history import FIRST_EVENT, FIRST_RUN
 
@@ -42,6 +42,7 @@ class Pruner:
             await self._prune_rejected(conn)
             await self._prune_gates(conn)
             await self._prune_row_hashes(conn)
+            await self._prune_calls(conn)
         if runs or events:
             log.info("pruned", runs=runs, events=events)
 
@@ -90,6 +91,12 @@ class Pruner:
     async def _prune_row_hashes(self, conn: Connection) -> None:
         began = time.monotonic()
         while await row_hashes.prune(conn, self._page) == self._page:
+            await _rest(began)
+            began = time.monotonic()
+
+    async def _prune_calls(self, conn: Connection) -> None:
+        began = time.monotonic()
+        while await ai_calls.prune(conn, self._page, kept=self._retention) == self._page:
             await _rest(began)
             began = time.monotonic()
 

@@ -14,14 +14,13 @@ log = structlog.get_logger(__name__)
 
 
 def rescuer(connect: Callable[[], Awaitable[Connection]], *, lease: float, on_runs: Callable[[], None]) -> Loop:
-    """The loop; `on_runs` is called when runs were queued again."""
+    """The loop; `on_runs` is called when runs were queued again, or inferences given back."""
 
     async def tick() -> None:
         async with await connect() as conn:
             expired, rescued = await workers.rescue(conn)
         if expired:
             log.warning("rescued", workers=expired, runs=rescued)
-        if rescued:
             on_runs()
 
     return Loop("rescuer", max(1.0, lease / 3), tick)

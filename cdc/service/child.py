@@ -25,7 +25,8 @@ from cdc.config import Settings
 from cdc.engine.worker import Worker
 from cdc.errors import CdcError, DatabaseUnreachable, LeaseLost
 from cdc.service.databases import Databases
-from cdc.service.models import embedder
+from cdc.service.ledger import Ledger
+from cdc.service.models import embedder, models_of
 from cdc.service.named import configured, with_sources
 from cdc.service.process import prepare
 from cdc.service.reaching import Reaching
@@ -108,11 +109,12 @@ async def _work(settings: Settings, functions: Mapping[str, Function], reports: 
     prepare()
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(settings.threads, thread_name_prefix="step"))
-    models = embedder(settings)
+    ledger = Ledger(databases.to_state)
+    models, asked = embedder(settings, on_call=ledger), models_of(settings)
     reaching = Reaching(
         configured(settings, settings.watched_url),
         state=databases.state,
-        embed=models.embed,
+        models=models,
         sleeps=settings.listen is not None,
     )
 
@@ -129,6 +131,9 @@ async def _work(settings: Settings, functions: Mapping[str, Function], reports: 
             sources=reaching,
             capacity=settings.concurrency,
             lease=settings.lease,
+            models=asked,
+            inferences=settings.inferences,
+            keeps_content=settings.ai_content == "keep",
             held=not stopping.woken,
             on_runs=reports.due,
         )
@@ -140,6 +145,8 @@ async def _work(settings: Settings, functions: Mapping[str, Function], reports: 
     finally:
         await reaching.close()
         await models.close()
+        await ledger.close()
+        await asked.close()
 
 
 async def _tell_others(databases: Databases) -> None:

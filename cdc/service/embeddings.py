@@ -5,7 +5,7 @@ from __future__ import annotations
 from cdc.config import Settings
 from cdc.embedding import declare as declaring
 from cdc.embedding.prepare import prepare
-from cdc.embedding.search import Hit
+from cdc.embedding.search import Hit, Query
 from cdc.embedding.search import search as find
 from cdc.errors import ConfigurationError, NonRetriableError, ProviderFailed, RetryAfter
 from cdc.service import published
@@ -15,7 +15,6 @@ from cdc.store import embeddings as store
 from cdc.store.connect import checked, connect
 from cdc.store.embeddings import Declaration
 from cdc.store.migrate import migrate
-from cdc.store.names import table_of
 
 
 async def declare(settings: Settings, url: str, table: str, columns: str, into: str | None) -> tuple[Declaration, int]:
@@ -49,15 +48,16 @@ async def forget(settings: Settings, url: str, table: str, into: str | None) -> 
         return await store.forget(conn, table, into)
 
 
-async def search(settings: Settings, url: str, table: str, words: str, limit: int, into: str | None) -> list[Hit]:
+async def search(settings: Settings, url: str, query: Query) -> list[Hit]:
     """Rows by meaning, nearest first.
 
     Raises:
         ProviderFailed: the words could not be embedded.
-        ConfigurationError: there is no such embedding, or nothing to embed the words with.
+        ConfigurationError: there is no such embedding, nothing to embed the words with, or the query cannot be used.
+        DatabaseRefused: our role may not read it.
     """
     async with await connect(checked(url), autocommit=True) as conn, opened_embedder(settings) as models:
         try:
-            return await find(conn, models.embed, table_of(table), words, limit, into)
+            return await find(conn, models.embed_queries, query)
         except (RetryAfter, NonRetriableError) as error:
             raise ProviderFailed(f"The words could not be embedded: {error}") from None

@@ -36,12 +36,13 @@ LOOK = 1.0
 @dataclass(frozen=True, slots=True)
 class Hooks:
     """`on_attached`: slot and checkpoint belong together, whoever listens; `on_runs`: some are due; `on_change`: of the
-    status.
+    status; `on_follow`: of what is declared, maybe.
     """
 
     on_attached: Callable[[], None]
     on_runs: Callable[[], None]
     on_change: Callable[[], None]
+    on_follow: Callable[[], None] = lambda: None
 
 
 class Listening:
@@ -149,6 +150,7 @@ class Listening:
             async def follow() -> None:
                 await self._following.follow(door)
                 await self._backfilling.follow(self._following.served, self._following.unserved)
+                self._hooks.on_follow()
 
             await follow()
             async with await self._databases.to_watched() as source:

@@ -6,23 +6,27 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
+from typing import Any
 
 import structlog
 
 from cdc import discovery
+from cdc.authoring.context import Embeddings
 from cdc.config import Settings
 from cdc.embedding import declare
 from cdc.errors import CdcError, ConfigurationError
 from cdc.maintenance import upkeep
 from cdc.maintenance.loop import Loop
-from cdc.service import children, published
+from cdc.service import children, embedding_status, published
 from cdc.service.absences import Absences
 from cdc.service.children import Children
 from cdc.service.databases import Databases
+from cdc.service.ledger import Ledger
 from cdc.service.models import embedder
 from cdc.service.named import Named, configured, file_of, inline, with_sources
 from cdc.service.parts import Parts
 from cdc.service.process import prepare
+from cdc.service.reaching import Reaching
 from cdc.service.reloading import reload_forever
 from cdc.service.roles import ALL, Role
 from cdc.service.source import Hooks, Shared
@@ -90,11 +94,15 @@ class _Service:
         self._roles = roles
         self._stack = stack
         self._started = started
-        self._models = embedder(settings)
+        ledger = Ledger(databases.through_pooler().to_state)
+        stack.push_async_callback(ledger.close)
+        self._models = embedder(settings, on_call=ledger)
         stack.push_async_callback(self._models.close)
         # As if through a pooler: it is what finds out.
         self._wakeups = Wakeups(databases.through_pooler().to_state, self._wake)
         self._children = Children(0, self._child, grace=0.0, hooks=self._of_children())
+        self._searched = Reaching(named, state=databases.state, models=self._models, sleeps=settings.listen is not None)
+        stack.push_async_callback(self._searched.close)
         self._confirmed = asyncio.Event()
         self._address = ""
         self.parts = Parts(stack)
@@ -181,11 +189,22 @@ class _Service:
             connection = (await self._stack.enter_async_context(state)).connection
         keys = self._settings.event_keys
         confirmed = self._confirmed.is_set
-        api = app(self._sources.statuses, connection, wake=self._due, keys=keys, confirmed=confirmed)
+        api = app(
+            self._sources.statuses,
+            connection,
+            wake=self._due,
+            keys=keys,
+            confirmed=confirmed,
+            embeddings=self._embeddings_of,
+            standing=self._standing,
+        )
         web = Web(api, self._settings.port)
         self.parts.add(web.start())
         self._stack.push_async_callback(web.stop)
         self._address = web.url
+
+    async def _standing(self, table: str | None) -> list[dict[str, Any]]:
+        return await embedding_status.of_all(self._databases, self._named, table)
 
     # --- what the parts tell each other ---
 
@@ -206,8 +225,15 @@ class _Service:
 
     def _sources_changed(self, named: Sequence[Named]) -> None:
         self._named = named
+        self._searched.change(named)
         self._children.change(inline(named))
         self._changed()
+
+    def _embeddings_of(self, source: str | None) -> Embeddings | None:
+        """Those of one source, or of the first one, for searches over the API."""
+        names = [named.name for named in self._named]
+        name = source or next(iter(names), None)
+        return self._searched(name).embeddings if name in names else None
 
     def _wake(self) -> None:
         self._children.wake()

@@ -36,7 +36,7 @@ def check_embedding(selected: Selection, layout: Layout, facts: SourceFacts) -> 
             f"CDC_EXCLUDE keeps {declaration.source} from being published.",
             hint="Call cdc.unembed(), or take it out of CDC_EXCLUDE.",
         )
-    needed = [*declaration.columns, *(column.name for column in layout.key)]
+    needed = [*declaration.reads, *(column.name for column in layout.key)]
     hidden = [name for name in needed if name in selected.restriction([table]).columns]
     if hidden:
         raise ConfigurationError(

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from cdc.authoring.context import Database, Embed
+from cdc.authoring.context import Database
 from cdc.embedding.declared import Declared
+from cdc.embedding.gather import Embedder
 from cdc.engine.sources import AtSource
 from cdc.errors import ConfigurationError
 from cdc.service.named import DEFAULT, SOURCES, Named
@@ -19,10 +20,10 @@ _SIZE = 8
 class Reaching:
     """Gives each run what is at its source. `state` is the URL of the state; the databases may want to sleep."""
 
-    def __init__(self, sources: Iterable[Named], *, state: str, embed: Embed, sleeps: bool = False) -> None:
+    def __init__(self, sources: Iterable[Named], *, state: str, models: Embedder, sleeps: bool = False) -> None:
         self._sleeps = sleeps
         self._state = state
-        self._embed = embed
+        self._models = models
         self._reached: dict[Named, AtSource] = {}
         self._pools: dict[Named, _Pool] = {}
         self._by_name: dict[str, Named] = {}
@@ -55,7 +56,7 @@ class Reaching:
         await asyncio.gather(*self._closing)
 
     def _at(self, db: Database, *, has_state: bool) -> AtSource:
-        return AtSource(db, Declared(db, self._embed), has_state)
+        return AtSource(db, Declared(db, self._models.embed, self._models.embed_queries), has_state)
 
 
 class _Pool:

@@ -20,6 +20,7 @@ from cdc.service.absences import Absences
 from cdc.service.backfilling import request_again
 from cdc.service.databases import Databases
 from cdc.service.following import Following
+from cdc.service.indexing import Indexing
 from cdc.service.listening import Listening, until_opened
 from cdc.service.named import Named
 from cdc.service.parts import Parts, cancel
@@ -81,13 +82,16 @@ class Source:
 
     def __init__(self, named: Named, shared: Shared) -> None:
         settings = shared.settings
-        hooks = listening.Hooks(self._attached, shared.hooks.on_runs, shared.hooks.on_change)
+        on_change = shared.hooks.on_change
         self.named = named
         self.status = Status(named.name, named.slot, settings.publication)
         self._shared = shared
         self._databases = shared.databases.watching(named)
         self._watched = watched(settings, named)
         self._following = Following(settings, named.url, shared.models, self.status, shared.absences)
+        rests = settings.listen is not None
+        self._indexing = Indexing(named.name, self._databases, memory=settings.index_memory, rests=rests)
+        hooks = listening.Hooks(self._attached, shared.hooks.on_runs, on_change, self._indexing.wake)
         self._listening = Listening(
             self._watched, self._databases, self._following, self.status, hooks, every=settings.listen
         )
@@ -150,6 +154,7 @@ class Source:
             if self._listens:
                 parts.loop(Loop("follower", _FOLLOW_EVERY, self._retry_following))
                 parts.loop(Loop("status", 1.0, self._listening.look))
+                parts.start("indexing", self._indexing.go_on_forever())
                 listening = asyncio.create_task(self._listening.listen_forever(), name="listener")
                 parts.add(listening)
                 stack.push_async_callback(self._listening.stop, listening)
@@ -190,6 +195,7 @@ class Source:
     def _attached(self) -> None:
         """Slot and checkpoint belong together, whoever listens."""
         self.status.problem = None
+        self._indexing.wake()
         self._shared.hooks.on_attached(self.named)
 
     def _cannot_be_watched(self, error: CdcError, pause: float) -> None:

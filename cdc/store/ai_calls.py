@@ -61,8 +61,29 @@ _COLUMNS = {
 }
 
 
+class Spent(NamedTuple):
+    """What calls of one model cost. `cost` is that of the calls whose price is known, None when it is of none."""
+
+    provider: str
+    model: str
+    calls: int
+    tokens: int | None
+    cost: Decimal | None
+    without_price: int
+
+
+async def spent(conn: Connection) -> list[Spent]:
+    """On vectors, by model, as far back as calls are kept."""
+    return [Spent(*row) for row in await (await conn.execute(text("ai_calls/by_model"))).fetchall()]
+
+
 async def write(conn: Connection, calls: Sequence[CallRecord]) -> None:
     """Record calls, in the transaction of the connection."""
     if calls:
         parameters = {name: [getattr(call, column) for call in calls] for name, column in _COLUMNS.items()}
         await conn.execute(text("ai_calls/write"), parameters)
+
+
+async def prune(conn: Connection, limit: int, *, kept: float) -> int:
+    """Delete up to `limit` calls that ended `kept` seconds ago or earlier; how many."""
+    return (await conn.execute(text("ai_calls/prune"), {"limit": limit, "kept": kept})).rowcount

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
 
 from psycopg.rows import class_row
 
@@ -54,6 +55,19 @@ class Backfill:
         return f"{self.table_schema}.{self.table_name}"
 
 
+class Declared(NamedTuple):
+    """How far the reading of a table's existing rows for one declared embedding is."""
+
+    declaration: int
+    id: int
+    status: Status
+    reason: str | None
+    rows_done: int
+    rows_expected: int | None
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
 async def request(conn: Connection, source: str, table: Table, *, rate: int | None, expected: int | None) -> bool:
     """Ask for a backfill; False: one of this table is asked for or under way already."""
     parameters = {"source": source, "rate": rate, "expected": expected, **_named(table)}
@@ -83,6 +97,12 @@ async def request_again(conn: Connection, source: str, declarations: Sequence[in
     """Begin the backfills of these declared embeddings anew; how many those are."""
     parameters = {"source": source, "declarations": list(declarations)}
     return (await conn.execute(text("backfills/again"), parameters)).rowcount
+
+
+async def of_declared(conn: Connection, source: str) -> dict[int, Declared]:
+    """The backfills that declared embeddings of a source have had, by declaration."""
+    rows = await conn.execute(text("backfills/of_declared"), {"source": source})
+    return {row[0]: Declared(*row) for row in await rows.fetchall()}
 
 
 async def active(conn: Connection, source: str) -> list[Backfill]:

@@ -93,23 +93,24 @@ def _refused(table: Table, error: psycopg.Error) -> ConfigurationError:
     return ConfigurationError(f"Reading {'.'.join(table)}: {said}.", hint="Let a role read it that may.")
 
 
-async def estimate(conn: Connection, table: Table) -> int:
-    """About how many rows a table has: of a table that was never analyzed, the planner has no idea whether it is empty.
+async def estimate(conn: Connection, table: Table, *, counted: int = _FEW) -> int:
+    """About how many rows a table has; fewer than `counted` are counted: of a table that was never analyzed, the
+    planner has no idea whether it is empty.
 
     Raises:
         ConfigurationError: it cannot be read.
     """
     named = sql.Identifier(*table)
     try:
-        few = await (await conn.execute(compose("chunks/few", table=named, most=sql.Literal(_FEW)))).fetchone()
+        few = await (await conn.execute(compose("chunks/few", table=named, most=sql.Literal(counted)))).fetchone()
         assert few is not None, "a count is one row"
-        if few[0] < _FEW:
+        if few[0] < counted:
             return int(few[0])
         row = await (await conn.execute(compose("chunks/estimate", table=named))).fetchone()
     except psycopg.errors.InsufficientPrivilege as error:
         raise _refused(table, error) from None
     assert row is not None, "a plan has one row"
-    return max(_FEW, int(row[0][0]["Plan"]["Plan Rows"]))
+    return max(counted, int(row[0][0]["Plan"]["Plan Rows"]))
 
 
 async def writers(conn: Connection, oid: int) -> dict[str, int | None]:

@@ -16,10 +16,16 @@ from cdc.store.queries import text
 
 Connection = AsyncConnection[tuple[Any, ...]]
 
+VectorType = Literal["vector", "halfvec"]
+
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """One row of cdc.embeddings: what `cdc.embed()` was told, and what came of it."""
+    """One row of cdc.embeddings: what `cdc.embed()` was told, and what came of it.
+
+    `columns` may hold paths into json columns, `data.title`; `reads` are columns of the table, all that text and
+    filter need. With `any_type` the type of vector is still to be chosen.
+    """
 
     id: int
     table_schema: str
@@ -39,11 +45,13 @@ class Declaration:
     filter: str | None = None
     chunk_tokens: int | None = None
     chunk_overlap: int | None = None
-    vector_type: Literal["vector", "halfvec"] = "vector"
+    vector_type: VectorType = "vector"
     metric: Literal["cosine", "inner_product", "l2"] = "cosine"
     index_type: Literal["hnsw", "none"] = "none"
     replaces: int | None = None
     live_at: datetime | None = None
+    reads: tuple[str, ...] = ()
+    any_type: bool = False
 
     @property
     def source(self) -> str:
@@ -86,7 +94,8 @@ async def layouts(conn: Connection, table: tuple[str, str] | None = None) -> lis
 def _layout(row: dict[str, Any]) -> Layout:
     key = tuple(KeyColumn(*column) for column in row.pop("key"))
     vector_schema = row.pop("vector_schema")
-    return Layout(Declaration(**{**row, "columns": tuple(row["columns"])}), key, vector_schema)
+    lists = {name: tuple(row[name]) for name in ("columns", "reads")}
+    return Layout(Declaration(**{**row, **lists}), key, vector_schema)
 
 
 async def declare(conn: Connection, source: str, columns: Sequence[str], target: str | None) -> int:
@@ -96,7 +105,7 @@ async def declare(conn: Connection, source: str, columns: Sequence[str], target:
         ConfigurationError: a name is wrong, or the target is taken.
         DatabaseRefused: our role has no right to.
     """
-    return await _called(conn, "embedding/declare", {"source": source, "columns": list(columns), "target": target})
+    return await called(conn, "embedding/declare", {"source": source, "columns": list(columns), "target": target})
 
 
 async def forget(conn: Connection, source: str, target: str | None) -> int:
@@ -106,10 +115,15 @@ async def forget(conn: Connection, source: str, target: str | None) -> int:
         ConfigurationError: there is no such table.
         DatabaseRefused: our role has no right to.
     """
-    return await _called(conn, "embedding/forget", {"source": source, "target": target})
+    return await called(conn, "embedding/forget", {"source": source, "target": target})
 
 
-async def _called(conn: Connection, name: str, parameters: dict[str, Any]) -> int:
+async def called(conn: Connection, name: str, parameters: dict[str, Any]) -> int:
+    """What one of the functions of schema cdc returns.
+
+    Raises:
+        ConfigurationError, DatabaseRefused: what it refuses, in its own words.
+    """
     try:
         async with conn.transaction():
             row = await one(conn, text(name), parameters)
@@ -124,16 +138,19 @@ async def _called(conn: Connection, name: str, parameters: dict[str, Any]) -> in
 async def hold(conn: Connection, declaration: Declaration) -> Declaration | None:
     """Keep other services from preparing this declaration until the transaction ends; None: it was forgotten.
 
-    Returns the declaration with the model and dimensions that it is pinned to by now.
+    Returns the declaration with the model, dimensions and type that it is pinned to by now.
     """
-    row = await (await conn.execute(text("embedding/hold"), {"id": declaration.id})).fetchone()
-    return None if row is None else replace(declaration, model=row[0], dimensions=row[1])
+    async with conn.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(text("embedding/hold"), {"id": declaration.id})
+        row = await cursor.fetchone()
+    return None if row is None else replace(declaration, **row)
 
 
-async def pin(conn: Connection, declaration: Declaration, model: str, dimensions: int) -> Declaration:
-    """Record that the target is ready and belongs to this model; returns the declaration as it is now."""
-    row = await one(conn, text("embedding/pin"), {"id": declaration.id, "model": model, "dimensions": dimensions})
-    return replace(declaration, model=model, dimensions=dimensions, problem=None, prepared_at=row[0])
+async def pin(conn: Connection, declaration: Declaration) -> Declaration:
+    """Record that the target is ready, and belongs to this model and type; returns the declaration as it is now."""
+    parameters = {name: getattr(declaration, name) for name in ("id", "model", "dimensions", "vector_type")}
+    row = await one(conn, text("embedding/pin"), parameters)
+    return replace(declaration, any_type=False, problem=None, prepared_at=row[0])
 
 
 async def set_problem(conn: Connection, declaration: Declaration, problem: str) -> Declaration:

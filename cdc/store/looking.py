@@ -32,10 +32,19 @@ async def run(conn: Connection, run_id: str) -> dict[str, Any] | None:
         return None
     return {
         **found[0],
-        "steps": await _dicts(conn, "steps/of_run", {"id": run_id}),
+        "steps": await _steps(conn, run_id),
         "waits": await _dicts(conn, "waits/of_run", {"id": run_id}),
         "logs": await _dicts(conn, "logs/of_run", {"id": run_id, "limit": MOST_LINES}),
     }
+
+
+async def _steps(conn: Connection, run_id: str) -> list[dict[str, Any]]:
+    """The steps of a run, those that call models with their calls."""
+    calls: dict[str, list[dict[str, Any]]] = {}
+    for call in await _dicts(conn, "ai_calls/of_run", {"id": run_id}):
+        calls.setdefault(call.pop("step_id"), []).append(call)
+    steps = await _dicts(conn, "steps/of_run", {"id": run_id})
+    return [{**step, "calls": calls[step["id"]]} if step["id"] in calls else step for step in steps]
 
 
 async def events(conn: Connection, limit: int, *, name: str | None = None) -> list[dict[str, Any]]:

@@ -4,54 +4,92 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, LiteralString
 
 from psycopg import sql
 
 from cdc.store.embeddings import Declaration, KeyColumn, Layout
 from cdc.store.queries import compose
+from cdc.store.texts import text_of
 
-Verb = Literal["read", "write", "clear", "put_aside", "take_back", "orphans", "search"]
+Verb = Literal[
+    "read",
+    "write",
+    "clear",
+    "put_aside",
+    "take_back",
+    "orphans",
+    "stored",
+    "guard",
+    "try_text",
+    "lacking",
+    "few",
+    "held",
+]
 
-_SAME_FOR_BOTH = ("put_aside", "take_back")
-_ALIASES = ("s", "t", "given", "fresh", "standing", "held", "nearest")
+_SAME_FOR_BOTH = ("put_aside", "take_back", "try_text", "few", "held")
+_METRICS: dict[str, tuple[LiteralString, str]] = {
+    "cosine": ("<=>", "cosine"),
+    "inner_product": ("<#>", "ip"),
+    "l2": ("<->", "l2"),
+}
+"""The operator of each metric, and what its operator classes are called by."""
+
+_ALIASES = ("s", "t", "given", "fresh", "standing", "held", "filled")
 
 
 @lru_cache(maxsize=256)
 def statement(verb: Verb, layout: Layout) -> sql.Composed:
     """`sql/queries/embedding/<verb>_<kind of target>.sql` for one target."""
     name = verb if verb in _SAME_FOR_BOTH else f"{verb}_{layout.declaration.target_kind}"
-    return compose(f"embedding/{name}", **_tables(layout), **_key(layout.key), **_text(layout.declaration))
+    return compose(f"embedding/{name}", **parts(layout))
+
+
+def parts(layout: Layout) -> dict[str, sql.Composable]:
+    """All parts that statements about one target may have, for those that are composed elsewhere."""
+    return {**_tables(layout), **_key(layout.key), **_text(layout.declaration)}
 
 
 def vector_type(layout: Layout) -> sql.Identifier:
-    """The type of pgvector, wherever the extension lives."""
-    assert layout.vector_schema, "pgvector is installed before a target is made"
-    return sql.Identifier(layout.vector_schema, "vector")
+    """The declared type of pgvector, wherever the extension lives."""
+    return sql.Identifier(_vector_schema(layout), layout.declaration.vector_type)
 
 
 def _tables(layout: Layout) -> dict[str, sql.Composable]:
     to = layout.declaration
+    operator, suffix = _METRICS[to.metric]
+    schema = _vector_schema(layout)
     return {
         "source": sql.Identifier(to.table_schema, to.table_name),
         "target": sql.Identifier(to.target_schema, to.target_table),
         "column": sql.Identifier(to.target_column),
         "vector": vector_type(layout),
-        "distance": sql.SQL("operator({}.<=>)").format(sql.Identifier(layout.vector_schema or "public")),
+        "distance": sql.SQL("operator({}.{})").format(sql.Identifier(schema), sql.SQL(operator)),
+        # What `create index ... using {access} ({column} {opclass})` says.
+        "access": sql.Identifier(to.index_type),
+        "opclass": sql.Identifier(schema, f"{to.vector_type}_{suffix}_ops"),
         # The lock that a foreign key's check takes, taken beforehand, so that the check never waits.
         "hold_source": sql.SQL("for key share of s skip locked" if to.fk else ""),
     }
 
 
+def _vector_schema(layout: Layout) -> str:
+    assert layout.vector_schema, "pgvector is installed before a target is made"
+    return layout.vector_schema
+
+
 def _text(declaration: Declaration) -> dict[str, sql.Composable]:
     """The text of row `s`: NULL when there is none. The model is hashed with it: another one's vectors are not ours."""
-    each = [sql.SQL("s.{}::text").format(sql.Identifier(name)) for name in declaration.columns]
-    filled = [sql.SQL("nullif({}, '')").format(column) for column in each]
     return {
-        "text": sql.SQL("nullif(concat_ws(E'\\n\\n', {}), '')").format(_list(filled)),
-        "model": sql.Literal(f"{declaration.model}\n"),
-        "s_columns_text": _list(each),
+        "text": text_of(declaration),
+        "model": sql.Literal(_hashed_with(declaration)),
     }
+
+
+def _hashed_with(declaration: Declaration) -> str:
+    """What else decides which vectors a text has: for chunks also how it is split."""
+    split = f"{declaration.chunk_tokens}, {declaration.chunk_overlap}\n" if declaration.chunk_tokens else ""
+    return f"{declaration.model}\n{split}"
 
 
 def _key(key: tuple[KeyColumn, ...]) -> dict[str, sql.Composable]:

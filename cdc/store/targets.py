@@ -10,9 +10,14 @@ from psycopg import DataError, NotSupportedError, ProgrammingError, errors, sql
 from psycopg.rows import class_row
 
 from cdc.errors import ConfigurationError, DatabaseRefused
-from cdc.store.embeddings import Connection, Declaration, Layout, one, said
-from cdc.store.parts import vector_type
+from cdc.store.embeddings import Connection, Declaration, Layout, VectorType, one, said
+from cdc.store.parts import statement, vector_type
 from cdc.store.queries import compose, text
+
+_MADE_BY = {
+    "table": ("embedding/create_table", "embedding/finish_table"),
+    "chunks": ("embedding/create_chunks", "embedding/finish_chunks"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +35,12 @@ class SourceFacts:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column as it is. `dimensions` is None for other types than vectors, -1 for vectors of any length."""
+    """A column as it is. Dimensions and type of vectors are None for other types; -1 stands for any length."""
 
     name: str
     type: str
     dimensions: int | None
+    vector_type: VectorType | None
     key_place: int | None
 
 
@@ -54,6 +60,17 @@ async def columns(conn: Connection, table: tuple[str, str]) -> dict[str, Column]
         return {column.name: column for column in await cursor.fetchall()}
 
 
+async def try_text(conn: Connection, layout: Layout) -> None:
+    """Have the server say whether our role can make the text of a row.
+
+    Raises:
+        DatabaseRefused: it lacks a right.
+        ConfigurationError: expression or filter cannot be run any more, or not by our role.
+    """
+    with _told("Grant it to the role of the service."):
+        await conn.execute(statement("try_text", layout), {})
+
+
 async def pgvector(conn: Connection) -> tuple[str | None, bool]:
     """The schema that pgvector is installed in, and whether the server has it to install."""
     schema, available = await one(conn, text("embedding/pgvector"), {})
@@ -71,7 +88,7 @@ async def create_extension(conn: Connection) -> None:
         await conn.execute(text("embedding/create_extension"))
 
 
-async def create_target(conn: Connection, layout: Layout, dimensions: int, *, lock_timeout: str) -> bool:
+async def create_target(conn: Connection, layout: Layout, *, lock_timeout: str) -> bool:
     """Make the table or column that the vectors go to; False: the source was locked for longer than `lock_timeout`.
 
     Changes nothing when it returns False or raises.
@@ -80,9 +97,8 @@ async def create_target(conn: Connection, layout: Layout, dimensions: int, *, lo
         DatabaseRefused: our role may not; the hint has the statement for somebody who may.
         ConfigurationError: the server takes no such table or column.
     """
-    statements = (
-        _table(layout, dimensions) if layout.declaration.target_kind == "table" else _column(layout, dimensions)
-    )
+    make = _column if layout.declaration.target_kind == "column" else _table
+    statements = make(layout)
     hint = " ".join(f"{' '.join(statement.as_string(conn).split())};" for statement in statements)
     try:
         with _told(f"Grant it, or let the owner run: {hint}"):
@@ -95,19 +111,20 @@ async def create_target(conn: Connection, layout: Layout, dimensions: int, *, lo
     return True
 
 
-def _table(layout: Layout, dimensions: int) -> list[sql.Composed]:
+def _table(layout: Layout) -> list[sql.Composed]:
     to = layout.declaration
     source, target = sql.Identifier(to.table_schema, to.table_name), sql.Identifier(to.target_schema, to.target_table)
     key = sql.SQL(", ").join(sql.Identifier(column.name) for column in layout.key)
     reference = sql.SQL(", add foreign key ({0}) references {1} ({0}) on delete cascade").format(key, source)
-    size = {"vector": vector_type(layout), "dimensions": sql.Literal(dimensions)}
+    size = {"vector": vector_type(layout), "dimensions": sql.Literal(to.dimensions)}
+    create, finish = _MADE_BY[to.target_kind]
     return [
-        compose("embedding/create_table", target=target, key=key, source=source, **size),
-        compose("embedding/finish_table", target=target, key=key, fk=reference if to.fk else sql.SQL("")),
+        compose(create, target=target, key=key, source=source, **size),
+        compose(finish, target=target, key=key, fk=reference if to.fk else sql.SQL("")),
     ]
 
 
-def _column(layout: Layout, dimensions: int) -> list[sql.Composed]:
+def _column(layout: Layout) -> list[sql.Composed]:
     to = layout.declaration
     return [
         compose(
@@ -115,7 +132,7 @@ def _column(layout: Layout, dimensions: int) -> list[sql.Composed]:
             source=sql.Identifier(to.table_schema, to.table_name),
             column=sql.Identifier(to.target_column),
             vector=vector_type(layout),
-            dimensions=sql.Literal(dimensions),
+            dimensions=sql.Literal(to.dimensions),
         )
     ]
 

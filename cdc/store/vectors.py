@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from pgvector import Vector
+from pgvector import HalfVector, Vector
+from pgvector.psycopg.halfvec import register_halfvec_info
 from pgvector.psycopg.vector import register_vector_info
 from psycopg.types import TypeInfo
 
@@ -62,18 +63,9 @@ class Failure:
     failed_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """One found row: its key and source columns as text, by name, and its cosine distance (0 same, 2 opposite)."""
-
-    key: dict[str, str]
-    columns: dict[str, str | None]
-    distance: float
-
-
 async def read(conn: Connection, layout: Layout, keys: Sequence[Key]) -> list[Reading]:
     """How the rows of these keys and their vectors stand; empty when the declaration was forgotten."""
-    rows = await conn.execute(statement("read", layout), _by_key(layout, keys))
+    rows = await conn.execute(statement("read", layout), by_key(layout, keys))
     return [Reading(keys[place - 1], *rest) for place, *rest in await rows.fetchall()]
 
 
@@ -81,8 +73,8 @@ async def write(conn: Connection, layout: Layout, found: Mapping[Reading, NDArra
     """Store the vectors of these readings where nothing has changed since; returns how many were."""
     if not found:
         return 0
-    await _register_vector(conn, layout)
-    parameters = _as_read(layout, list(found)) | {"vectors": [Vector(vector) for vector in found.values()]}
+    await register_vector(conn, layout)
+    parameters = _as_read(layout, list(found)) | {"vectors": [parameter(layout, vector) for vector in found.values()]}
     return int((await one(conn, statement("write", layout), parameters))[0])
 
 
@@ -96,7 +88,7 @@ async def clear(conn: Connection, layout: Layout, found: Sequence[Reading]) -> i
 async def put_aside(conn: Connection, layout: Layout, refused: Mapping[Reading, str]) -> None:
     """Remember that the texts of these readings are refused, and why."""
     if refused:
-        parameters = _as_read(layout, list(refused)) | {"reasons": [_storable(reason) for reason in refused.values()]}
+        parameters = _as_read(layout, list(refused)) | {"reasons": [storable(reason) for reason in refused.values()]}
         await conn.execute(statement("put_aside", layout), parameters)
 
 
@@ -119,41 +111,35 @@ async def orphans(conn: Connection, layout: Layout, limit: int) -> list[Key]:
     return [tuple(key) for (key,) in await rows.fetchall()]
 
 
-async def search(conn: Connection, layout: Layout, words: NDArray[np.float32], limit: int) -> list[Hit]:
-    """The `limit` rows nearest to a vector, nearest first."""
-    await _register_vector(conn, layout)
-    async with conn.transaction():
-        candidates = min(max(limit, 40), 1000)
-        await conn.execute(text("embedding/widen_search"), {"candidates": candidates})
-        rows = await conn.execute(statement("search", layout), {"words": Vector(words), "limit": limit})
-        return [_hit(layout, *row) for row in await rows.fetchall()]
+def parameter(layout: Layout, vector: NDArray[np.float32]) -> Vector | HalfVector:
+    """A vector as a statement about this target takes it."""
+    return Vector(vector) if layout.declaration.vector_type == "vector" else HalfVector(vector)
 
 
-def _hit(layout: Layout, key: list[str], values: list[str | None], distance: float) -> Hit:
-    names = [column.name for column in layout.key]
-    return Hit(dict(zip(names, key, strict=True)), dict(zip(layout.declaration.columns, values, strict=True)), distance)
+async def register_vector(conn: Connection, layout: Layout) -> None:
+    """Teach a connection the declared type of pgvector, wherever the extension lives; once per connection."""
+    name = layout.declaration.vector_type
+    if conn.adapters.types.get(name) is None:
+        info = await TypeInfo.fetch(conn, vector_type(layout))
+        assert info is not None, "the target is made of this type"
+        (register_vector_info if name == "vector" else register_halfvec_info)(conn, info)
 
 
-async def _register_vector(conn: Connection, layout: Layout) -> None:
-    """Teach a connection pgvector's type, wherever the extension lives; once per connection."""
-    if conn.adapters.types.get("vector") is None:
-        register_vector_info(conn, await TypeInfo.fetch(conn, vector_type(layout)))
-
-
-def _by_key(layout: Layout, keys: Sequence[Key]) -> dict[str, Any]:
+def by_key(layout: Layout, keys: Sequence[Key]) -> dict[str, Any]:
+    """The parameters of a statement about these rows."""
     columns = {f"key_{n}": [key[n] for key in keys] for n in range(len(layout.key))}
     return {"id": layout.declaration.id, **columns}
 
 
 def _as_read(layout: Layout, found: Sequence[Reading]) -> dict[str, Any]:
     """What the guards of a statement compare with."""
-    return _by_key(layout, [reading.key for reading in found]) | {
+    return by_key(layout, [reading.key for reading in found]) | {
         "hashes": [reading.hash for reading in found],
         "seen": [reading.stored for reading in found],
         "refused": [reading.refused for reading in found],
     }
 
 
-def _storable(reason: str) -> str:
+def storable(reason: str) -> str:
     """What a text column takes: no NUL, no lone surrogate."""
     return reason.replace("\0", "").encode("utf-8", "backslashreplace").decode()

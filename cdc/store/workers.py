@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 
-from cdc.store import gates, runs
+from cdc.store import gates, inferences, runs
 from cdc.store.bounded import TCP, answering
 from cdc.store.connect import Connection
 from cdc.store.queries import text
@@ -39,14 +39,14 @@ def renew(conn: HeartbeatConnection, worker_id: int, lease: float, *, within: fl
 
 
 async def leave(conn: Connection, worker_ids: Sequence[int], *, died: bool = False) -> int:
-    """End these workers' leases and queue their runs again; returns how many runs."""
+    """End these workers' leases, queue their runs again and give back their inferences; returns how many runs."""
     async with conn.transaction():
         await conn.execute(text("workers/leave"), {"worker_ids": list(worker_ids)})
         return await _release(conn, worker_ids, suspicion=_DIED if died else 0)
 
 
 async def rescue(conn: Connection) -> tuple[list[int], int]:
-    """End the leases that ran out and queue their runs again; returns those workers and how many runs."""
+    """End the leases that ran out, as if these workers had left; returns those workers and how many runs."""
     async with conn.transaction():
         expired = [row[0] for row in await (await conn.execute(text("workers/expire"))).fetchall()]
         return expired, await _release(conn, expired, suspicion=_EXPIRED) if expired else 0
@@ -65,6 +65,7 @@ async def release_unknown(conn: Connection, worker_id: int, known: Iterable[str]
 
 
 async def _release(conn: Connection, worker_ids: Sequence[int], *, suspicion: int) -> int:
+    await inferences.release(conn, worker_ids)
     return await _free(conn, await runs.release(conn, worker_ids, suspicion=suspicion))
 
 

@@ -1,4 +1,4 @@
-"""The HTTP API, on loopback only: health, status, events, runs and functions."""
+"""The HTTP API, on loopback only: health, status, events, runs, functions and search."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from starlette.routing import Route
 from cdc.store import gaps, runs
 from cdc.store.connect import Connection
 from cdc.store.failures import ConnectionTrouble, PoolTimeout
-from cdc.web import acting, looking, sending
+from cdc.web import acting, embedded, looking, searching, sending
 from cdc.web.answers import Json
 from cdc.web.held import Held
 from cdc.web.status import Statuses
@@ -31,12 +31,14 @@ def app(
     wake: Callable[[], None] = lambda: None,
     keys: Sequence[str] = (),
     confirmed: Callable[[], bool] = lambda: True,
+    embeddings: searching.At = lambda source: None,
+    standing: embedded.Look = embedded.nothing,
 ) -> Starlette:
     """The application; without a `connection` it answers only how the service is.
 
     `wake` tells the workers that something is due; `keys` are those that events may come with. Nothing is changed
-    before it is `confirmed` that the state is the watched database's. A page elsewhere cannot reach it through a name
-    of its own: the Host header is checked.
+    before it is `confirmed` that the state is the watched database's. `embeddings` are those of a source. A page
+    elsewhere cannot reach it through a name of its own: the Host header is checked.
     """
     routes = _health(status)
     if connection is not None:
@@ -45,6 +47,8 @@ def app(
             *looking.routes(connection),
             *acting.routes(connection, wake),
             *sending.routes(connection, wake, keys),
+            *searching.routes(embeddings),
+            *embedded.routes(standing),
         ]
     return Starlette(
         routes=routes,

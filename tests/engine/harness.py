@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from cdc.authoring.function import Function
+from cdc.engine.inference import Models
 from cdc.engine.sources import AtSource
 from cdc.engine.worker import Worker
 from cdc.events import ids
@@ -30,7 +31,13 @@ class NoEmbeddings:
     async def targets(self, table: tuple[str, str]) -> Sequence[Any]:
         raise AssertionError("these functions embed nothing")
 
-    async def embed(self, model: str, texts: Sequence[str]) -> Sequence[Any]:
+    async def embed(self, model: str, texts: Sequence[str], *, query: bool = False) -> Sequence[Any]:
+        raise AssertionError("these functions embed nothing")
+
+    async def model(self, table: str, target: str | None = None) -> str:
+        raise AssertionError("these functions embed nothing")
+
+    async def search(self, table: str, words: str, limit: int = 5, **how: Any) -> list[Any]:
         raise AssertionError("these functions embed nothing")
 
 
@@ -42,6 +49,9 @@ class Engine:
         self.conn = conn
         self.door = Door(conn)
         self.replayed = replayed
+        self.keeps_content = True
+        self.models: Models | None = None
+        self.inferences = 1000
         self.workers: list[Worker] = []
         self._lsn = 100
         self._checkpoint: checkpoints.Checkpoint | None = None
@@ -117,6 +127,9 @@ class Engine:
                 sources=lambda source: AtSource(db, NoEmbeddings()),
                 capacity=capacity,
                 lease=lease,
+                models=self.models,
+                inferences=self.inferences,
+                keeps_content=self.keeps_content,
                 drop_after_each_step=self.replayed,
             )
             self.workers.append(worker)
@@ -135,6 +148,7 @@ class Engine:
             "update cdc_state.runs set due_at = now(), rank = now() where status in ('queued', 'sleeping', 'waiting')"
         )
         await self.conn.execute("update cdc_state.steps set wake_at = now() where ended_at is null")
+        await self.conn.execute("update cdc_state.inferences set due_at = now() where worker_id is null")
         self.wake()
 
     async def runs(self) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ import pytest
 
 from cdc.authoring.context import Database
 from cdc.store.connect import pool
-from tests.functions.embedding import KINDS, Followed, follow
+from tests.functions.embedding import CHUNKED, KINDS, Followed, follow
 from tests.servers import Connect, Connection
 
 
@@ -23,7 +23,7 @@ async def db(migrated_url: str) -> AsyncIterator[Database]:
         yield opened
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=[*KINDS, *CHUNKED])
 async def docs(request: pytest.FixtureRequest, conn: Connection, db: Database) -> Followed:
     """An empty table with a target of each kind."""
     return await follow(conn, db, request.param)

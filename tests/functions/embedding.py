@@ -117,7 +117,7 @@ class Followed:
             np.testing.assert_array_equal(found[key], vector)
         kept = "select (select count(*) from cdc.hashes), (select count(*) from cdc.embedding_errors)"
         hashes, errors = (await (await self.conn.execute(kept)).fetchall())[0]
-        assert (hashes, errors) == (len(expected) if self.declaration.target_kind == "column" else 0, 0)
+        assert (hashes, errors) == (0 if self.declaration.target_kind == "table" else len(expected), 0)
 
 
 KINDS = {
@@ -125,12 +125,14 @@ KINDS = {
     "table with fk": "select cdc.embed('docs', array['title', 'body'], fk => true)",
     "column": "select cdc.embed('docs', array['title', 'body'], target => 'embedding')",
 }
+_CHUNKED = "select cdc.embed('docs', array['title', 'body'], chunk_tokens => 24, chunk_overlap => 4"
+CHUNKED = {"chunks": f"{_CHUNKED})", "chunks with fk": f"{_CHUNKED}, fk => true)"}
 
 
 async def follow(conn: Connection, db: Database, kind: str) -> Followed:
-    """Make `docs` and its target of one of the KINDS."""
+    """Make `docs` and its target of one of the KINDS, or CHUNKED."""
     await conn.execute("create table docs (id bigint primary key, title text, body text)")
-    await conn.execute(KINDS[kind].encode())
+    await conn.execute((KINDS | CHUNKED)[kind].encode())
     await prepared(conn)
     embedder = Embedder()
     (target,) = await Declared(db, embedder).targets(("public", "docs"))

@@ -307,7 +307,7 @@ async def test_more_dimensions_than_pgvector_takes(conn: Connection) -> None:
     async def dimensions(model: str) -> int:
         return 20_000
 
-    await declare(conn, Request("docs", ("title",)))
+    await conn.execute("select cdc.embed('docs', array['title'], index => 'none')")
     assert "cannot exceed 16000" in await problem(conn, dimensions=dimensions)
 
 

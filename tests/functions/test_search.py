@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from cdc.ai.errors import InputRefused
-from cdc.embedding.search import Hit, search
+from cdc.authoring.context import Database
+from cdc.embedding.search import Hit, Query, search
 from cdc.errors import ConfigurationError
-from tests.functions.embedding import Embedder, Followed, Vector, prepared
+from tests.functions.embedding import KINDS, Embedder, Followed, Vector, follow, prepared
 from tests.servers import Connection
 
 DIRECTIONS = {"cat": [1, 0, 0, 0], "kitten": [0.9, 0.1, 0, 0], "car": [0, 1, 0, 0], "truck": [0, 0.9, 0.3, 0]}
@@ -25,6 +26,11 @@ class Compass(Embedder):
         return [np.array(DIRECTIONS[text], dtype=np.float32) for text in texts]
 
 
+@pytest.fixture(params=KINDS)
+async def docs(request: pytest.FixtureRequest, conn: Connection, db: Database) -> Followed:
+    return await follow(conn, db, request.param)
+
+
 @pytest.fixture
 async def words(docs: Followed) -> Followed:
     """Three words, embedded."""
@@ -35,16 +41,18 @@ async def words(docs: Followed) -> Followed:
 
 
 async def test_the_nearest_come_first(words: Followed) -> None:
-    hits = await search(words.conn, Compass(), ("public", "docs"), "kitten", 2)
-    assert [hit.key for hit in hits] == [{"id": "1"}, {"id": "2"}]
-    assert hits[0] == Hit({"id": "1"}, {"title": "cat", "body": None}, hits[0].distance)
-    assert hits[0].distance == pytest.approx(1 - 0.9 / np.hypot(0.9, 0.1), abs=1e-6)
+    hits = await search(words.conn, Compass(), Query(("public", "docs"), "kitten", 2))
+    assert [hit.key for hit in hits] == [{"id": 1}, {"id": 2}]
+    distance = hits[0].distance
+    assert distance is not None
+    assert distance == pytest.approx(1 - 0.9 / np.hypot(0.9, 0.1), abs=1e-6)
+    assert hits[0] == Hit({"id": 1}, {"title": "cat", "body": None}, distance, 1 - distance, vector_rank=1)
     assert hits[1].columns == {"title": None, "body": "car"}
 
 
 async def test_all_that_have_a_vector(words: Followed) -> None:
-    hits = await search(words.conn, Compass(), ("public", "docs"), "car", 10)
-    assert [hit.key["id"] for hit in hits] == ["2", "3", "1"]
+    hits = await search(words.conn, Compass(), Query(("public", "docs"), "car", 10))
+    assert [hit.key["id"] for hit in hits] == [2, 3, 1]
     assert hits[0].distance == pytest.approx(0, abs=1e-6)
 
 
@@ -53,7 +61,7 @@ async def test_a_vector_whose_row_is_gone_is_not_found(table: Followed) -> None:
     await table.execute("insert into docs values (1, 'cat', null), (2, 'car', null)")
     await table.reconcile(1, 2)
     await table.execute("delete from docs where id = 1")
-    assert [hit.key["id"] for hit in await search(table.conn, Compass(), ("public", "docs"), "cat", 2)] == ["2"]
+    assert [hit.key["id"] for hit in await search(table.conn, Compass(), Query(("public", "docs"), "cat", 2))] == [2]
 
 
 @pytest.mark.parametrize("limit", [5, 100])
@@ -63,7 +71,7 @@ async def test_an_index_serves_it(docs: Followed, limit: int) -> None:
     to = docs.declaration
     await docs.execute(f"create index nearest on {to.target_table} using hnsw ({to.target_column} vector_cosine_ops)")
     await docs.execute("set enable_seqscan = off; set enable_sort = off; set plan_cache_mode = force_generic_plan")
-    hits = await search(docs.conn, docs.embedder, ("public", "docs"), "text 7", limit)
+    hits = await search(docs.conn, docs.embedder, Query(("public", "docs"), "text 7", limit))
     assert len(hits) == limit
     assert hits[0].columns["title"] == "text 7"
     await docs.execute("select pg_stat_force_next_flush()")
@@ -78,17 +86,17 @@ async def test_halfvec_columns_are_searched_too(conn: Connection, column: Follow
     await column.execute("insert into docs values (1, 'cat', null), (2, 'car', null)")
     await column.reconcile(1, 2)
     await column.execute("create index on docs using hnsw (embedding halfvec_cosine_ops)")
-    assert [hit.key["id"] for hit in await search(conn, Compass(), ("public", "docs"), "cat", 2)] == ["1", "2"]
+    assert [hit.key["id"] for hit in await search(conn, Compass(), Query(("public", "docs"), "cat", 2))] == [1, 2]
 
 
 async def test_one_of_several_targets(table: Followed) -> None:
     await table.execute("select cdc.embed('docs', array['body'], target => 'vec')")
     await prepared(table.conn)
     with pytest.raises(ConfigurationError, match="has several targets") as raised:
-        await search(table.conn, Compass(), ("public", "docs"), "cat", 2)
+        await search(table.conn, Compass(), Query(("public", "docs"), "cat", 2))
     assert raised.value.hint == "Name one of: public.docs_embeddings, public.docs.vec."
     for target in ("vec", "docs.vec", "public.docs.vec", "docs_embeddings"):
-        assert await search(table.conn, Compass(), ("public", "docs"), "cat", 2, target) == []
+        assert await search(table.conn, Compass(), Query(("public", "docs"), "cat", 2, target)) == []
 
 
 @pytest.mark.parametrize(
@@ -107,7 +115,7 @@ async def test_one_of_several_targets(table: Followed) -> None:
 )
 async def test_what_cannot_be_searched(table: Followed, schema: str, name: str, target: str | None, said: str) -> None:
     with pytest.raises(ConfigurationError) as raised:
-        await search(table.conn, Compass(), (schema, name), "cat", 2, target)
+        await search(table.conn, Compass(), Query((schema, name), "cat", 2, target))
     assert str(raised.value).startswith(said)
 
 
@@ -115,7 +123,7 @@ async def test_a_target_that_is_not_ready(conn: Connection) -> None:
     await conn.execute("create table docs (id int primary key, title text)")
     await conn.execute("select cdc.embed('docs', array['title'])")
     with pytest.raises(ConfigurationError, match=r"docs_embeddings cannot be searched yet\. It is still being made"):
-        await search(conn, Compass(), ("public", "docs"), "cat", 2)
+        await search(conn, Compass(), Query(("public", "docs"), "cat", 2))
 
 
 async def test_words_that_the_provider_refuses(table: Followed) -> None:
@@ -124,4 +132,4 @@ async def test_words_that_the_provider_refuses(table: Followed) -> None:
             return [InputRefused("too rude")]
 
     with pytest.raises(InputRefused, match="too rude"):
-        await search(table.conn, Picky(), ("public", "docs"), "damn", 2)
+        await search(table.conn, Picky(), Query(("public", "docs"), "damn", 2))

@@ -197,3 +197,16 @@ async def test_a_foreign_message_with_more_harms_nobody(more: str, migrated_url:
         await database.read_everything()
 
     assert [event.name for event in await database.events()] == ["db/t.inserted"]
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"schema": "public", "table": "t", "key": 1}', "{", "\\xff"])
+async def test_what_others_emit_under_the_prefix_of_retries_is_passed_over(
+    content: str, migrated_url: str, connect: Connect
+) -> None:
+    database = await open_listening(migrated_url, connect, T)
+    async with database.listening():
+        await database.rows("select pg_logical_emit_message(true, 'cdc.retry', %s)", content)
+        await database.rows("select pg_logical_emit_message(false, 'cdc.retry', '{}')")
+        await database.read_everything()
+
+    assert await database.events() == []

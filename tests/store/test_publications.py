@@ -51,7 +51,10 @@ async def publish(conn: Connection, *wanted: Table, strict: bool = True, **setti
     return await publications.publish(conn, "cdc", wanted, selection, strict=strict)
 
 
-async def test_patterns_publish_what_there_is_and_what_comes_but_nothing_of_ours(conn: Connection) -> None:
+@pytest.mark.parametrize(("kind", "tokens"), [("table", None), ("chunks", 400)])
+async def test_patterns_publish_what_there_is_and_what_comes_but_nothing_of_ours(
+    conn: Connection, kind: str, tokens: int | None
+) -> None:
     await conn.execute(USERS.encode())
     await conn.execute("create schema audit; create table audit.log (id int primary key)")
     await conn.execute(
@@ -62,7 +65,9 @@ async def test_patterns_publish_what_there_is_and_what_comes_but_nothing_of_ours
     )
     await conn.execute(
         "insert into cdc.embeddings (table_schema, table_name, columns, target_kind, target_schema, target_table,"
-        " target_column) values ('public', 'documents', '{body}', 'table', 'public', 'vectors', 'embedding')"
+        " target_column, chunk_tokens)"
+        " values ('public', 'documents', '{body}', %s, 'public', 'vectors', 'embedding', %s)",
+        [kind, tokens],
     )
     assert await publish(conn, tables="audit.*") == Unpublished(frozenset())
     assert {*await shown(conn)} == {"audit.log"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -27,8 +28,14 @@ UTILITY = {
     "chunks/fetch": "FETCH",
     "demo/create_table": "CREATE TABLE",
     "embedding/add_column": "ALTER TABLE",
+    "embedding/create_chunks": "CREATE TABLE",
     "embedding/create_extension": "CREATE EXTENSION",
+    "embedding/create_index": "CREATE INDEX",
     "embedding/create_table": "CREATE TABLE",
+    "embedding/drop_column": "ALTER TABLE",
+    "embedding/drop_index": "DROP INDEX",
+    "embedding/drop_table": "DROP TABLE",
+    "embedding/finish_chunks": "ALTER TABLE",
     "embedding/finish_table": "ALTER TABLE",
     "events/copy": "COPY",
     "events/copy_sent": "COPY",
@@ -72,6 +79,9 @@ TABLES = """
     create table app.docs_embeddings (
         tenant text, id bigint, embedding extensions.vector, hash bytea, updated_at timestamptz,
         primary key (tenant, id));
+    create table app.docs_chunks (
+        tenant text, id bigint, ordinal integer, chunk text, embedding extensions.vector, hash bytea,
+        updated_at timestamptz, primary key (tenant, id, ordinal));
     create table documents_embeddings ();
 """
 
@@ -116,6 +126,18 @@ def layout(kind: Any, *, fk: bool) -> Layout:
     )
 
 
+LAYOUTS = [layout(kind, fk=fk) for kind, fk in (("table", False), ("table", True), ("column", False))]
+LAYOUTS += [
+    replace(
+        whole,
+        declaration=replace(
+            whole.declaration, target_kind="chunks", target_table="docs_chunks", chunk_tokens=400, chunk_overlap=50
+        ),
+    )
+    for whole in LAYOUTS[:2]
+]
+
+
 def composed() -> Mapping[str, list[sql.Composed]]:
     """Statements with parts, filled; those about targets for every kind of target."""
     found: dict[str, list[sql.Composed]] = {
@@ -124,10 +146,10 @@ def composed() -> Mapping[str, list[sql.Composed]]:
     }
     found |= about_spans()
     for verb in get_args(Verb):
-        for target in (layout("table", fk=False), layout("table", fk=True), layout("column", fk=False)):
+        for target in LAYOUTS:
             names = (f"embedding/{verb}", f"embedding/{verb}_{target.declaration.target_kind}")
-            (name,) = (name for name in names if name in FILES)
-            found.setdefault(name, []).append(statement(verb, target))
+            for name in set(names) & set(FILES):
+                found.setdefault(name, []).append(statement(verb, target))
     return found
 
 

@@ -32,6 +32,11 @@ def test_an_error_that_says_when_is_believed_whatever_the_attempt(asked: object,
     assert delay_for(RetryAfter("busy", asked), 1) == delay_for(RetryAfter("busy", asked), 20) == seconds
 
 
+@given(st.integers(1, 100))
+def test_an_error_that_names_no_time_waits_like_any_other(attempt: int) -> None:
+    assert delay_for(RetryAfter("busy", None), attempt) == delay(attempt)
+
+
 def test_a_time_to_come_is_waited_for_and_a_past_one_is_not() -> None:
     assert 3590 < delay_for(RetryAfter("busy", datetime.now(UTC) + timedelta(hours=1)), 1) <= 3600
     assert delay_for(RetryAfter("busy", datetime.now(UTC) - timedelta(hours=1)), 1) == 0.0
@@ -39,7 +44,7 @@ def test_a_time_to_come_is_waited_for_and_a_past_one_is_not() -> None:
 
 @pytest.mark.parametrize(
     "asked",
-    [-1, float("inf"), float("nan"), "", "soon", "-5s", timedelta(seconds=-1), datetime(2026, 1, 1), None, [5]],
+    [-1, float("inf"), float("nan"), "", "soon", "-5s", timedelta(seconds=-1), datetime(2026, 1, 1), [5]],
 )
 def test_what_is_no_time_is_refused(asked: object) -> None:
     with pytest.raises(ValueError, match=r"duration|time zone"):

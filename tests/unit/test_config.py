@@ -18,8 +18,19 @@ SET: dict[str, tuple[str, Any]] = {
     "functions": ("/a:/b", "/a:/b"),
     "embed": ("notes(body)", "notes(body)"),
     "embed_model": ("local/minilm", "local/minilm"),
+    "azure_openai_api_key": ("sk-5", SecretStr("sk-5")),
+    "azure_openai_endpoint": ("http://127.0.0.1:5", "http://127.0.0.1:5"),
+    "openai_api_version": ("2025-01-01", "2025-01-01"),
+    "voyage_api_key": ("sk-6", SecretStr("sk-6")),
+    "voyage_base_url": ("http://127.0.0.1:6", "http://127.0.0.1:6"),
+    "cohere_api_key": ("sk-7", SecretStr("sk-7")),
+    "cohere_base_url": ("http://127.0.0.1:7", "http://127.0.0.1:7"),
     "openai_api_key": ("sk-1", SecretStr("sk-1")),
     "openai_base_url": ("http://127.0.0.1:1", "http://127.0.0.1:1"),
+    "anthropic_api_key": ("sk-2", SecretStr("sk-2")),
+    "anthropic_base_url": ("http://127.0.0.1:2", "http://127.0.0.1:2"),
+    "gemini_api_key": ("sk-3", SecretStr("sk-3")),
+    "gemini_base_url": ("http://127.0.0.1:3", "http://127.0.0.1:3"),
     "workers": ("0", 0),
     "concurrency": ("7", 7),
     "threads": ("7", 7),
@@ -54,6 +65,16 @@ def test_every_setting_is_set_by_its_variable_and_an_empty_one_counts_as_none(
     assert load() == Settings().model_copy(update={field: value})
     monkeypatch.setenv(variable(field), "")
     assert load() == Settings.model_construct()
+
+
+def test_coheres_key_has_the_name_that_its_package_reads_too(monkeypatch: Environment) -> None:
+    monkeypatch.setenv("CO_API_KEY", "sk-8")
+    assert load().cohere_api_key == SecretStr("sk-8")
+
+
+def test_geminis_key_has_the_name_that_google_gives_it_too(monkeypatch: Environment) -> None:
+    monkeypatch.setenv("GOOGLE_GENERATIVE_AI_API_KEY", "sk-4")
+    assert load().gemini_api_key == SecretStr("sk-4")
 
 
 @pytest.mark.parametrize(

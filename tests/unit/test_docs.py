@@ -23,7 +23,7 @@ from cdc.authoring.context import Context
 from cdc.authoring.step import Step
 from cdc.cli import app, reference
 from cdc.config import Settings, variable
-from cdc.embedding.models import DIMENSIONS
+from cdc.embedding.offers import MODELS
 from cdc.listener.translate import Translator
 from cdc.lsn import Position
 from cdc.store.migrate import available
@@ -227,8 +227,8 @@ def test_every_route_and_every_figure_of_the_status_is_documented() -> None:
 
 
 def test_every_model_is_documented() -> None:
-    for name, dimensions in DIMENSIONS.items():
-        assert f"| `{name}` | {dimensions} |" in doc("embedding.md")
+    for name, offer in MODELS.items():
+        assert f"| `{name}` | {offer.dimensions} |" in doc("embedding.md")
 
 
 def test_every_parameter_of_cdc_embed_is_documented() -> None:
@@ -296,7 +296,8 @@ def _is_command(group: App, words: list[str]) -> bool:
     if first not in group or not group[first].show:
         return False
     has_commands = any(not name.startswith("-") for name in group[first])
-    return not (has_commands and rest) or _is_command(group[first], rest)
+    named = has_commands and rest and not (group[first].default_command and rest[0] not in group[first])
+    return not named or _is_command(group[first], rest)
 
 
 def _no_connection() -> NoReturn:

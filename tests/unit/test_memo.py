@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from cdc.engine import memo
 from cdc.engine.memo import LARGEST, MemoError
+from cdc.store.json import loads
 
 # Lone surrogates and integers beyond 64 bits are JSON, too.
 texts = st.text(st.characters(codec=None))
@@ -55,7 +56,7 @@ def returns(declared: object) -> Callable[[], object]:
 
 def kept(value: object, declared: object = Any) -> object:
     """The value as a handler sees it again."""
-    return memo.load(memo.dump("it", value), returns(declared))
+    return memo.typed(loads(memo.dump("it", value)), returns(declared))
 
 
 @given(values)
@@ -68,7 +69,7 @@ def test_json_comes_back_as_it_was(value: object) -> None:
 @given(values)
 def test_live_and_replayed_values_are_the_same(value: object) -> None:
     document = memo.dump("it", value)
-    assert memo.dump("it", memo.load(document, returns(Any))) == document
+    assert memo.dump("it", memo.typed(loads(document), returns(Any))) == document
 
 
 @pytest.mark.parametrize(
@@ -104,15 +105,15 @@ def test_without_a_declared_type_plain_values_come_back() -> None:
     def undeclared():  # type: ignore[no-untyped-def]
         pass
 
-    assert memo.load(memo.dump("it", Size(1, 2)), undeclared) == {"width": 1, "height": 2}
-    assert memo.load(memo.dump("it", (1, {2})), lambda: None) == [1, [2]]
+    assert memo.typed(loads(memo.dump("it", Size(1, 2))), undeclared) == {"width": 1, "height": 2}
+    assert memo.typed(loads(memo.dump("it", (1, {2}))), lambda: None) == [1, [2]]
 
 
 def test_a_declaration_that_cannot_be_read_is_passed_over() -> None:
     def broken() -> Missing:  # type: ignore[name-defined] # noqa: F821
         pass
 
-    assert memo.load(memo.dump("it", [1]), broken) == [1]
+    assert memo.typed(loads(memo.dump("it", [1])), broken) == [1]
 
 
 @pytest.mark.parametrize("value", [object(), b"bytes", {"a": {1j}}, float, {(1, 2): 3}, [1 << 70, float("nan")]])

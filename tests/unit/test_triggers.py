@@ -5,6 +5,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cdc.authoring.triggers import (
+    BACKFILLED,
+    RETRIED,
     VERBS,
     EmbeddedTables,
     EventTrigger,
@@ -110,6 +112,11 @@ def test_an_event_matches_just_the_patterns_that_it_begins_with(parts: list[str]
     found = list(patterns_of(event))
     assert all(event.startswith(pattern[:-1]) and len(event) >= len(pattern) for pattern in found)
     assert len(found) == sum(letter in "/." for letter in event[:-1])
+
+
+@pytest.mark.parametrize("verb", [BACKFILLED, RETRIED])
+def test_no_pattern_takes_in_what_only_who_names_it_is_to_see(verb: str) -> None:
+    assert list(patterns_of(event_name("public", "users", verb))) == []
 
 
 @pytest.mark.parametrize("event", ["", " ", " app/paid", "app/paid\n"])

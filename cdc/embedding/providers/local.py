@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Lock
 
 from cdc.ai.errors import ProviderRejected
-from cdc.embedding.providers import Vector
+from cdc.embedding.providers import Answer, Vector
 
 Encode = Callable[[Sequence[str]], Sequence[Vector]]
 """A loaded model: unit vectors of texts, in order. Blocks."""
@@ -65,8 +65,9 @@ class InProcess:
     behind a backfill.
     """
 
-    max_characters = 1_000_000
-    concurrency = 1
+    max_tokens = 1_000_000
+    concurrency = max_concurrency = 1
+    tells_queries = False
 
     def __init__(self, load: Callable[[], Encode], *, max_inputs: int) -> None:
         self.max_inputs = max_inputs
@@ -74,14 +75,14 @@ class InProcess:
         self._loading = Lock()
         self._encode: Encode | None = None
 
-    async def embed(self, texts: Sequence[str]) -> Sequence[Vector]:
+    async def embed(self, texts: Sequence[str], *, query: bool = False) -> Answer:
         """One unit vector per text, in order; the first call loads the model.
 
         Raises:
             InputRefused: a text has nothing in it that the model knows.
             ProviderRejected: a file of the model is missing or differs from the pinned one.
         """
-        return await asyncio.to_thread(self._embed, texts)
+        return Answer(await asyncio.to_thread(self._embed, texts))
 
     async def close(self) -> None:
         """Let go of the model; a call still running keeps it until it returns."""

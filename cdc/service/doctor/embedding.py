@@ -52,12 +52,14 @@ async def _model(subject: Subject, name: str) -> Finding:
     async with opened_embedder(subject.settings) as embeds:
         try:
             embeds.check(name)
-            if not name.startswith("openai/"):
+            if name.startswith("local"):
                 return ok(f"{name}: its packages are installed")
             async with asyncio.timeout(_WITHIN):
                 (answer,) = await embeds.embed(name, ["word"])
         except TimeoutError:
-            return failed(f"{name}: no answer within {_WITHIN:.0f} seconds", "Check OPENAI_BASE_URL and the network.")
+            return failed(
+                f"{name}: no answer within {_WITHIN:.0f} seconds", "Check the provider's address and the network."
+            )
         except (RetryAfter, NonRetriableError) as error:
             return failed(f"{name}: {error}", "Runs that embed wait and try again until that is mended.")
     if isinstance(answer, Exception):

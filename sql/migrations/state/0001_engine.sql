@@ -159,8 +159,9 @@ create table cdc_state.gates (
 create table cdc_state.steps (
     run_id     uuid not null,                  -- no foreign key: its check would lock the run's row for every step
     id         text not null,                  -- the author's id, numbered when repeated: a, a:1, a:2
-    kind       text not null check (kind in ('run', 'sleep', 'wait', 'invoke')),
+    kind       text not null check (kind in ('run', 'sleep', 'wait', 'invoke', 'wrap', 'infer')),
     attempts   integer not null default 0,
+    input      json,                           -- of calls of models; null: no such step, or CDC_AI_CONTENT=drop
     data       json,
     error      json,                           -- of the last attempt
     wake_at    timestamptz,                    -- end of a sleep, of a wait's timeout, of the pause before a retry
@@ -239,6 +240,29 @@ create table cdc_state.gaps (
     reason    text not null
 );
 create unique index gaps_open on cdc_state.gaps (source) where to_lsn is null;
+
+-- Calls of models that runs wait for; gone when answered. Any live worker asks, under its lease: worker_id and claims fence
+-- as those of runs do.
+create table cdc_state.inferences (
+    run_id      uuid not null,
+    step_id     text not null,
+    function_id text not null,
+    model       text not null,                 -- with its provider: openai/gpt-4o
+    request     json not null,                 -- the body as the provider wants it
+    whole       boolean not null,              -- the result is the provider's JSON; else its text
+    output      text,                          -- module:class of the pydantic model that the text must fit
+    retries     integer not null,
+    attempts    integer not null default 0,    -- failed ones that count
+    calls       integer not null default 0,    -- all that failed
+    timeout     float8 not null,               -- of one call, in seconds
+    due_at      timestamptz not null default now(),
+    worker_id   integer,                       -- that asks
+    claims      integer not null default 0,
+    created_at  timestamptz not null default now(),
+    primary key (run_id, step_id)
+) with (autovacuum_vacuum_scale_factor = 0.05);
+create index inferences_due on cdc_state.inferences (due_at) where worker_id is null;
+create index inferences_of_worker on cdc_state.inferences (worker_id) where worker_id is not null;
 
 -- Calls of models: those of step.ai, and requests for vectors (without a run). What was said is no part of it.
 create table cdc_state.ai_calls (

@@ -3,6 +3,7 @@ select a.attname::text as name,
        format_type(a.atttypid, a.atttypmod) as type,
        -- pgvector keeps the number of dimensions in the type modifier; -1 stands for any.
        case when t.typname in ('vector', 'halfvec') then a.atttypmod end as dimensions,
+       case when t.typname in ('vector', 'halfvec') then t.typname::text end as vector_type,
        array_position(p.conkey, a.attnum) as key_place
   from pg_namespace n
   join pg_class c on c.relnamespace = n.oid

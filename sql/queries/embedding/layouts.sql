@@ -1,8 +1,9 @@
 -- Declarations, each with the primary key of its table and the schema that pgvector is in.
 -- Parameters: schema, name: of one table; both null: all declarations. Reads catalogs only, no row locks.
-select e.id, e.table_schema, e.table_name, e.columns, e.target_kind, e.target_schema, e.target_table, e.target_column,
-       e.fk, e.model, e.dimensions, e.problem, e.prepared_at, e.template, e.expression, e.filter, e.chunk_tokens,
-       e.chunk_overlap, e.vector_type, e.metric, e.index_type, e.replaces, e.live_at,
+select e.id, e.table_schema, e.table_name, e.columns, e.reads, e.target_kind, e.target_schema, e.target_table,
+       e.target_column, e.fk, e.model, e.dimensions, e.problem, e.prepared_at, e.template, e.expression, e.filter,
+       e.chunk_tokens, e.chunk_overlap, coalesce(e.vector_type, 'vector') as vector_type, e.metric, e.index_type,
+       e.vector_type is null as any_type, e.replaces, e.live_at,
        coalesce(k.key, '[]'::json) as key,
        (select n.nspname::text from pg_extension x join pg_namespace n on n.oid = x.extnamespace
          where x.extname = 'vector') as vector_schema

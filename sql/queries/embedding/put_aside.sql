@@ -9,5 +9,5 @@ select %(id)s, {json_key}, g.cdc_hash, g.cdc_reason
   from unnest({arrays}, %(hashes)b::bytea[], %(reasons)s::text[]) as g ({key}, cdc_hash, cdc_reason)
  where exists (select from declared)
  order by 2
-on conflict (embedding_id, key)
+on conflict (embedding_id, key, ordinal)
 do update set hash = excluded.hash, reason = excluded.reason, failed_at = excluded.failed_at

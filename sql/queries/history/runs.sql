@@ -24,6 +24,10 @@ with seen as materialized (
     delete from cdc_state.logs where run_id = any (array(select id from old))
 ), waits as (
     delete from cdc_state.waits where run_id = any (array(select id from old))
+), inferences as (
+    delete from cdc_state.inferences where run_id = any (array(select id from old))
+), calls as (
+    delete from cdc_state.ai_calls where run_id = any (array(select id from old))
 ), gone as (
     delete from cdc_state.runs where id = any (array(select id from old)) returning id
 )

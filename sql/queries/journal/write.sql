@@ -24,7 +24,7 @@ with alive as materialized (
      where exists (select from alive)
     on conflict (run_id, id) do update
        set attempts = excluded.attempts, data = excluded.data, error = excluded.error,
-           wake_at = case s.kind when 'run' then excluded.wake_at else coalesce(s.wake_at, excluded.wake_at) end,
+           wake_at = case when s.kind in ('run', 'wrap') then excluded.wake_at else coalesce(s.wake_at, excluded.wake_at) end,
            ended_at = excluded.ended_at
      where s.ended_at is null
     returning 1

@@ -13,7 +13,7 @@ with published as (
 )
 select n.nspname::text, c.relname::text, c.relkind = 'p' as is_partitioned, c.relpersistence = 'p' as is_logged,
        exists (select from cdc.embeddings e
-                where e.target_kind = 'table' and (e.target_schema, e.target_table) = (n.nspname, c.relname)
+                where e.target_kind <> 'column' and (e.target_schema, e.target_table) = (n.nspname, c.relname)
               ) as is_target,
        m.prrelid is not null as is_member,
        p.tablename is not null as is_published,

@@ -12,8 +12,8 @@ select e.table_schema as schema, e.table_name as "table",
        coalesce(has_schema_privilege(%(role)s::text, to_regnamespace(quote_ident(e.target_schema))::oid, 'create'), false)
            as may_make,
        coalesce(case e.target_kind
-                    when 'table' then has_table_privilege(%(role)s::text, t.oid, 'insert')
                     when 'column' then has_any_column_privilege(%(role)s::text, t.oid, 'update')
+                    else has_table_privilege(%(role)s::text, t.oid, 'insert')
                 end, false) as may_write,
        has_table_privilege(%(role)s::text, c.oid, 'references') as may_refer
   from cdc.embeddings e

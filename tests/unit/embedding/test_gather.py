@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cdc.ai.errors import InputRefused, ProviderUnavailable
 from cdc.embedding.gather import Embedder, Result
 from cdc.embedding.models import Model
-from cdc.embedding.providers import Vector
+from cdc.embedding.providers import Answer, Vector
 from cdc.errors import ConfigurationError
 
 MODEL = "openai/of-the-test"
@@ -23,22 +23,24 @@ class Scripted:
     """A provider whose requests end when the test says so; a text's vector spells the text."""
 
     def __init__(
-        self, *, max_inputs: int = 4, max_characters: int = 1000, concurrency: int = 2, held: bool = False
+        self, *, max_inputs: int = 4, max_tokens: int = 1000, concurrency: int = 2, held: bool = False
     ) -> None:
         self.max_inputs = max_inputs
-        self.max_characters = max_characters
-        self.concurrency = concurrency
+        self.max_tokens = max_tokens
+        self.concurrency = self.max_concurrency = concurrency
+        self.tells_queries = False
         self.requests: list[list[str]] = []
         self.busy = self.peak = 0
         self.errors: dict[tuple[str, ...], Exception] = {}
         self.instead: dict[str, Vector] = {}
         self.missing = 0
+        self.tokens_each: int | None = None
         self.closed = False
         self.free = asyncio.Event()
         if not held:
             self.free.set()
 
-    async def embed(self, texts: Sequence[str]) -> Sequence[Vector]:
+    async def embed(self, texts: Sequence[str], *, query: bool = False) -> Answer:
         self.requests.append(list(texts))
         self.busy += 1
         self.peak = max(self.peak, self.busy)
@@ -51,7 +53,8 @@ class Scripted:
             raise self.errors[tuple(texts)]
         if any(GUILTY in text for text in texts):
             raise InputRefused(f"refused {len(texts)}")
-        return [self.instead.get(text, vector_of(text)) for text in texts][self.missing :]
+        vectors = [self.instead.get(text, vector_of(text)) for text in texts][self.missing :]
+        return Answer(vectors, tokens=self.tokens_each and self.tokens_each * len(texts))
 
     async def close(self) -> None:
         assert self.busy == 0
@@ -81,15 +84,15 @@ async def ticks(count: int = 5) -> None:
 @given(
     calls=st.lists(st.tuples(st.lists(st.text("abc", max_size=3), max_size=9), st.integers(0, 6)), max_size=12),
     max_inputs=st.integers(1, 5),
-    max_characters=st.integers(1, 9),
+    max_tokens=st.integers(1, 9),
     concurrency=st.integers(1, 3),
 )
 @settings(deadline=None)
 def test_each_text_gets_its_own_vector_within_the_limits(
-    calls: list[tuple[list[str], int]], max_inputs: int, max_characters: int, concurrency: int
+    calls: list[tuple[list[str], int]], max_inputs: int, max_tokens: int, concurrency: int
 ) -> None:
     async def scenario() -> None:
-        provider = Scripted(max_inputs=max_inputs, max_characters=max_characters, concurrency=concurrency)
+        provider = Scripted(max_inputs=max_inputs, max_tokens=max_tokens, concurrency=concurrency)
         subject = embedder(provider)
 
         async def call(texts: list[str], after: int) -> None:
@@ -100,7 +103,7 @@ def test_each_text_gets_its_own_vector_within_the_limits(
         assert provider.peak <= concurrency
         for request in provider.requests:
             assert 0 < len(request) <= max_inputs
-            assert len(request) == 1 or sum(map(len, request)) <= max_characters
+            assert len(request) == 1 or sum(map(len, request)) <= max_tokens
 
     asyncio.run(scenario())
 

@@ -23,31 +23,31 @@ LONG = "A paragraph about refunds, invoices, cards and banks. " * 40
 
 @pytest.fixture(params=[LOCAL, LOCAL_FAST])
 async def provider(request: pytest.FixtureRequest) -> AsyncIterator[Provider]:
-    opened = opener(api_key=None, base_url=None)(parse(request.param))
+    opened = opener({})(parse(request.param))
     yield opened
     await opened.close()
 
 
 async def test_a_paraphrase_is_nearer_than_something_else(provider: Provider) -> None:
-    question, paraphrase, unrelated = await provider.embed([QUESTION, PARAPHRASE, UNRELATED])
+    question, paraphrase, unrelated = (await provider.embed([QUESTION, PARAPHRASE, UNRELATED])).vectors
     assert question @ paraphrase > question @ unrelated + 0.1
 
 
 async def test_vectors_are_float32_of_length_one(provider: Provider) -> None:
-    vectors = np.array(await provider.embed([QUESTION, "x", LONG, "日本語", "  "]))
+    vectors = np.array((await provider.embed([QUESTION, "x", LONG, "日本語", "  "])).vectors)
     assert vectors.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 
 
 async def test_a_text_has_the_same_vector_alone_and_in_company(provider: Provider) -> None:
     texts = [LONG, QUESTION, "x", PARAPHRASE, UNRELATED, LONG[:500], "日本語"]
-    alone = np.array([(await provider.embed([text]))[0] for text in texts])
-    np.testing.assert_allclose(np.array(await provider.embed(texts)), alone, atol=1e-2)
+    alone = np.array([(await provider.embed([text])).vectors[0] for text in texts])
+    np.testing.assert_allclose(np.array((await provider.embed(texts)).vectors), alone, atol=1e-2)
 
 
 @pytest.mark.parametrize("name", [LOCAL, LOCAL_FAST])
 async def test_the_known_dimensions_are_the_real_ones(name: str) -> None:
-    embedder = Embedder(opener(api_key=None, base_url=None))
+    embedder = Embedder(opener({}))
     (vector,) = await embedder.embed(name, [QUESTION])
     assert isinstance(vector, np.ndarray)
     assert vector.shape == (await embedder.dimensions(name),)
@@ -55,7 +55,7 @@ async def test_the_known_dimensions_are_the_real_ones(name: str) -> None:
 
 
 async def test_an_empty_text_is_refused_where_it_has_no_vector() -> None:
-    embedder = Embedder(opener(api_key=None, base_url=None))
+    embedder = Embedder(opener({}))
     good, empty = await embedder.embed(LOCAL_FAST, [QUESTION, ""])
     assert isinstance(good, np.ndarray)
     assert isinstance(empty, InputRefused)
@@ -94,7 +94,7 @@ from cdc.embedding.gather import Embedder
 from cdc.embedding.providers import opener
 
 async def main():
-    embedder = Embedder(opener(api_key=None, base_url=None))
+    embedder = Embedder(opener({}))
     for model in ("local/minilm", "local-fast/wordllama"):
         await embedder.embed(model, ["text"])
     await embedder.close()

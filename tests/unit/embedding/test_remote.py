@@ -13,12 +13,15 @@ import orjson
 import pytest
 import pytest_asyncio
 
+from cdc.ai.access import Access
 from cdc.ai.errors import InputRefused, ProviderRejected, ProviderUnavailable
 from cdc.ai.patience import retry_after
 from cdc.embedding.gather import Embedder
 from cdc.embedding.models import parse
 from cdc.embedding.providers import opener
-from cdc.embedding.providers.openai import OpenAI, decode
+from cdc.embedding.providers.answers import openai_form
+from cdc.embedding.providers.remote import Remote
+from cdc.embedding.providers.vendors import VENDORS
 from tests.openai_server import OpenAIServer, unit_vectors
 
 MODEL = "openai/text-embedding-3-small"
@@ -39,8 +42,8 @@ def server(shared: OpenAIServer) -> OpenAIServer:
 
 
 @asynccontextmanager
-async def asking(server: OpenAIServer) -> AsyncIterator[OpenAI]:
-    provider = OpenAI(parse(MODEL), api_key=SECRET, base_url=server.url)
+async def asking(server: OpenAIServer) -> AsyncIterator[Remote]:
+    provider = Remote(parse(MODEL), VENDORS["openai"], Access(SECRET, server.url))
     try:
         yield provider
     finally:
@@ -49,7 +52,7 @@ async def asking(server: OpenAIServer) -> AsyncIterator[OpenAI]:
 
 @asynccontextmanager
 async def gathering(server: OpenAIServer) -> AsyncIterator[Embedder]:
-    embedder = Embedder(opener(api_key=SECRET, base_url=server.url))
+    embedder = Embedder(opener({"openai": Access(SECRET, server.url)}))
     try:
         yield embedder
     finally:
@@ -60,7 +63,7 @@ async def gathering(server: OpenAIServer) -> AsyncIterator[Embedder]:
 async def test_vectors_come_back_in_order(base64: bool) -> None:
     texts = ["one", "two", "drei — vier", "one"]
     async with OpenAIServer(base64=base64) as server, asking(server) as provider:
-        vectors = await provider.embed(texts)
+        vectors = (await provider.embed(texts)).vectors
     assert all(vector.dtype == np.float32 for vector in vectors)
     np.testing.assert_allclose(np.array(vectors), unit_vectors(texts), atol=1e-7)
     assert server.seen == texts
@@ -68,7 +71,7 @@ async def test_vectors_come_back_in_order(base64: bool) -> None:
 
 def test_an_answer_is_ordered_by_index() -> None:
     data = [{"index": place, "embedding": [float(place)]} for place in (2, 0, 1)]
-    assert [vector.tolist() for vector in decode(orjson.dumps({"data": data}))] == [[0.0], [1.0], [2.0]]
+    assert [vector.tolist() for vector in openai_form(orjson.dumps({"data": data})).vectors] == [[0.0], [1.0], [2.0]]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +86,7 @@ async def test_a_rate_limit_says_when_to_come_back(
         with pytest.raises(ProviderUnavailable, match="429") as caught:
             await provider.embed([TEXT])
         assert caught.value.retry_after == wait
-        assert len(await provider.embed([TEXT])) == 1
+        assert len((await provider.embed([TEXT])).vectors) == 1
         assert server.requests == 2
 
 
@@ -101,19 +104,19 @@ async def test_a_cut_connection_is_worth_another_try(server: OpenAIServer) -> No
         server.cut_next()
         with pytest.raises(ProviderUnavailable, match="cannot be reached"):
             await provider.embed([TEXT])
-        assert len(await provider.embed([TEXT])) == 1
+        assert len((await provider.embed([TEXT])).vectors) == 1
 
 
 async def test_nobody_listening_is_worth_another_try() -> None:
     async with OpenAIServer() as server:
-        provider = OpenAI(parse(MODEL), api_key=SECRET, base_url=server.url)
+        provider = Remote(parse(MODEL), VENDORS["openai"], Access(SECRET, server.url))
     with pytest.raises(ProviderUnavailable, match="cannot be reached"):
         await provider.embed([TEXT])
     await provider.close()
 
 
 async def test_a_late_answer_is_worth_another_try(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cdc.embedding.providers.openai.TIMEOUT", 0.05)
+    monkeypatch.setattr("cdc.embedding.providers.vendors.TIMEOUT", 0.05)
     async with OpenAIServer(latency=0.5) as server, asking(server) as provider:
         with pytest.raises(ProviderUnavailable, match="in time"):
             await provider.embed([TEXT])
@@ -157,13 +160,13 @@ async def test_a_wrong_key_is_told_from_a_right_one() -> None:
         with pytest.raises(ProviderRejected, match="OPENAI_API_KEY"):
             await provider.embed([TEXT])
     async with OpenAIServer(key=SECRET) as server, asking(server) as provider:
-        assert len(await provider.embed([TEXT])) == 1
+        assert len((await provider.embed([TEXT])).vectors) == 1
 
 
 async def test_a_server_without_keys_needs_none(server: OpenAIServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    provider = OpenAI(parse(MODEL), api_key=None, base_url=server.url)
-    assert len(await provider.embed([TEXT])) == 1
+    provider = Remote(parse(MODEL), VENDORS["openai"], Access(base_url=server.url))
+    assert len((await provider.embed([TEXT])).vectors) == 1
     await provider.close()
 
 
@@ -214,7 +217,7 @@ async def test_a_backfill_takes_full_requests_eight_at_a_time() -> None:
         calls = await asyncio.gather(*(embedder.embed(MODEL, [text]) for text in texts))
     np.testing.assert_allclose(np.array([call[0] for call in calls]), unit_vectors(texts), atol=1e-7)
     assert 1 < server.peak <= 8
-    assert server.requests == 12
+    assert server.requests == 8
     assert server.inputs == 3000
 
 
@@ -231,7 +234,7 @@ async def test_through_the_whole_way_only_the_refused_text_fails(server: OpenAIS
 async def test_a_request_with_too_much_text_is_asked_in_halves(server: OpenAIServer) -> None:
     dense = [f"{number} " + "x" * 30_000 for number in range(60)]
     async with asking(server) as provider:
-        provider.max_characters = 10_000_000
+        provider.max_tokens = 10_000_000
         embedder = Embedder(lambda _: provider)
         results = await embedder.embed(MODEL, dense)
     assert not any(isinstance(result, Exception) for result in results)

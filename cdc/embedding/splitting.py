@@ -1,0 +1,75 @@
+"""Splits texts into chunks of so many tokens, at the largest unit of meaning that fits: paragraphs, sentences, words.
+
+The same text always gives the same chunks: what is stored is compared with what splitting gives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+from semantic_text_splitter import TextSplitter
+
+from cdc.embedding.models import LOCAL, LOCAL_FAST
+from cdc.errors import ConfigurationError
+from cdc.store.embeddings import Declaration
+
+MOST_TOKENS = {
+    LOCAL: 254,  # and two that mark beginning and end
+    "openai/text-embedding-3-small": 8191,
+    "openai/text-embedding-3-large": 8191,
+    "openai/text-embedding-ada-002": 8191,
+}
+"""What models look at; of a longer text minilm ignores the rest, the others refuse it."""
+
+_COUNTED_AS = "text-embedding-3-small"
+"""Its tokens are counted for models whose own we do not have: about as many as most others see."""
+
+_AT_ONCE = 20_000
+"""Characters; more would keep the event loop for longer than some 20 ms."""
+
+
+def check(declaration: Declaration, model: str) -> None:
+    """Whether a model takes chunks of the declared size.
+
+    Raises:
+        ConfigurationError: it takes smaller ones.
+    """
+    most = MOST_TOKENS.get(model)
+    if most is not None and declaration.chunk_tokens is not None and declaration.chunk_tokens > most:
+        raise ConfigurationError(
+            f"{model} takes texts of {most} tokens, the chunks of {declaration.target} were to have "
+            f"{declaration.chunk_tokens}.",
+            hint=f"Call cdc.unembed() and declare it with chunk_tokens => {most} or less.",
+        )
+
+
+async def split(declaration: Declaration, texts: Sequence[str]) -> list[list[str]]:
+    """The chunks of each text, in order; none of a text that is only white space. Long texts are split in a thread."""
+    assert declaration.model is not None, "a prepared declaration has its model pinned"
+    assert declaration.chunk_tokens is not None, "a declaration of chunks says how long they are"
+    chunks = _splitter(declaration.model, declaration.chunk_tokens, declaration.chunk_overlap or 0)
+    if sum(map(len, texts)) <= _AT_ONCE:
+        return [chunks(text) for text in texts]
+    return await asyncio.to_thread(lambda: [chunks(text) for text in texts])
+
+
+@lru_cache(maxsize=64)
+def _splitter(model: str, tokens: int, overlap: int) -> Callable[[str], list[str]]:
+    tokenizer = _tokenizer(model)
+    if tokenizer is None:
+        return TextSplitter.from_tiktoken_model(_COUNTED_AS, tokens, overlap).chunks
+    return TextSplitter.from_huggingface_tokenizer_str(tokenizer, tokens, overlap).chunks
+
+
+def _tokenizer(model: str) -> str | None:
+    """A local model's own tokenizer, as JSON, without the length that it would cut texts to."""
+    if model == LOCAL:
+        from cdc.embedding.providers.minilm import TOKENIZER
+    elif model == LOCAL_FAST:
+        from cdc.embedding.providers.wordllama import TOKENIZER
+    else:
+        return None
+    return json.dumps({**json.loads(TOKENIZER.read()), "truncation": None, "padding": None})

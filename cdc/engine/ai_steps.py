@@ -1,0 +1,154 @@
+"""Steps that ask models: calls that are made here and recorded, and inferences, for which the run waits elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pydantic import BaseModel
+
+from cdc import faults
+from cdc.ai import models
+from cdc.ai.call import Answer, Call
+from cdc.ai.errors import OutputInvalid
+from cdc.ai.infer import body_for, parsed
+from cdc.authoring.ai import PATIENCE
+from cdc.clock import Duration, seconds
+from cdc.engine import bodies, memo, wrapped
+from cdc.engine.inference import call_record, reference
+from cdc.engine.suspension import Until
+from cdc.errors import CdcError, NonRetriableError, StepError
+from cdc.store.inferences import Beside, InferenceRecord
+from cdc.store.journal import StepRecord
+
+if TYPE_CHECKING:
+    from cdc.engine.steps import LiveSteps
+
+_FOR_EVER = 365 * 86400.0
+"""Seconds; an inference that is answered wakes its run, and one that is not is tried as often as its retries say."""
+
+
+class Aside(NamedTuple):
+    """What is known of a failed attempt besides its error: what is kept, and for how many seconds to wait at least."""
+
+    beside: Beside
+    pause: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LiveAiSteps:
+    """Implements `cdc.authoring.ai.AiSteps` for one run that is in memory."""
+
+    steps: LiveSteps
+
+    def __post_init__(self) -> None:
+        self.steps.suspension.asked = True
+
+    async def wrap(self, id: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """See `AiSteps.wrap`."""
+        steps = self.steps
+        given = wrapped.given(args, kwargs) if steps.keeps_content else None
+
+        def beside(key: str, attempt: int, call: Call) -> Beside:
+            record = call_record(call, steps.run_id, key, attempt, steps.function_id)
+            return Beside(steps.run_id, key, given, record)
+
+        async def body(key: str, attempt: int) -> str:
+            captured, call = await bodies.call(wrapped.whole, (fn, args, kwargs), {}, steps.timeout)
+            document = wrapped.dump(key, captured.result)
+            faults.point("step.ran")
+            good = StepRecord(steps.run_id, key, "wrap", attempt, document, took=call.latency, ended=True)
+            await steps.record(good, beside=[beside(key, attempt, call)])
+            return document
+
+        def failed(key: str, attempt: int, error: BaseException, took: float) -> Aside:
+            call = wrapped.failed(error, fn, kwargs, took)
+            return Aside(beside(key, attempt, call), wrapped.asked_to_wait(error))
+
+        return await steps.memoised(id, body, partial(wrapped.loaded, fn=fn), kind="wrap", failed=failed)
+
+    async def infer(
+        self,
+        id: str,
+        /,
+        *,
+        model: str,
+        body: Mapping[str, Any] | None = None,
+        prompt: str | None = None,
+        system: str | None = None,
+        messages: Sequence[Mapping[str, Any]] | None = None,
+        output: type[BaseModel] | None = None,
+        timeout: Duration = PATIENCE,
+        stream: bool = False,
+        **options: Any,
+    ) -> Any:
+        """See `AiSteps.infer`."""
+        steps = self.steps
+        key, recorded = steps.begun(id, "infer")
+        if recorded is not None and recorded.ended:
+            return _read(key, model, memo.result(key, recorded), output)
+        if recorded is None:
+            said = {"prompt": prompt, "system": system, "messages": messages, "output": output, **options}
+            request = _request(key, model, body, said, stream=stream)
+            inference = InferenceRecord(
+                steps.run_id,
+                key,
+                steps.function_id,
+                model,
+                memo.dump(f"the request of step {key!r}", request),
+                body is not None,
+                reference(output) if output is not None else None,
+                steps.retries,
+                _limit(key, timeout),
+            )
+            self._ask(inference)
+        return await steps.wait(Until("waiting", _FOR_EVER))
+
+    def _ask(self, inference: InferenceRecord) -> None:
+        """In the commit of the suspension."""
+        steps, key = self.steps, inference.step_id
+        given = None
+        if steps.keeps_content:
+            given = f'{{"model":{memo.dump("the name of a model", inference.model)},"body":{inference.request}}}'
+        steps.suspension.unwritten.steps.append(StepRecord(steps.run_id, key, "infer"))
+        steps.suspension.unwritten.beside.append(Beside(steps.run_id, key, given, inference=inference))
+
+
+def _request(
+    key: str, model: str, body: Mapping[str, Any] | None, said: Mapping[str, Any], *, stream: bool
+) -> dict[str, Any]:
+    """The request as the provider wants it.
+
+    Raises:
+        NonRetriableError: it cannot be made of what was said.
+    """
+    given = {name: value for name, value in said.items() if value is not None}
+    if body is not None and given:
+        raise NonRetriableError(f"step {key!r}: a body is the whole request; it cannot come with {', '.join(given)}")
+    streamed: dict[str, Any] = {"stream": True} if stream else {}
+    try:
+        if body is None:
+            return body_for(model, **given, **streamed)
+        models.parse(model)
+    except CdcError as unusable:
+        raise NonRetriableError(f"step {key!r}: {unusable.message} {unusable.hint}") from None
+    return {**body, **streamed}
+
+
+def _read(key: str, model: str, recorded: Any, output: type[BaseModel] | None) -> Any:
+    """What the handler sees of an answer."""
+    if output is None or not isinstance(recorded, str):
+        return recorded
+    try:
+        return parsed(Answer({}, recorded, Call("chat", "", model, 0.0)), output)
+    except OutputInvalid as invalid:
+        raise StepError(key, type(invalid).__name__, str(invalid)) from None
+
+
+def _limit(key: str, timeout: Duration) -> float:
+    try:
+        return seconds(timeout)
+    except ValueError as unusable:
+        raise NonRetriableError(f"step {key!r}: {unusable}") from None

@@ -1,0 +1,2 @@
+-- Drop a table of vectors. Parts: {target}.
+drop table if exists {target}

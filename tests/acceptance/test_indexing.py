@@ -1,0 +1,130 @@
+"""The index of vectors: made by the running service once a target is filled, and made again when that was cut short."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from signal import SIGKILL
+from typing import Any
+
+import pytest
+
+from tests.acceptance.service import Settings, running
+from tests.servers import Connect, Connection
+from tests.waiting import eventually
+
+ROWS = 5_200
+
+
+@pytest.fixture
+async def conn(connect: Connect, database_url: str) -> Connection:
+    conn = await connect(database_url)
+    await conn.execute("create table notes (id bigint primary key, body text)")
+    return conn
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
+    return {"DATABASE_URL": database_url, "CDC_EMBED_MODEL": "local-fast/wordllama"}
+
+
+async def add(conn: Connection, rows: int) -> None:
+    await conn.execute("insert into notes select n, 'note number ' || n from generate_series(1, %s) n", [rows])
+
+
+async def all_of(conn: Connection, query: str) -> list[tuple[Any, ...]]:
+    return await (await conn.execute(query.encode())).fetchall()
+
+
+async def index_is(conn: Connection, state: str, *, within: float = 90) -> str:
+    """Wait until the index is in this state; its reason."""
+
+    async def is_so() -> list[str]:
+        found = await all_of(conn, "select index_reason from cdc.embeddings where index_state = '" + state + "'")
+        return [reason or "none" for (reason,) in found]
+
+    (reason,) = await eventually(is_so, within=within, what=f"the index is {state}")
+    return reason
+
+
+VALID = """
+    select i.relname, x.indisvalid, (select count(*) from notes_embeddings)
+      from pg_index x join pg_class i on i.oid = x.indexrelid join pg_am m on m.oid = i.relam
+     where x.indrelid = 'notes_embeddings'::regclass and m.amname = 'hnsw'
+"""
+
+
+async def test_an_index_is_made_when_all_rows_there_were_have_their_vectors(
+    conn: Connection, settings: Settings
+) -> None:
+    await add(conn, ROWS)
+    async with running(**settings) as service:
+        await conn.execute("select cdc.embed('notes', array['body'])")
+        assert await index_is(conn, "waiting", within=30) == "not all rows have their vectors yet"
+        await index_is(conn, "ready")
+        assert await all_of(conn, VALID) == [("cdc_embedding_1_hnsw", True, ROWS)]
+        (begun,) = service.logged("index begins")
+        assert begun["rows"] >= ROWS
+        await service.stop()
+    async with running(**settings) as service:
+        await conn.execute("insert into notes values (0, 'one more')")
+        assert not service.logged("index begins"), "it is there already"
+
+
+async def test_few_vectors_have_no_index_until_there_are_more(conn: Connection, settings: Settings) -> None:
+    await add(conn, 10)
+    async with running(**settings):
+        await conn.execute("select cdc.embed('notes', array['body'])")
+        assert await index_is(conn, "waiting", within=30)
+
+        async def is_small() -> bool:
+            return await all_of(conn, "select starts_with(index_reason, 'fewer than 5,000') from cdc.embeddings") == [
+                (True,)
+            ]
+
+        await eventually(is_small, within=30)
+        assert await all_of(conn, VALID) == []
+
+
+@pytest.fixture
+async def held(connect: Connect, database_url: str, conn: Connection) -> AsyncIterator[Connection]:
+    """A transaction that whoever makes an index on the target must wait for, after it has begun."""
+    other = await connect(database_url)
+    await other.execute("begin isolation level repeatable read; select 1 from notes")
+    yield other
+    await other.execute("rollback")
+
+
+BUILDER = (
+    "select pid from pg_stat_activity where query ilike 'create index concurrently%' and datname = current_database()"
+)
+
+
+@pytest.mark.parametrize("server_goes_on", [True, False])
+async def test_an_index_that_was_cut_short_by_a_crash_is_made_whole(
+    conn: Connection, settings: Settings, held: Connection, server_goes_on: bool
+) -> None:
+    await add(conn, ROWS)
+    async with running(**settings) as service:
+        await conn.execute("select cdc.embed('notes', array['body'])")
+
+        async def is_invalid() -> bool:
+            return [valid for _, valid, _ in await all_of(conn, VALID)] == [False]
+
+        async def is_made() -> bool:
+            return bool(await all_of(conn, "select 1 from cdc.embeddings where prepared_at is not null"))
+
+        await eventually(is_made, within=30)
+        await eventually(is_invalid, within=90, what="an index has begun")
+        await service.kill()
+        assert service.process.returncode == -SIGKILL
+    if not server_goes_on:
+        await conn.execute(f"select pg_terminate_backend(pid) from ({BUILDER}) builder".encode())
+
+        async def is_gone() -> bool:
+            return not await all_of(conn, BUILDER)
+
+        await eventually(is_gone)
+    await held.execute("rollback; begin")
+    async with running(**settings):
+        await index_is(conn, "ready")
+        assert await all_of(conn, VALID) == [("cdc_embedding_1_hnsw", True, ROWS)]
