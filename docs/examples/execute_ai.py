@@ -7,8 +7,6 @@ from google import genai
 from openai import AsyncOpenAI
 from pydantic import BaseModel
 
-from cdc import Context, function
-
 SYSTEM = "You are a helpful assistant."
 
 
