@@ -242,6 +242,16 @@ def test_every_parameter_of_cdc_embed_is_documented() -> None:
     assert re.findall(r"^ +(\w+) +=>", full, re.MULTILINE) == parameters
 
 
+def test_every_parameter_and_column_of_cdc_search_is_documented() -> None:
+    migrations = "".join(migration.text for migration in available("source"))
+    arguments, _, rest = migrations.rpartition("function cdc.search(")[2].partition(") returns table (")
+    columns = rest.partition(")")[0].replace(",", "\n")
+    section = doc("embedding.md").partition("\n### In SQL\n")[2].partition("\n### ")[0]
+    for line in filter(str.strip, (arguments + columns).splitlines()):
+        name = line.split()[0].strip('"')
+        assert re.search(rf'`"?{name}"?`', section), name
+
+
 def test_the_extras_that_are_mentioned_exist() -> None:
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     extras = project.partition("[project.optional-dependencies]")[2].partition("\n\n")[0]
