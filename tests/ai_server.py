@@ -6,10 +6,10 @@ By itself:      python -m tests.ai_server --port 8009 --latency 0.1      (counte
 It answers what it was told to (`say_next`, `answers`), else it repeats the last thing it was asked; where JSON of a
 schema is wanted, an object that fits it. POST /v1/embeddings is that of tests/openai_server.py, on the same port.
 
-    OPENAI_BASE_URL=<url>      /v1/chat/completions, /v1/responses, /v1/embeddings
+    OPENAI_BASE_URL=<url>         /v1/chat/completions, /v1/responses, /v1/embeddings
     AZURE_OPENAI_ENDPOINT=<root>  /openai/deployments/<model>/chat/completions
-    ANTHROPIC_BASE_URL=<root>  /v1/messages
-    GEMINI_BASE_URL=<root>     /v1/models/<model>:generateContent, :streamGenerateContent (v1beta, too)
+    ANTHROPIC_BASE_URL=<root>     /v1/messages
+    GEMINI_BASE_URL=<root>        /v1/models/<model>:generateContent, :streamGenerateContent (v1beta, too)
 """
 
 from __future__ import annotations
