@@ -13,7 +13,7 @@ from cdc.errors import NonRetriableError
 from tests.ai.conftest import KEY, access
 from tests.ai_server import AIServer
 
-OPENAI, ANTHROPIC, GEMINI = "openai/gpt-4o", "anthropic/claude-sonnet-4-5", "gemini/gemini-2.5-flash"
+OPENAI, ANTHROPIC, GEMINI = "openai/gpt-4o", "anthropic/claude-sonnet-5-5", "gemini/gemini-2.5-flash"
 SECRET = "words that must not be repeated"
 
 each_model = pytest.mark.parametrize("model", [OPENAI, ANTHROPIC, GEMINI])
