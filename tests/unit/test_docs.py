@@ -19,6 +19,7 @@ from cyclopts import App
 import cdc
 from cdc import discovery, errors
 from cdc.ai import errors as provider_errors
+from cdc.authoring.ai import AiSteps
 from cdc.authoring.context import Context
 from cdc.authoring.step import Step
 from cdc.cli import app, reference
@@ -138,8 +139,10 @@ def test_all_of_the_context_all_steps_and_all_options_are_documented() -> None:
     attributes += [name for name, value in vars(Context).items() if isinstance(value, property)]
     for name in attributes:
         assert f"`ctx.{name}`" in functions, name
-    for name in (name for name in vars(Step) if not name.startswith("_")):
-        assert re.search(rf"`await ctx\.step\.{name}\((id, |timeout\)\.run\(id, )", functions), name
+    steps = [name for name, value in vars(Step).items() if not name.startswith("_") and not isinstance(value, property)]
+    steps += [f"ai.{name}" for name in vars(AiSteps) if not name.startswith("_")]
+    for name in steps:
+        assert re.search(rf"`await ctx\.step\.{re.escape(name)}\((id, |timeout\)\.run\(id, )", functions), name
     for name in inspect.signature(cdc.function).parameters:
         assert f"| `{name}` |" in functions, name
 
@@ -266,6 +269,7 @@ async def test_statements_that_look_and_the_one_that_removes_can_be_pasted(migra
     await conn.execute("create publication cdc")
     await conn.execute(_pasted("operations.md", "## Watching it"))
     await conn.execute(_pasted("functions.md", "## Retries"))
+    await conn.execute(_pasted("ai.md", "## What is recorded"))
     await conn.execute(_pasted("embedding.md", "### Texts that are refused"))
     await conn.execute(_pasted("operations.md", "## Stopping"))
     assert await _column(conn, "select nspname::text from pg_namespace where nspname like 'cdc%'") == []
