@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from signal import SIGKILL
 from typing import Any
 
+import orjson
 import pytest
 
 from tests.acceptance.service import Settings, cdc, running
@@ -131,6 +132,9 @@ async def test_an_index_that_was_cut_short_by_a_crash_is_made_whole(
 
         await eventually(is_made, within=30)
         await eventually(is_invalid, within=90, what="an index has begun")
+        (told,) = orjson.loads((await cdc("embed", "status", "--json", **settings)).out)
+        assert told["index"]["state"] == "building"
+        assert told["index"]["progress"]["phase"]
         await service.kill()
         assert service.process.returncode == -SIGKILL
     if not server_goes_on:
