@@ -122,6 +122,10 @@ def _gemini(said: list[Message], output: Output, options: dict[str, Any]) -> dic
     return body | ({"generationConfig": config} if config else {})
 
 
+def _parts(content: Any) -> Any:
+    return [{"text": content}] if isinstance(content, str) else content
+
+
 def _apart(said: Sequence[Message]) -> tuple[str, list[Message]]:
     """What the system says, and what the others do."""
     system = "\n\n".join(message["content"] for message in said if message["role"] == "system")

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from cdc.ai.call import Answer, Call, Usage
 from cdc.ai.errors import ModelUnavailable, OutputInvalid
-from cdc.ai.infer import Models, body_for, parsed
+from cdc.ai.infer import Access, Models, body_for, parsed
 from cdc.ai.models import parse
 from cdc.ai.spans import traced
 from cdc.errors import ConfigurationError
@@ -256,6 +256,22 @@ async def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, model
     monkeypatch.setitem(__import__("sys").modules, f"cdc.ai.providers.{provider}", None)
     with pytest.raises(ConfigurationError, match=rf"cdc\[{provider}\]"):
         await models.infer(model, {}, timeout=10)
+
+
+@streamed_or_not
+async def test_azure_is_asked_at_its_deployment(server: AIServer, stream: bool) -> None:
+    models = Models({"azure": Access(KEY, server.root, "2025-01-01")})
+    answer = await models.infer("azure/gpt-4o", body_for("azure/gpt-4o", "two words", stream=stream), timeout=10)
+    await models.close()
+    assert (answer.text, answer.call.provider) == ("You said: two words", "azure")
+    assert answer.call.cost is not None
+    assert server.questions[0].path == "/openai/deployments/gpt-4o/chat/completions"
+    assert server.questions[0].headers["api-key"] == KEY
+
+
+async def test_azure_without_an_address_is_an_error() -> None:
+    with pytest.raises(ConfigurationError, match="AZURE_OPENAI_ENDPOINT"):
+        await Models({"azure": Access(KEY)}).infer("azure/gpt-4o", {}, timeout=10)
 
 
 async def test_many_wait_at_once(models: Models, server: AIServer) -> None:

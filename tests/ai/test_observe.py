@@ -245,6 +245,13 @@ async def test_a_class_that_cannot_be_found_again_comes_back_as_json(clients: Cl
     assert replayed(result).choices[0].message.parsed == {"name": "text"}
 
 
+def test_only_the_packages_are_imported_for_a_dump() -> None:
+    with pytest.raises(ValueError, match="no module of a provider's package"):
+        restore({"$object": "antigravity:fly", "owned": [], "data": {}})
+    mine = {"$object": "mine"}
+    assert restore(mine) is mine
+
+
 async def test_geminis_lists_and_enums_come_back(clients: Clients, server: AIServer) -> None:
     people: Any = types.GenerateContentConfig(response_mime_type="application/json", response_schema=list[Person])
     server.say_next('[{"name": "Ada", "tags": []}, {"name": "Alan", "tags": ["x"]}]')

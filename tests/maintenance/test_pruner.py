@@ -86,13 +86,17 @@ async def test_what_is_over_is_gone_with_all_that_was_its(engine: Engine) -> Non
     await engine.conn.execute(
         "insert into cdc_state.rejected_events (id, name, position, reason) values (gen_random_uuid(), 'x', '0/0', 'y')"
     )
-    tables = ("runs", "steps", "logs", "events", "rejected_events")
+    await engine.conn.execute(
+        "insert into cdc_state.ai_calls (run_id, operation, provider, model, latency)"
+        " select id, 'chat', 'openai', 'gpt-4o', 1 from cdc_state.runs"
+    )
+    tables = ("runs", "steps", "logs", "ai_calls", "events", "rejected_events")
     await days_pass(engine, 6)
     await pruner(engine).tick()
-    assert await count(engine, *tables) == [7, 7, 7, 8, 1]
+    assert await count(engine, *tables) == [7, 7, 7, 7, 8, 1]
     await days_pass(engine, 2)
     await pruner(engine, page=2).tick()
-    assert await count(engine, *tables) == [0, 0, 0, 0, 0]
+    assert await count(engine, *tables) == [0, 0, 0, 0, 0, 0]
 
 
 async def test_what_an_unfinished_run_needs_stays_and_it_goes_on(engine: Engine) -> None:

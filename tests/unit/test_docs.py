@@ -269,6 +269,7 @@ async def test_statements_that_look_and_the_one_that_removes_can_be_pasted(migra
     await conn.execute("create publication cdc")
     await conn.execute(_pasted("operations.md", "## Watching it"))
     await conn.execute(_pasted("functions.md", "## Retries"))
+    await conn.execute(_pasted("ai.md", "## What is recorded"))
     await conn.execute(_pasted("embedding.md", "### Texts that are refused"))
     await conn.execute(_pasted("operations.md", "## Stopping"))
     assert await _column(conn, "select nspname::text from pg_namespace where nspname like 'cdc%'") == []
