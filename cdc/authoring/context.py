@@ -121,6 +121,16 @@ class Embeddings(Protocol):
         ...
 
 
+class Source(Protocol):
+    """A watched database, and what is declared on it."""
+
+    @property
+    def db(self) -> Database: ...
+
+    @property
+    def embeddings(self) -> Embeddings: ...
+
+
 class Group:
     """Steps that run side by side."""
 
@@ -142,7 +152,8 @@ class Context:
 
     `attempt` counts from 1 and concerns the handler itself; each step has attempts of its own. What `logger` is told
     goes to the service's log and is kept with the run, each line once however often the handler is replayed; a new
-    attempt of the handler tells its lines again.
+    attempt of the handler tells its lines again. `db` and `embeddings` are those of the database that the run's first
+    event came from; `source(name)` has those of any other that is watched.
     """
 
     run_id: str
@@ -151,6 +162,7 @@ class Context:
     step: Step
     db: Database
     embeddings: Embeddings
+    source: Callable[[str], Source]
     logger: structlog.typing.FilteringBoundLogger
     group: Group = field(default_factory=Group)
 

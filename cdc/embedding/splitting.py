@@ -21,8 +21,13 @@ MOST_TOKENS = {
     "openai/text-embedding-3-small": 8191,
     "openai/text-embedding-3-large": 8191,
     "openai/text-embedding-ada-002": 8191,
+    "gemini/gemini-embedding-001": 2048,
+    "cohere/embed-english-v3.0": 512,
+    "cohere/embed-multilingual-v3.0": 512,
+    "cohere/embed-english-light-v3.0": 512,
+    "cohere/embed-multilingual-light-v3.0": 512,
 }
-"""What models look at; of a longer text minilm ignores the rest, the others refuse it."""
+"""What models look at: a longer text is cut off, or refused."""
 
 _COUNTED_AS = "text-embedding-3-small"
 """Its tokens are counted for models whose own we do not have: about as many as most others see."""

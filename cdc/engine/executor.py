@@ -19,7 +19,7 @@ from cdc.engine.bodies import StepDatabase
 from cdc.engine.journal import Entry, Journal, RecordRefused
 from cdc.engine.lines import Lines
 from cdc.engine.outcome import Completed, Failed, Outcome, Retry, Suspended
-from cdc.engine.sources import AtSource, Sources, source_of
+from cdc.engine.sources import AtSource, Sources, named, source_of
 from cdc.engine.steps import LiveSteps, RunLost, is_failure
 from cdc.engine.suspension import Suspension
 from cdc.errors import EventUnfit, LeaseLost, NonRetriableError, RetryAfter, StepError
@@ -77,13 +77,25 @@ class Executor:
                 self.keeps_content,
                 drop_after_each_step=self.drop_after_each_step,
             )
-            ended = await self._call(run, function, _context(run, events, steps, at), suspension)
+            ended = await self._call(run, function, self._context(run, events, steps, at), suspension)
         suspension.close()
         kinds = {memo.kind for memo in memos.values()}
         awaited = "cancel_on" in function.flow or not kinds.isdisjoint(("wait", "infer"))
         asked = suspension.asked or not kinds.isdisjoint(("wrap", "infer"))
         ending = _Ending(run, events, lines, awaited, forgets=asked and not self.keeps_content)
         return await self._recorded(ending, ended, suspension)
+
+    def _context(self, run: ClaimedRun, events: Sequence[Event], steps: LiveSteps, at: AtSource) -> Context:
+        return Context(
+            run_id=run.id,
+            attempt=run.failures + 1,
+            events=events,
+            step=steps,
+            db=at.db,
+            embeddings=at.embeddings,
+            source=named(self.sources),
+            logger=steps.lines.logger,
+        )
 
     async def _call(self, run: ClaimedRun, function: Function, context: Context, suspension: Suspension) -> Outcome:
         try:
@@ -144,18 +156,6 @@ class _Ending(NamedTuple):
             case Failed(error):
                 return tell("Failed", error=loads(error))
         return []
-
-
-def _context(run: ClaimedRun, events: Sequence[Event], steps: LiveSteps, at: AtSource) -> Context:
-    return Context(
-        run_id=run.id,
-        attempt=run.failures + 1,
-        events=events,
-        step=steps,
-        db=at.db,
-        embeddings=at.embeddings,
-        logger=steps.lines.logger,
-    )
 
 
 def _uncallable(run: ClaimedRun, events: Sequence[Event]) -> Exception | None:

@@ -34,7 +34,7 @@ class Reaching:
         """What is at the source of this name. One that is not there fails only the steps that use it."""
         named = self._by_name.get(name or DEFAULT)
         if named is None:
-            return self._at(_Missing(name), has_state=False)
+            return self._at(_Missing(name), has_state=False, is_known=False)
         at = self._reached.get(named)
         if at is None:
             self._pools[named] = db = _Pool(named, sleeps=self._sleeps)
@@ -55,8 +55,8 @@ class Reaching:
         self.change([])
         await asyncio.gather(*self._closing)
 
-    def _at(self, db: Database, *, has_state: bool) -> AtSource:
-        return AtSource(db, Declared(db, self._models.embed, self._models.embed_queries), has_state)
+    def _at(self, db: Database, *, has_state: bool, is_known: bool = True) -> AtSource:
+        return AtSource(db, Declared(db, self._models.embed, self._models.embed_queries), has_state, is_known)
 
 
 class _Pool:

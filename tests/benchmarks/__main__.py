@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.benchmarks import claims, decode, embed, huge, idle, latency, runs, tls, wal
+from tests.benchmarks import claims, decode, embed, hnsw, huge, idle, latency, runs, tls, wal, writers
 from tests.benchmarks.command import main
 
 main(
@@ -18,5 +18,7 @@ main(
         "claims": claims.measure,
         "idle": idle.measure,
         "embed": embed.measure,
+        "writers": writers.measure,
+        "hnsw": hnsw.measure,
     },
 )

@@ -20,30 +20,25 @@ from tests.benchmarks import cpu
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.ground import ROOT, Database, Ground
 from tests.benchmarks.service import service
+from tests.benchmarks.texts import INSERT, TABLE
 
 _LATENCY = 0.1
 
-_TABLE = "create table notes (id bigint generated always as identity primary key, body text not null)"
-_INSERT = """
-insert into notes (body)
-select (select string_agg(md5(seed || '/' || i || '/' || part), ' ') from generate_series(1, 31) part)
-  from generate_series(1, {count}) i, (select clock_timestamp()::text as seed) now
-"""
-_TARGET = "select format('%I.%I', target_schema, target_table) from cdc.embeddings"
+TARGET = "select format('%I.%I', target_schema, target_table) from cdc.embeddings"
 
 
 async def measure(ground: Ground) -> list[Figure]:
     """5,000 rows of about 1 kB by one INSERT, then single rows while nothing else happens."""
     count, singles = ground.size(5_000, 200), ground.size(30, 3)
-    async with ground.database() as db, _provider() as provider:
-        await db.run(_TABLE)
+    async with ground.database() as db, provider_beside() as provider:
+        await db.run(TABLE)
         async with service(db.url, OPENAI_BASE_URL=provider, OPENAI_API_KEY="any", CDC_EMBED="notes(body)") as running:
-            target = await db.ask(_TARGET)
-            await _embedded(db, target, 1)  # connections are open from now on
-            asked = await _requests(provider)
+            target = await db.ask(TARGET)
+            await embedded(db, target, 1)  # connections are open from now on
+            asked = await requests(provider)
             with cpu.spent(service=running.pid, postgres=db.postmaster) as used:
-                seconds = await _embedded(db, target, count)
-            asked = await _requests(provider) - asked
+                seconds = await embedded(db, target, count)
+            asked = await requests(provider) - asked
             single, alone = await _singles(db, target, provider, singles)
     return [
         Figure("rows to vectors", count / seconds, "rows/s"),
@@ -57,11 +52,11 @@ async def measure(ground: Ground) -> list[Figure]:
     ]
 
 
-async def _embedded(db: Database, target: str, count: int) -> float:
+async def embedded(db: Database, target: str, count: int) -> float:
     """Insert rows and wait for their vectors; seconds from the INSERT's begin, for a single row from its COMMIT."""
     before = await db.ask(f"select count(*) from {target}")
     began = time.perf_counter()
-    await db.run(_INSERT.format(count=count))
+    await db.run(INSERT.format(count=count))
     if count == 1:
         began = time.perf_counter()
         await asyncio.sleep(_LATENCY)  # no need to look before
@@ -75,7 +70,7 @@ async def _singles(db: Database, target: str, provider: str, count: int) -> tupl
     rows, requests = [], []
     async with httpx.AsyncClient() as client:
         for n in range(count):
-            rows.append(await _embedded(db, target, 1))
+            rows.append(await embedded(db, target, 1))
             requests.append(await _answered(client, provider, n))
     return median(rows), median(requests)
 
@@ -88,13 +83,13 @@ async def _answered(client: httpx.AsyncClient, provider: str, n: int) -> float:
     return time.perf_counter() - began
 
 
-async def _requests(provider: str) -> int:
+async def requests(provider: str) -> int:
     async with httpx.AsyncClient() as client:
         return int((await client.get(provider.replace("/v1", "/stats"))).json()["requests"])
 
 
 @asynccontextmanager
-async def _provider() -> AsyncIterator[str]:
+async def provider_beside() -> AsyncIterator[str]:
     """The provider's base URL."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.openai_server", "--port=0", f"--latency={_LATENCY}", cwd=ROOT, stdout=PIPE

