@@ -121,6 +121,8 @@ class ChunkedRows:
         """Split the texts that were not split in an earlier round."""
         texts = {found.hash: found.text for found in wanting if found.hash and found.text}
         unknown = {hash_: text for hash_, text in texts.items() if hash_ not in self._chunks}
+        if not unknown:
+            return
         model = f"{self._layout.declaration.model}\n"
         split = await splitting.split(self._layout.declaration, list(unknown.values()))
         for hash_, chunks in zip(unknown, split, strict=True):
