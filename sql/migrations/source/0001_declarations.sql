@@ -208,7 +208,8 @@ begin
                     order by a.attname = field desc limit 1) a on true;
         if missing is not null then
             raise exception 'cdc.embed: table % has no column %', source, missing
-                using hint = 'Check the spelling; names are case-sensitive here. A dot goes into a json column.',
+                using hint = 'Check the spelling; names are case-sensitive here.'
+                             || case when missing like '%.%' then ' A dot goes into a json column.' else '' end,
                       errcode = 'undefined_column';
         end if;
     end if;
@@ -378,6 +379,8 @@ begin
         chunk_tokens := coalesce(chunk_tokens, replaced.chunk_tokens);
         model := coalesce(model, case when dimensions is null then replaced.model
                                       else split_part(replaced.model, '@', 1) end);
+        -- (Full precision may be too much for an index on another model's vectors.)
+        vector_type := coalesce(vector_type, nullif(replaced.vector_type, 'vector'));
         metric := coalesce(metric, replaced.metric);
         index := coalesce(index, replaced.index_type);
     end if;
