@@ -25,6 +25,9 @@ class AiSteps(Protocol):
     @overload
     async def wrap(self, id: str, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> T: ...
 
+    @overload  # of the providers' packages, whose methods have overloads of their own
+    async def wrap(self, id: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any: ...
+
     async def wrap(self, id: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Call a provider's own method, `fn(*args, **kwargs)`, and memoise what it returns, as the same type.
 

@@ -125,10 +125,14 @@ class Source(Protocol):
     """A watched database, and what is declared on it."""
 
     @property
-    def db(self) -> Database: ...
+    def db(self) -> Database:
+        """See `Context`."""
+        ...
 
     @property
-    def embeddings(self) -> Embeddings: ...
+    def embeddings(self) -> Embeddings:
+        """See `Context`."""
+        ...
 
 
 class Group:

@@ -13,6 +13,7 @@ from cdc.authoring.context import Counts, Database
 from cdc.authoring.event import Event
 from cdc.discovery import BUILT_IN, discover
 from cdc.embedding.declared import Declared
+from cdc.engine.sources import AtSource
 from cdc.errors import StepError
 from tests.functions.embedding import Embedder, Followed, change, prepared, vector_of
 from tests.servers import Connection
@@ -36,8 +37,9 @@ class Steps:
 
 def context(db: Database, embedder: Embedder, *events: Event) -> tuple[Context, Steps]:
     steps = Steps()
-    embeddings = Declared(db, embedder)
-    return Context("run", 1, events, cast("Step", steps), db, embeddings, structlog.get_logger()), steps
+    at = AtSource(db, Declared(db, embedder))
+    logger = structlog.get_logger()
+    return Context("run", 1, events, cast("Step", steps), at.db, at.embeddings, lambda _: at, logger), steps
 
 
 async def test_every_target_of_every_table(conn: Connection, db: Database) -> None:

@@ -1,4 +1,4 @@
-"""Ask a question, and see the answer and its sources: python ask.py "Where do cats sleep?" """
+"""Ask a question, see the answer and its sources. For example: python ask.py 'Where do cats sleep?'."""
 
 import argparse
 import sys
