@@ -68,7 +68,8 @@ class Settings(BaseSettings):
     )
     embed: str = Field(
         default="",
-        description="Embeddings to declare at start: `documents(title,content)->embedding; notes(body)`.",
+        description="Embeddings to declare at start: `documents(title,content)->embedding; notes(body)`, with options: "
+        "`notes(body) with (chunk_tokens = 400)`.",
     )
     embed_model: str | None = Field(
         default=None,

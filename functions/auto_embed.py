@@ -6,7 +6,7 @@ from collections import defaultdict
 from cdc import Batch, Context, Event, embedded_tables, function
 
 
-@function("auto-embed", on=embedded_tables(), batch_events=Batch(max_size=100), retries=20)
+@function("auto-embed", on=embedded_tables(), batch_events=Batch(max_size=250), retries=20)
 async def auto_embed(ctx: Context) -> dict[str, object]:
     """Follow the changes, each target in a step of its own.
 

@@ -6,9 +6,10 @@ By itself:      python -m tests.ai_server --port 8009 --latency 0.1      (counte
 It answers what it was told to (`say_next`, `answers`), else it repeats the last thing it was asked; where JSON of a
 schema is wanted, an object that fits it. POST /v1/embeddings is that of tests/openai_server.py, on the same port.
 
-    OPENAI_BASE_URL=<url>      /v1/chat/completions, /v1/responses, /v1/embeddings
-    ANTHROPIC_BASE_URL=<root>  /v1/messages
-    GEMINI_BASE_URL=<root>     /v1/models/<model>:generateContent, :streamGenerateContent (v1beta, too)
+    OPENAI_BASE_URL=<url>         /v1/chat/completions, /v1/responses, /v1/embeddings
+    AZURE_OPENAI_ENDPOINT=<root>  /openai/deployments/<model>/chat/completions
+    ANTHROPIC_BASE_URL=<root>     /v1/messages
+    GEMINI_BASE_URL=<root>        /v1/models/<model>:generateContent, :streamGenerateContent (v1beta, too)
 """
 
 from __future__ import annotations
@@ -60,12 +61,15 @@ class AIServer(OpenAIServer):
 
     def __init__(self, *, pause: float = 0.0, **options: Any) -> None:
         super().__init__(**options)
+        # Longer than clients keep theirs, as providers do: a request must not meet a connection that is just closed.
+        self._server.config.timeout_keep_alive = 60
         self.pause = pause
         self.answers: Answers = _echo
         self.app.routes.extend(
             Route(path, self._route(form), methods=["POST"])
             for path, form in (
                 ("/v1/chat/completions", _CHAT),
+                ("/openai/deployments/{deployment}/chat/completions", _AZURE),
                 ("/v1/responses", _RESPONSES),
                 ("/v1/messages", _MESSAGES),
                 ("/{version}/models/{call:path}", _CONTENT),
@@ -254,6 +258,7 @@ _CHAT = _Format(
     error=shapes.openai_error,
     done=b"data: [DONE]\n\n",
 )
+_AZURE = _CHAT._replace(key="api-key")
 _RESPONSES = _Format(
     question=lambda body: _last(body["input"], "content"),
     schema=lambda body: body.get("text", {}).get("format", {}).get("schema"),

@@ -6,6 +6,7 @@ options `max_tokens`, `temperature`, `top_p`, `stop` and `stream` are known to a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -53,7 +54,7 @@ def parsed(answer: Answer, output: type[T]) -> T:
         OutputInvalid: it is not JSON of that class; says which fields, and nothing of what the model said.
     """
     try:
-        return output.model_validate_json(answer.text)
+        return output.model_validate_json(_bare(answer.text))
     except ValidationError as invalid:
         errors = invalid.errors(include_input=False, include_url=False, include_context=False)
         fields = "; ".join(
@@ -62,6 +63,12 @@ def parsed(answer: Answer, output: type[T]) -> T:
         ended = f" It ended with {answer.call.finish_reason}." if answer.call.finish_reason else ""
         message = f"The answer of {answer.call.model} is no {output.__name__} ({fields}).{ended}"
         raise OutputInvalid(message) from None
+
+
+def _bare(text: str) -> str:
+    """JSON without the fence that some servers' models put around it."""
+    fenced = re.fullmatch(r"\s*```(?:json)?\s*\n(.*)\n```\s*", text, re.DOTALL)
+    return fenced[1] if fenced else text
 
 
 def _openai(said: list[Message], output: Output, options: dict[str, Any]) -> dict[str, Any]:
@@ -113,6 +120,10 @@ def _gemini(said: list[Message], output: Output, options: dict[str, Any]) -> dic
     if output is not None:
         config |= {"responseMimeType": "application/json", "responseJsonSchema": output.model_json_schema()}
     return body | ({"generationConfig": config} if config else {})
+
+
+def _parts(content: Any) -> Any:
+    return [{"text": content}] if isinstance(content, str) else content
 
 
 def _apart(said: Sequence[Message]) -> tuple[str, list[Message]]:

@@ -29,6 +29,7 @@ class Models:
     def __init__(self, access: Mapping[str, Access]) -> None:
         self._access = dict(access)
         self._open: dict[str, Provider] = {}
+        self._opening = asyncio.Lock()
 
     async def infer(self, model: str, body: Mapping[str, Any], *, timeout: float) -> Answer:
         """What `model` answers to `body`, the request as its provider's own JSON.
@@ -43,7 +44,7 @@ class Models:
             ModelRejected: there is none until somebody mends a setting.
         """
         asked = parse(model)
-        provider = self._provider(asked.provider)
+        provider = self._open.get(asked.provider) or await self._opened(asked.provider)
         with traced("chat", asked.provider, asked.id, streamed=bool(body.get("stream"))) as span:
             clock = _Clock()
             try:
@@ -60,10 +61,13 @@ class Models:
         while self._open:
             await self._open.popitem()[1].close()
 
-    def _provider(self, name: str) -> Provider:
-        if name not in self._open:
-            self._open[name] = open_provider(name, self._access.get(name, Access()))
-        return self._open[name]
+    async def _opened(self, name: str) -> Provider:
+        async with self._opening:
+            if name not in self._open:
+                # In a thread: some of the packages take a second to import.
+                access = self._access.get(name, Access())
+                self._open[name] = await asyncio.to_thread(open_provider, name, access)
+            return self._open[name]
 
 
 class _Clock:

@@ -34,6 +34,10 @@ def comes_from_a_package(thing: object) -> bool:
     """Whether its class is one of the three packages', or a generator runs in one of their functions."""
     frame = getattr(thing, "gi_frame", None) or getattr(thing, "ag_frame", None)
     module = frame.f_globals.get("__name__", "") if frame is not None else _plain_class(type(thing)).__module__
+    return _is_packages(module)
+
+
+def _is_packages(module: str) -> bool:
     return any(module == package or module.startswith(f"{package}.") for package in _PACKAGES)
 
 
@@ -45,18 +49,19 @@ def dump(result: object) -> dict[str, Any] | None:
     for path, thing in _foreign(result, ()):
         document = thing.model_dump(mode="json")
         _put(data, path, document)
-        if _importable(type(thing)):
+        if _loaded(_name(type(thing))) is type(thing):
             owned.append({"path": list(path), "class": _name(type(thing)), "data": document})
     return {_TAG: _name(_plain_class(type(result))), "owned": owned, "data": data}
 
 
 def restore(document: Any) -> Any:
     """The object of a dump; any other JSON value as it is."""
-    if not isinstance(document, dict) or _TAG not in document:
+    if not isinstance(document, dict) or document.keys() != {_TAG, "owned", "data"}:
         return document
     result = _built(_class(document[_TAG]), document["data"])
     for owned in document["owned"]:
-        _put(result, owned["path"], _class(owned["class"]).model_validate(owned["data"]))
+        if (cls := _loaded(owned["class"])) is not None:
+            _put(result, owned["path"], cls.model_validate(owned["data"]))
     return result
 
 
@@ -93,19 +98,25 @@ def _name(cls: type) -> str:
 
 
 def _class(name: str) -> Any:
+    """A class of a package; the package is imported, nothing else ever is.
+
+    Raises:
+        ValueError: it is of another module.
+    """
+    module, _, _ = name.partition(":")
+    if not _is_packages(module):
+        raise ValueError(f"{module} is no module of a provider's package")
+    import_module(module)
+    return _loaded(name)
+
+
+def _loaded(name: str) -> type[BaseModel] | None:
+    """A class by its name; None for one that is made inside a function, or is not there any more."""
     module, _, path = name.partition(":")
-    found: Any = sys.modules.get(module) or import_module(module)
+    found: Any = sys.modules.get(module)
     for part in path.split("."):
-        found = getattr(found, part)
-    return found
-
-
-def _importable(cls: type) -> bool:
-    """Whether a replay will find the class by its name; one that a function makes within itself it will not."""
-    try:
-        return _class(_name(cls)) is cls
-    except (AttributeError, ImportError):
-        return False
+        found = getattr(found, part, None)
+    return found if isinstance(found, type) and issubclass(found, BaseModel) else None
 
 
 def _foreign(thing: Any, path: Path) -> Iterator[tuple[Path, BaseModel]]:
@@ -120,7 +131,8 @@ def _foreign(thing: Any, path: Path) -> Iterator[tuple[Path, BaseModel]]:
     else:
         return
     for key, value in inside:
-        yield from _foreign(value, (*path, key))
+        if isinstance(value, BaseModel | list):
+            yield from _foreign(value, (*path, key))
 
 
 def _put(root: Any, path: Sequence[str | int], value: Any) -> None:

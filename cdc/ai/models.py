@@ -24,7 +24,7 @@ class ChatModel(NamedTuple):
 
 
 def parse(name: str) -> ChatModel:
-    """The model of a name such as `openai/gpt-4o`, `anthropic/claude-sonnet-4-5` or `gemini/gemini-2.5-flash`.
+    """The model of a name such as `openai/gpt-4o`, `anthropic/claude-sonnet-5-5` or `gemini/gemini-2.5-flash`.
 
     Raises:
         ConfigurationError: no provider is named, or one that cannot be asked.

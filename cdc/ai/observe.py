@@ -114,7 +114,7 @@ def _whole(items: list[Any]) -> Any:
         return items
     try:
         document = form.merge(chunks)
-    except streams.Incomplete:
+    except (streams.Incomplete, AttributeError, LookupError, TypeError):
         raise ModelUnavailable("The model's provider broke off in the middle of its answer.") from None
     # A function that made plain JSON of the chunks gets plain JSON.
     return kept.of_form(form, document) if comes_from_a_package(items[0]) else document

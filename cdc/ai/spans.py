@@ -23,7 +23,8 @@ class CallSpan:
         self._span = span
 
     def end(self, call: Call) -> None:
-        """Write down what is known now that the call is over."""
+        """Write down what is known now that the call is over; of a call that was only watched, all of it."""
+        self._span.update_name(f"{call.operation} {call.model}")
         for name, value in _attributes(call):
             if value is not None:
                 self._span.set_attribute(name, value)
@@ -58,6 +59,9 @@ def traced(operation: str, provider: str, model: str, *, streamed: bool = False)
 
 
 def _attributes(call: Call) -> Iterator[tuple[str, str | int | float | list[str] | None]]:
+    yield "gen_ai.operation.name", call.operation
+    yield "gen_ai.provider.name", _PROVIDERS.get(call.provider, call.provider)
+    yield "gen_ai.request.model", call.model
     yield "gen_ai.response.model", call.response_model
     yield "gen_ai.usage.input_tokens", call.usage.input_tokens
     yield "gen_ai.usage.output_tokens", call.usage.output_tokens

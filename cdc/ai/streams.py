@@ -52,7 +52,9 @@ def _chat_merge(chunks: Sequence[Chunk]) -> dict[str, Any]:
         for part in chunk.get("choices") or []:
             choice = choices.setdefault(part.get("index", 0), {"message": {"role": "assistant", "content": None}})
             _grow(choice["message"], part.get("delta") or {})
-            choice |= {name: value for name, value in part.items() if name != "delta" and value is not None}
+            _grow(choice, {"logprobs": part.get("logprobs")})
+            told = {name: value for name, value in part.items() if name not in ("delta", "logprobs")}
+            choice |= {name: value for name, value in told.items() if value is not None}
     if not choices or not all(choice.get("finish_reason") for choice in choices.values()):
         raise Incomplete("no finish_reason")
     for choice in choices.values():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, Protocol, TypeVar, overload
 
 from pydantic import BaseModel
 
@@ -12,7 +12,6 @@ from cdc.clock import Duration
 PATIENCE: Duration = "10m"
 """How long one call of a model may take when nothing else is said."""
 
-P = ParamSpec("P")
 T = TypeVar("T")
 Output = TypeVar("Output", bound=BaseModel)
 
@@ -21,10 +20,10 @@ class AiSteps(Protocol):
     """`ctx.step.ai`: durable calls of models. Of each the tokens, the time and the cost are kept with the run."""
 
     @overload
-    async def wrap(self, id: str, fn: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+    async def wrap(self, id: str, fn: Callable[..., Awaitable[T]], /, *args: Any, **kwargs: Any) -> T: ...
 
     @overload
-    async def wrap(self, id: str, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+    async def wrap(self, id: str, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> T: ...
 
     @overload  # of the providers' packages, whose methods have overloads of their own
     async def wrap(self, id: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any: ...

@@ -47,8 +47,8 @@ def change(
     named = old.target_column if old.target_kind == "column" else old.target_table
     say(f"{new.target} is filled by {model}, and takes the place of {old.target} when it is done.")
     say(
-        f"'cdc embed status {table}' shows how far it is. "
-        f"To drop the old one then: cdc embed drop {table} --into {named}"
+        f"'cdc embed status {table}' shows how far it is. To drop the old one then: "
+        f"cdc embed drop {table} --into {named}"
     )
 
 

@@ -71,6 +71,8 @@ async def _run(run_id: str) -> int:
     showing.show(*_facts(found))
     if found["steps"]:
         showing.show(showing.of_steps(found["steps"]))
+    if calls := showing.of_calls(found["steps"]):
+        showing.show(calls)
     for wait in found["waits"]:
         what = "cancelled by" if wait["cancels"] else f"{wait['id']} waits for"
         showing.show(f"{what} {wait['event']}{' if ' + wait['expression'] if wait['expression'] else ''}")

@@ -43,9 +43,26 @@ def of_steps(steps: Sequence[Mapping[str, Any]]) -> Table:
     made = Table("step", "kind", "attempts", "started", "state", "result")
     for step in steps:
         result = step["data"] if step["error"] is None else error(step["error"])
-        attempts = str(step["attempts"]) if step["kind"] == "run" else ""
+        attempts = str(step["attempts"]) if step["kind"] in ("run", "wrap", "infer") else ""
         made.add_row(step["id"], step["kind"], attempts, time(step["started_at"]), _state(step), start_of(result))
     return made
+
+
+def of_calls(steps: Sequence[Mapping[str, Any]]) -> Table | None:
+    """The calls of models that the steps of a run made, if they made any."""
+    made = Table("step", "call", "model", "tokens in", "out", "USD", "took", "result", "asked")
+    for step in steps:
+        for call in step.get("calls", ()):
+            counts = (_known(call["input_tokens"]), _known(call["output_tokens"]), call["cost"])
+            answered = f"{call['provider']}/{call['response_model'] or call['model']}"
+            ended = call["error"] or call["finish_reason"] or ""
+            took = f"{call['latency']:.3f} s"
+            made.add_row(step["id"], str(call["attempt"]), answered, *counts, took, ended, start_of(step["input"]))
+    return made if made.row_count else None
+
+
+def _known(count: int | None) -> str:
+    return "unknown" if count is None else str(count)
 
 
 def time(moment: datetime | None) -> str:

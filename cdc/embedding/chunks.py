@@ -7,7 +7,7 @@ moved to. Who writes a row's chunks holds its guard, and plans by what stands th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 Outcome = Literal["embedded", "unchanged", "cleared", "refused"]
 Chunk = tuple[bytes, str]
 """Its hash, of model and text, and the text."""
+
+_AT_ONCE = 5_000
+"""Chunks that one statement writes; a message to the server takes a gigabyte, and a chunk may have some 20 kB."""
 
 
 class ChunkedRows:
@@ -81,7 +84,9 @@ class ChunkedRows:
         stored = await chunk_tables.stored(conn, self._layout, list(ours)) if ours else {}
         plans = [self._plan(found, stored[found.key]) for found in readings if found.key in ours]
         complete = [plan for plan in plans if plan is not None]
-        written = await chunk_tables.write(conn, self._layout, complete)
+        written = 0
+        for some in _in_portions(complete):
+            written += await chunk_tables.write(conn, self._layout, some)
         for plan in complete:
             if plan.count:
                 self._outcomes[plan.reading.key] = "refused" if plan.refusals else "embedded"
@@ -116,7 +121,22 @@ class ChunkedRows:
         """Split the texts that were not split in an earlier round."""
         texts = {found.hash: found.text for found in wanting if found.hash and found.text}
         unknown = {hash_: text for hash_, text in texts.items() if hash_ not in self._chunks}
+        if not unknown:
+            return
         model = f"{self._layout.declaration.model}\n"
         split = await splitting.split(self._layout.declaration, list(unknown.values()))
         for hash_, chunks in zip(unknown, split, strict=True):
             self._chunks[hash_] = [(sha256(f"{model}{chunk}".encode()).digest(), chunk) for chunk in chunks]
+
+
+def _in_portions(plans: Sequence[Plan]) -> Iterator[list[Plan]]:
+    portion: list[Plan] = []
+    size = 0
+    for plan in plans:
+        size += len(plan.changes)
+        if portion and size > _AT_ONCE:
+            yield portion
+            portion, size = [], len(plan.changes)
+        portion.append(plan)
+    if portion:
+        yield portion

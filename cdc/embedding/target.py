@@ -49,8 +49,23 @@ class Target:
         distinct = list(dict.fromkeys(keys))
         counts = Counts()
         for first in range(0, len(distinct), AT_ONCE):
-            counts += await reconcile(self.layout, db, embed, distinct[first : first + AT_ONCE])
+            counts += await self._reconciled(db, embed, distinct[first : first + AT_ONCE])
         return counts
+
+    async def _reconciled(self, db: Database, embed: Embed, keys: Sequence[Key]) -> Counts:
+        """The same for a few hundred keys; a row whose text cannot be made is put aside, and the others go on."""
+        try:
+            return await reconcile(self.layout, db, embed, keys)
+        except Exception as error:
+            reason = vectors.why_no_text(error)
+            if reason is None:
+                raise
+        if len(keys) == 1:
+            async with db.connection() as conn:
+                await vectors.put_aside_unread(conn, self.layout, keys[0], reason)
+            return Counts(refused=1)
+        middle = len(keys) // 2
+        return await self._reconciled(db, embed, keys[:middle]) + await self._reconciled(db, embed, keys[middle:])
 
     async def sweep(self, db: Database, embed: Embed, /) -> Counts:
         """Remove what is stored for rows that are gone.

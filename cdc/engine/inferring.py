@@ -202,6 +202,9 @@ class Inferrer:
             await self._write(conn, batch[middle:])
             return
         faults.point("inference.recorded")
+        pauses = [each.record.due_in for each in batch if each.record.due_in is not None]
+        if pauses:
+            self._look_at = min(self._look_at, asyncio.get_running_loop().time() + min(pauses))
         if woken:
             self._on_runs()
 

@@ -259,6 +259,8 @@ class Journal:
             due = written.woken
         else:
             written, due = await self._write_all(conn, entries, listens=listens)
+            if written.alive and any(kept.inference for entry in entries for kept in entry.beside):
+                self._on_inferences()
         faults.point("journal.committed")
         if written.alive and written.version != known and not listens:
             due |= await self._learn(conn, _moved(entries, written))
@@ -269,8 +271,6 @@ class Journal:
                 pending.durable.set_result(None)
         if due:
             self._on_runs()
-        if written.alive and any(kept.inference for entry in entries for kept in entry.beside):
-            self._on_inferences()
 
     async def _write_rows(self, conn: Connection, entries: Sequence[Entry]) -> store.Written:
         steps = [step for entry in entries for step in entry.steps]

@@ -110,11 +110,11 @@ async def _work(settings: Settings, functions: Mapping[str, Function], reports: 
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(settings.threads, thread_name_prefix="step"))
     ledger = Ledger(databases.to_state)
-    models, asked = embedder(settings, on_call=ledger), models_of(settings)
+    embeds, models = embedder(settings, on_call=ledger), models_of(settings)
     reaching = Reaching(
         configured(settings, settings.watched_url),
         state=databases.state,
-        models=models,
+        models=embeds,
         sleeps=settings.listen is not None,
     )
 
@@ -131,7 +131,7 @@ async def _work(settings: Settings, functions: Mapping[str, Function], reports: 
             sources=reaching,
             capacity=settings.concurrency,
             lease=settings.lease,
-            models=asked,
+            models=models,
             inferences=settings.inferences,
             keeps_content=settings.ai_content == "keep",
             held=not stopping.woken,
@@ -144,9 +144,9 @@ async def _work(settings: Settings, functions: Mapping[str, Function], reports: 
             await _tell_others(databases)
     finally:
         await reaching.close()
-        await models.close()
+        await embeds.close()
         await ledger.close()
-        await asked.close()
+        await models.close()
 
 
 async def _tell_others(databases: Databases) -> None:

@@ -13,17 +13,22 @@ from cdc.service.models import default_model, opened_embedder
 from cdc.store import chunks, publications
 from cdc.store import embeddings as store
 from cdc.store.connect import checked, connect
-from cdc.store.embeddings import Declaration
+from cdc.store.embeddings import Declaration, Options
 from cdc.store.migrate import migrate
 
 
-async def declare(settings: Settings, url: str, table: str, columns: str, into: str | None) -> tuple[Declaration, int]:
+async def declare(
+    settings: Settings, url: str, table: str, columns: str, into: str | None, options: Options | None = None
+) -> tuple[Declaration, int]:
     """Declare one embedding and make its target; returns also about how many rows there are to embed.
+
+    Table, columns and target are written as in CDC_EMBED; `columns` may be empty where the options say what is
+    embedded.
 
     Raises:
         ConfigurationError: a name is wrong, or the target cannot be made; says why.
     """
-    (request,) = declaring.parse(f"{table}({columns})" + (f"->{into}" if into else ""))
+    request = declaring.asked_for(table, columns, into, options or Options())
     await migrate(checked(url), "source")
     async with await connect(url, autocommit=True) as conn, opened_embedder(settings) as models:
         selected = published.selection(settings)

@@ -11,6 +11,7 @@ import structlog
 from cdc.embedding import indexing
 from cdc.errors import CdcError
 from cdc.service.databases import Databases
+from cdc.service.filled import SELDOM, Filled
 from cdc.service.parts import cancel
 from cdc.store import backfills, chunks, embeddings, indexes, lives
 from cdc.store.backfills import Declared
@@ -18,21 +19,15 @@ from cdc.store.connect import Connection, connect
 from cdc.store.embeddings import Declaration, Layout, said
 from cdc.store.failures import ConnectionTrouble, StatementFailed
 from cdc.store.lives import Life
-from cdc.store.vectors import Key
 
 log = structlog.get_logger(__name__)
 
-LOOK = 2.0
-"""Seconds between two looks at what is being filled. A row that has no vector at both is not just on its way."""
-
 _TAKEN = 5.0
-_SELDOM = 60.0
 _LONG = 600.0
-_LACKING = 1_000
-_COST = 20
-"""How many times as long as a look took, at least, it is until the next."""
-
 _TELL_EVERY = 10.0
+_MANY = 10_000
+"""Rows. A backfill of more, most of them without a vector, is faster without the index and making it again."""
+
 _SMALL = f"fewer than {indexing.LEAST:,} vectors: to read all of them is as fast, and exact"
 _FILLING = "not all rows have their vectors yet"
 
@@ -50,8 +45,7 @@ class Indexing:
         self._memory = memory
         self._rests = rests
         self._wake = asyncio.Event()
-        self._lacking: dict[int, frozenset[Key]] = {}
-        self._filled: set[int] = set()
+        self._filled = Filled()
 
     def wake(self) -> None:
         """Something was declared, or may have been."""
@@ -72,29 +66,54 @@ class Indexing:
                     pause = await self._look()
                 except (StatementFailed, CdcError) as error:
                     log.warning("indexing interrupted", source=self._source, reason=str(error).strip())
-                    pause = _SELDOM
+                    pause = SELDOM
 
     async def _look(self) -> float | None:
         """Do what there is to do; seconds until the next look, None when nothing is left."""
         setting = self._databases.setting
+        # Without a limit on answers: to make an index takes as long as it takes.
         async with await connect(self._databases.watched, autocommit=True, setting=setting) as conn:
             now = await lives.lives(conn)
-            open_ = [each for each in await embeddings.layouts(conn) if _is_open(each.declaration, now)]
-            if not open_:
+            known = [each for each in await embeddings.layouts(conn) if _is_served(each, now)]
+            if not any(_is_kept(each.declaration, now) for each in known):
                 return None
             if not await indexes.take_turns(conn):
                 return _TAKEN
             async with await self._databases.to_state() as state:
                 filling = await backfills.of_declared(state, self._source)
-            pauses = [await self._go_on(conn, each, now[each.declaration.id], filling) for each in open_]
+            pauses = [
+                await self._try(conn, each, now[each.declaration.id], filling.get(each.declaration.id))
+                for each in known
+                if _is_kept(each.declaration, now)
+            ]
         return min((pause for pause in pauses if pause is not None), default=None)
 
-    async def _go_on(
-        self, conn: Connection, layout: Layout, life: Life, filling: Mapping[int, Declared]
-    ) -> float | None:
-        """Take one declaration as far as it can be; seconds until it may go on."""
-        id_, wanted = layout.declaration.id, _wants_index(layout.declaration, life)
-        pause = await self._until_filled(conn, layout, filling.get(id_))
+    async def _try(self, conn: Connection, layout: Layout, life: Life, backfill: Declared | None) -> float | None:
+        """Take one declaration as far as it can be; seconds until it may go on. Its trouble harms no other."""
+        try:
+            is_done = life.state == "live" and life.index_state == "ready"
+            if is_done and not await self._has_lost_index(conn, layout, backfill):
+                return None
+            return await self._go_on(conn, layout, life, backfill)
+        except ConnectionTrouble:
+            raise
+        except (StatementFailed, CdcError) as error:
+            target, reason = layout.declaration.target, str(error).strip()
+            log.warning("indexing interrupted", source=self._source, target=target, reason=reason)
+            return SELDOM
+
+    async def _has_lost_index(self, conn: Connection, layout: Layout, backfill: Declared | None) -> bool:
+        """Whether there is none any more. That of a target which is to be filled for the most part is dropped."""
+        if backfill is not None and not backfill.is_over:
+            to = layout.declaration
+            rows = await chunks.estimate(conn, (to.table_schema, to.table_name))
+            if rows > _MANY and 2 * await indexes.count(conn, layout, rows) < rows:
+                await indexes.drop(conn, layout)
+        return not await indexing.has_usable(conn, layout)
+
+    async def _go_on(self, conn: Connection, layout: Layout, life: Life, backfill: Declared | None) -> float | None:
+        id_, wanted = layout.declaration.id, layout.declaration.index_type == "hnsw"
+        pause = await self._filled.until(conn, layout, backfill)
         if pause:
             if wanted:
                 await lives.set_index(conn, id_, "waiting", _FILLING)
@@ -105,22 +124,6 @@ class Indexing:
             replaced = await lives.switch(conn, id_)
             log.info("embedding switched", source=self._source, target=layout.declaration.target, replaced=replaced)
         return None if has_index or self._rests else _LONG
-
-    async def _until_filled(self, conn: Connection, layout: Layout, backfill: Declared | None) -> float:
-        """Seconds to wait before it is looked at again; 0: every row that should have its vector has it."""
-        id_, clock = layout.declaration.id, asyncio.get_running_loop().time
-        if backfill is None or backfill.status != "done":
-            self._filled.discard(id_)
-            return LOOK if backfill and backfill.status in ("requested", "running") else _SELDOM
-        if id_ in self._filled:
-            return 0.0
-        began = clock()
-        before, now = self._lacking.get(id_), await indexes.lacking(conn, layout, _LACKING)
-        self._lacking[id_] = now
-        if now and (before is None or now & before or len(now) == _LACKING):
-            return min(max(LOOK, (clock() - began) * _COST), _SELDOM)
-        self._filled.add(id_)
-        return 0.0
 
     async def _index(self, conn: Connection, layout: Layout, life: Life) -> bool:
         """Make the index if it is not there and worth it; whether it is there."""
@@ -176,13 +179,12 @@ class Indexing:
                             log.info("index grows", target=declaration.target, phase=each.phase, done=done)
 
 
-def _is_open(declaration: Declaration, lives: Mapping[int, Life]) -> bool:
-    """Whether there is something left to do for a declaration that can be served."""
-    life = lives.get(declaration.id)
-    if life is None or declaration.prepared_at is None or declaration.problem:
-        return False
-    return life.state == "filling" or _wants_index(declaration, life)
+def _is_served(layout: Layout, lives: Mapping[int, Life]) -> bool:
+    to = layout.declaration
+    return to.id in lives and to.prepared_at is not None and not to.problem and layout.vector_schema is not None
 
 
-def _wants_index(declaration: Declaration, life: Life) -> bool:
-    return declaration.index_type == "hnsw" and life.index_state != "ready" and life.state != "retired"
+def _is_kept(declaration: Declaration, lives: Mapping[int, Life]) -> bool:
+    """Whether there may be something to do for a declaration."""
+    state = lives[declaration.id].state
+    return state == "filling" or (state == "live" and declaration.index_type == "hnsw")

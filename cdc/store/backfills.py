@@ -67,6 +67,11 @@ class Declared(NamedTuple):
     started_at: datetime | None
     ended_at: datetime | None
 
+    @property
+    def is_over(self) -> bool:
+        """Whether no more of it will come."""
+        return self.status not in ("requested", "running")
+
 
 async def request(conn: Connection, source: str, table: Table, *, rate: int | None, expected: int | None) -> bool:
     """Ask for a backfill; False: one of this table is asked for or under way already."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -17,6 +17,8 @@ from cdc.store.queries import text
 Connection = AsyncConnection[tuple[Any, ...]]
 
 VectorType = Literal["vector", "halfvec"]
+Metric = Literal["cosine", "inner_product", "l2"]
+Index = Literal["hnsw", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,8 @@ class Declaration:
     chunk_tokens: int | None = None
     chunk_overlap: int | None = None
     vector_type: VectorType = "vector"
-    metric: Literal["cosine", "inner_product", "l2"] = "cosine"
-    index_type: Literal["hnsw", "none"] = "none"
+    metric: Metric = "cosine"
+    index_type: Index = "none"
     replaces: int | None = None
     live_at: datetime | None = None
     reads: tuple[str, ...] = ()
@@ -63,6 +65,29 @@ class Declaration:
         """`schema.table` of a target table, `schema.table.column` of a target column: unique, for people."""
         table = f"{self.target_schema}.{self.target_table}"
         return f"{table}.{self.target_column}" if self.target_kind == "column" else table
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `cdc.embed()` may be told beside columns and target; None leaves it to that function."""
+
+    template: str | None = None
+    expression: str | None = None
+    filter: str | None = None
+    chunk_tokens: int | None = None
+    chunk_overlap: int | None = None
+    dimensions: int | None = None
+    vector_type: VectorType | None = None
+    metric: Metric | None = None
+    index: Index | None = None
+    model: str | None = None
+    fk: bool = False
+    replaces: str | None = None
+
+    @property
+    def given(self) -> dict[str, str | int | bool]:
+        """Those that say something, by name."""
+        return {name: value for name, value in asdict(self).items() if value is not None and value is not False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +123,18 @@ def _layout(row: dict[str, Any]) -> Layout:
     return Layout(Declaration(**{**row, **lists}), key, vector_schema)
 
 
-async def declare(conn: Connection, source: str, columns: Sequence[str], target: str | None) -> int:
+async def declare(
+    conn: Connection, source: str, columns: Sequence[str], target: str | None, options: Options | None = None
+) -> int:
     """Call `cdc.embed()`; `source` is written as SQL writes a name. Returns the declaration's id.
 
     Raises:
         ConfigurationError: a name is wrong, or the target is taken.
         DatabaseRefused: our role has no right to.
     """
-    return await called(conn, "embedding/declare", {"source": source, "columns": list(columns), "target": target})
+    told = asdict(options or Options())
+    parameters = {"source": source, "columns": list(columns) or None, "target": target, **told}
+    return await called(conn, "embedding/declare", parameters)
 
 
 async def forget(conn: Connection, source: str, target: str | None) -> int:

@@ -12,6 +12,8 @@ _QUOTED = re.compile(
 )
 """What may hold a semicolon or a bracket that means nothing: strings, names, comments."""
 
+_VALUE = re.compile(r"\s*('(?:[^']|'')*'|\w[\w.]*)")
+
 
 def quoted(*names: str) -> str:
     """As SQL writes them, in double quotes where needed: `public."Order"`."""
@@ -44,9 +46,13 @@ class Reader:
         """Whether nothing is left."""
         return not self._token
 
+    def comes(self, *tokens: str) -> bool:
+        """Whether one of these symbols or words comes next; words in any case, without quotes."""
+        return self._token.lower() in tokens
+
     def skip(self, symbol: str) -> bool:
-        """Take this symbol if it comes next."""
-        if self._token != symbol:
+        """Take this symbol or word if it comes next."""
+        if not self.comes(symbol):
             return False
         self._read()
         return True
@@ -77,6 +83,22 @@ class Reader:
         """A name, or a schema's and a name."""
         first = self.name(what)
         return [first, self.name(what)] if self.skip(".") else [first]
+
+    def value(self, after: str) -> str:
+        """Take this symbol and the value that follows it: a word or a number, or a text in single quotes.
+
+        Raises:
+            ConfigurationError: the symbol does not come next, or no value follows.
+        """
+        if self._token != after:
+            raise self.unexpected(f"{after!r}")
+        match = _VALUE.match(self._text, self._next)
+        if match is None:
+            self._token, self._start = self._text[self._next : self._next + 1], self._next
+            raise self.unexpected("a number, a word, or a text in single quotes")
+        self._next = match.end()
+        self._read()
+        return match[1][1:-1].replace("''", "'") if match[1].startswith("'") else match[1]
 
     def expression(self, after: str) -> str:
         """Take this symbol, and the SQL that follows it up to a semicolon of the setting's own or the end.

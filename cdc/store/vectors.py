@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from pgvector import HalfVector, Vector
 from pgvector.psycopg.halfvec import register_halfvec_info
 from pgvector.psycopg.vector import register_vector_info
+from psycopg import DataError, errors
 from psycopg.types import TypeInfo
 
-from cdc.store.embeddings import Connection, Layout, one
+from cdc.store.embeddings import Connection, Layout, one, said
 from cdc.store.parts import statement, vector_type
 from cdc.store.queries import text
 
@@ -90,6 +91,17 @@ async def put_aside(conn: Connection, layout: Layout, refused: Mapping[Reading, 
     if refused:
         parameters = _as_read(layout, list(refused)) | {"reasons": [storable(reason) for reason in refused.values()]}
         await conn.execute(statement("put_aside", layout), parameters)
+
+
+async def put_aside_unread(conn: Connection, layout: Layout, key: Key, reason: str) -> None:
+    """Remember that the text of a row cannot be made, and why. No text has its hash, so that any takes it back."""
+    parameters = by_key(layout, [key]) | {"hashes": [b""], "reasons": [storable(reason)]}
+    await conn.execute(statement("put_aside", layout), parameters)
+
+
+def why_no_text(error: Exception) -> str | None:
+    """What the server says of an expression or filter that fails for a row; None: it is another error."""
+    return said(error) if isinstance(error, DataError | errors.CardinalityViolation) else None
 
 
 async def take_back(conn: Connection, layout: Layout, found: Sequence[Reading]) -> int:

@@ -41,6 +41,9 @@ class Web:
         """
         listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # asyncio does it for sockets that it makes itself; else an answer's body waits 40 ms for the client to confirm
+        # its head.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             listening.bind((HOST, self._port))
             listening.listen()

@@ -93,6 +93,11 @@ class Service:
         async with httpx.AsyncClient(base_url=self.url, headers=headers, trust_env=False) as client:
             return await client.get(path)
 
+    async def post(self, path: str, body: object) -> httpx.Response:
+        """What it answers to some JSON."""
+        async with httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=30) as client:
+            return await client.post(path, json=body)
+
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 

@@ -65,9 +65,25 @@ async def test_an_index_is_made_when_all_rows_there_were_have_their_vectors(
         (begun,) = service.logged("index begins")
         assert begun["rows"] >= ROWS
         await service.stop()
+    await conn.execute("drop index cdc_embedding_1_hnsw")
     async with running(**settings) as service:
-        await conn.execute("insert into notes values (0, 'one more')")
-        assert not service.logged("index begins"), "it is there already"
+        await service.logs("index done", within=60)
+        assert await all_of(conn, VALID) == [("cdc_embedding_1_hnsw", True, ROWS)]
+
+
+async def test_an_index_that_the_owner_has_made_is_enough(conn: Connection, settings: Settings) -> None:
+    await add(conn, ROWS)
+    async with running(**settings) as service:
+        await conn.execute("select cdc.embed('notes', array['body'])")
+
+        async def is_made() -> bool:
+            return bool(await all_of(conn, "select 1 from cdc.embeddings where prepared_at is not null"))
+
+        await eventually(is_made, within=30)
+        await conn.execute("create index mine on notes_embeddings using hnsw (embedding public.vector_cosine_ops)")
+        await index_is(conn, "ready")
+        assert not service.logged("index begins")
+        assert await all_of(conn, VALID) == [("mine", True, ROWS)]
 
 
 async def test_few_vectors_have_no_index_until_there_are_more(conn: Connection, settings: Settings) -> None:

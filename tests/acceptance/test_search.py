@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.acceptance.conftest import Write
@@ -43,9 +42,8 @@ async def embedded(conn: Connection) -> bool:
 
 
 async def post(service: Service, path: str, **body: Any) -> tuple[int, Any]:
-    async with httpx.AsyncClient(base_url=service.url, trust_env=False) as client:
-        response = await client.post(path, json=body)
-        return response.status_code, response.json()
+    response = await service.post(path, body)
+    return response.status_code, response.json()
 
 
 @pytest.fixture
@@ -102,6 +100,10 @@ async def test_search_is_the_same_everywhere(connect: Connect, settings: Setting
         assert await eventually(output, within=30, what="the handler has searched") == ([1, 3],)
 
         assert (await post(service, "/v1/search", table="documents", query=PETS, source="crm"))[0] == 404
+
+        async with running("--only", "web", **settings) as web:
+            _, answer = await post(web, "/v1/search", table="documents", query=PETS, limit=2)
+            assert answer["data"] == over_http
 
 
 async def test_the_command_shows_what_it_is_asked_for(connect: Connect, settings: Settings) -> None:

@@ -360,6 +360,10 @@ async def test_embeddings_are_kept_in_each_source(connect: Connect, database_url
         found = await cdc("search", "documents", "where do pets rest?", "--source", "crm", **settings)
         assert "a cat sleeps" in found.out
         assert "a dog naps" not in found.out
+        asked = {"table": "documents", "query": "where do pets rest?"}
+        for named, own in ({"source": "crm"}, 2), ({"source": "default"}, 1), ({}, 1):
+            hits = (await service.post("/v1/search", {**asked, **named})).json()["data"]
+            assert [hit["key"]["id"] for hit in hits] == [own]
 
 
 async def test_without_database_url_all_sources_are_alike(

@@ -13,7 +13,7 @@ from cdc.errors import NonRetriableError
 from tests.ai.conftest import KEY, access
 from tests.ai_server import AIServer
 
-OPENAI, ANTHROPIC, GEMINI = "openai/gpt-4o", "anthropic/claude-sonnet-4-5", "gemini/gemini-2.5-flash"
+OPENAI, ANTHROPIC, GEMINI = "openai/gpt-4o", "anthropic/claude-sonnet-5-5", "gemini/gemini-2.5-flash"
 SECRET = "words that must not be repeated"
 
 each_model = pytest.mark.parametrize("model", [OPENAI, ANTHROPIC, GEMINI])
@@ -232,8 +232,10 @@ async def test_what_geminis_package_does_not_know_is_refused_without_being_sent(
     with pytest.raises(InputRefused, match="of_tomorrow") as caught:
         await models.infer(GEMINI, body_for(GEMINI, "hello", of_tomorrow=SECRET), timeout=10)
     assert SECRET not in text_of(caught.value)
-    with pytest.raises(InputRefused, match="no contents"):
-        await models.infer(GEMINI, {"messages": []}, timeout=10)
+    for contents in (None, 7, [{"role": "user", "content": SECRET}]):
+        with pytest.raises(InputRefused, match="contents") as caught:
+            await models.infer(GEMINI, {"contents": contents}, timeout=10)
+        assert SECRET not in text_of(caught.value)
     assert server.requests == 0
 
 

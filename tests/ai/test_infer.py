@@ -11,13 +11,14 @@ from pydantic import BaseModel
 
 from cdc.ai.call import Answer, Call, Usage
 from cdc.ai.errors import ModelUnavailable, OutputInvalid
-from cdc.ai.infer import Models, body_for, parsed
+from cdc.ai.infer import Access, Models, body_for, parsed
 from cdc.ai.models import parse
+from cdc.ai.spans import traced
 from cdc.errors import ConfigurationError
 from tests.ai.conftest import KEY
 from tests.ai_server import AIServer
 
-OPENAI, ANTHROPIC, GEMINI = "openai/gpt-4o", "anthropic/claude-sonnet-4-5", "gemini/gemini-2.5-flash"
+OPENAI, ANTHROPIC, GEMINI = "openai/gpt-4o", "anthropic/claude-sonnet-5-5", "gemini/gemini-2.5-flash"
 
 each_model = pytest.mark.parametrize("model", [OPENAI, ANTHROPIC, GEMINI])
 streamed_or_not = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
@@ -82,7 +83,8 @@ async def test_tokens_are_counted_alike_by_all(models: Models, server: AIServer,
 
 async def test_what_anthropic_writes_to_its_cache_is_part_of_the_input(models: Models, server: AIServer) -> None:
     server.say_next("done", input=1000, output=100, cached=500, written=100)
-    answer = await models.infer(ANTHROPIC, body_for(ANTHROPIC, "hello"), timeout=10)
+    # $3 a million of input, $3.75 written to the cache, $0.30 read from it, $15 of output.
+    answer = await models.infer("anthropic/claude-sonnet-4-5", body_for(ANTHROPIC, "hello"), timeout=10)
     assert answer.body["usage"]["input_tokens"] == 400
     assert answer.call.usage == Usage(1000, 100, 1100, 500, 100)
     assert answer.call.cost == Decimal("0.003225")
@@ -209,6 +211,12 @@ def test_an_answer_that_does_not_fit_is_not_quoted(text: str, says: str) -> None
     assert caught.value.__cause__ is None
 
 
+def test_a_fence_around_the_json_is_taken_off() -> None:
+    text = '```json\n{"name": "Ada",\n "languages": []}\n```\n'
+    answer = Answer({}, text, Call("chat", "openai", "qwen3", 0.1))
+    assert parsed(answer, Person) == Person(name="Ada", languages=[])
+
+
 def test_nothing_asked_is_an_error() -> None:
     with pytest.raises(ConfigurationError, match="Nothing is asked"):
         body_for(OPENAI)
@@ -250,6 +258,22 @@ async def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, model
         await models.infer(model, {}, timeout=10)
 
 
+@streamed_or_not
+async def test_azure_is_asked_at_its_deployment(server: AIServer, stream: bool) -> None:
+    models = Models({"azure": Access(KEY, server.root, "2025-01-01")})
+    answer = await models.infer("azure/gpt-4o", body_for("azure/gpt-4o", "two words", stream=stream), timeout=10)
+    await models.close()
+    assert (answer.text, answer.call.provider) == ("You said: two words", "azure")
+    assert answer.call.cost is not None
+    assert server.questions[0].path == "/openai/deployments/gpt-4o/chat/completions"
+    assert server.questions[0].headers["api-key"] == KEY
+
+
+async def test_azure_without_an_address_is_an_error() -> None:
+    with pytest.raises(ConfigurationError, match="AZURE_OPENAI_ENDPOINT"):
+        await Models({"azure": Access(KEY)}).infer("azure/gpt-4o", {}, timeout=10)
+
+
 async def test_many_wait_at_once(models: Models, server: AIServer) -> None:
     server.latency = 0.2
     questions = [models.infer(OPENAI, body_for(OPENAI, f"number {number}"), timeout=30) for number in range(40)]
@@ -288,6 +312,26 @@ async def test_a_span_tells_of_the_call_and_not_of_the_content(
         "gen_ai.usage.cache_read.input_tokens": 600,
         "gen_ai.usage.reasoning.output_tokens": 100,
     }
+
+
+async def test_a_call_that_is_only_watched_gets_its_name_at_the_end(spans: InMemorySpanExporter) -> None:
+    with traced("chat", "unknown", "unknown") as span:
+        span.end(Call("embeddings", "gemini", "embedding-1", 0.1))
+    (finished,) = spans.get_finished_spans()
+    assert finished.name == "embeddings embedding-1"
+    assert dict(finished.attributes or {}) == {
+        "gen_ai.operation.name": "embeddings",
+        "gen_ai.provider.name": "gcp.gemini",
+        "gen_ai.request.model": "embedding-1",
+    }
+
+
+async def test_an_error_of_the_functions_own_ends_the_span_without_words(spans: InMemorySpanExporter) -> None:
+    with pytest.raises(KeyError), traced("chat", "openai", "gpt-4o"):
+        raise KeyError("secret words")
+    (finished,) = spans.get_finished_spans()
+    assert (finished.attributes or {})["error.type"] == "KeyError"
+    assert "secret" not in finished.to_json()
 
 
 async def test_the_span_of_a_failure_has_its_class_and_no_words(

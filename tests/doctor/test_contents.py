@@ -166,3 +166,26 @@ async def test_every_check_is_made_and_documented(database_url: str) -> None:
     operations = Path(__file__).parents[2] / "docs" / "operations.md"
     section = operations.read_text(encoding="utf-8").partition("## The doctor")[2].partition("\n## ")[0]
     assert [check for check in CHECKS if f"`{check}`" not in section] == []
+
+
+async def test_what_became_of_embeddings(conn: Connection, migrated_url: str) -> None:
+    checks = ("vector indexes", "retired embeddings", "refused texts")
+    await conn.execute("create extension vector")
+    await conn.execute(DOCS)
+    await conn.execute("select cdc.embed('docs', array['body'])")
+    await conn.execute("create table docs_embeddings (id bigint, embedding vector(256))")
+    await conn.execute("update cdc.embeddings set prepared_at = now(), model = 'local-fast/wordllama'")
+
+    async def states() -> list[str]:
+        found = await examined(migrated_url, embed_model="local-fast/wordllama")
+        return [found[check].state for check in checks]
+
+    assert await states() == ["ok", "ok", "ok"]
+    await conn.execute("insert into cdc.embedding_errors (embedding_id, key, hash, reason) values (1, '[1]', '', 'no')")
+    await conn.execute("update cdc.embeddings set index_state = 'ready'")
+    assert await states() == ["warning", "ok", "warning"]
+    await conn.execute("create index on docs_embeddings using hnsw (embedding vector_cosine_ops)")
+    assert await states() == ["ok", "ok", "warning"]
+    await conn.execute("update cdc.embeddings set index_state = 'failed', index_reason = 'no disk'")
+    await conn.execute("update cdc.embeddings set live_at = null, retired_at = now() - interval '8 days'")
+    assert await states() == ["warning", "warning", "warning"]

@@ -12,14 +12,19 @@ from pydantic import BaseModel
 
 from cdc import Context, StepError, function
 from cdc.ai.infer import Access, Models
+from cdc.ai.providers import anthropic, gemini, openai
+from cdc.cli import showing
+from cdc.engine.inferring import POLL
 from cdc.events.hands import Hands
-from cdc.store import workers
+from cdc.store import looking, workers
 from tests.ai_server import AIServer
 from tests.engine.harness import Engine
 from tests.servers import Connection
 from tests.waiting import eventually
 
 MODEL = "openai/gpt-4o"
+PACKAGES = (openai, anthropic, gemini)
+"""Their import takes a while, which is no part of these tests."""
 
 
 class Mood(BaseModel):
@@ -86,8 +91,7 @@ async def test_the_text_of_an_answer_reaches_the_handler(engine: Engine, provide
 
     assert (run["status"], run["output"]) == ("completed", "a rose")
     assert provider.requests == 1
-    (asked,) = provider.questions
-    assert {name: asked.body[name] for name in ("model", "messages", "temperature")} == {
+    assert provider.questions[0].body == {
         "model": "gpt-4o",
         "messages": [{"role": "system", "content": "Be short."}, {"role": "user", "content": "What is it?"}],
         "temperature": 0,
@@ -107,7 +111,7 @@ async def test_a_body_is_answered_with_the_providers_own_json(engine: Engine, pr
 
     @function("ask", on="db/users.inserted")
     async def ask(ctx: Context) -> dict[str, Any]:
-        return await ctx.step.ai.infer("say", model="anthropic/claude-sonnet-4-5", body=body)
+        return await ctx.step.ai.infer("say", model="anthropic/claude-haiku-4-5", body=body)
 
     async with engine.working(ask):
         await engine.send("db/users.inserted", {})
@@ -205,6 +209,19 @@ async def test_a_failed_call_is_made_again_and_each_is_kept(engine: Engine, prov
     assert (await engine.steps())["say"]["attempts"] == 3
 
 
+async def test_the_next_attempt_waits_for_no_poll(live_engine: Engine, provider: AIServer) -> None:
+    provider.refuse_next(429, headers={"retry-after": "0.5"})
+
+    @function("ask", on="db/users.inserted")
+    async def ask(ctx: Context) -> str:
+        return await ctx.step.ai.infer("say", model=MODEL, prompt="Hi")
+
+    async with live_engine.working(ask):
+        await live_engine.send("db/users.inserted", {})
+        (run,) = await live_engine.ended(within=0.8 * POLL)
+    assert run["output"] == "You said: Hi"
+
+
 async def test_it_waits_as_long_as_the_provider_asks(engine: Engine, provider: AIServer) -> None:
     provider.refuse_next(429, headers={"retry-after": "700"})
 
@@ -215,14 +232,14 @@ async def test_it_waits_as_long_as_the_provider_asks(engine: Engine, provider: A
     due = "select extract(epoch from due_at - now())::float8 from cdc_state.inferences where attempts = 1"
     async with engine.working(ask):
         await engine.send("db/users.inserted", {})
-        rows = await eventually(lambda: _rows(engine.conn, due))
+        rows = await eventually(lambda: rows(engine.conn, due))
         assert 690 < rows[0][0] <= 700
         await engine.hurry()
         (run,) = await engine.ended()
     assert run["output"] == "You said: Hi"
 
 
-async def _rows(conn: Connection, query: str) -> list[tuple[Any, ...]]:
+async def rows(conn: Connection, query: str) -> list[tuple[Any, ...]]:
     return await (await conn.execute(query.encode())).fetchall()
 
 
@@ -281,7 +298,7 @@ async def test_what_cannot_be_asked_fails_the_run_at_once(engine: Engine, provid
 
 async def test_several_models_are_asked_side_by_side(engine: Engine, provider: AIServer) -> None:
     provider.latency = 0.3
-    models = (MODEL, "anthropic/claude-sonnet-4-5", "gemini/gemini-2.5-flash")
+    models = (MODEL, "anthropic/claude-haiku-4-5", "gemini/gemini-2.5-flash")
 
     @function("ask", on="db/users.inserted")
     async def ask(ctx: Context) -> list[str]:
@@ -358,12 +375,8 @@ async def test_thousands_wait_at_once_without_a_run_in_memory(live_engine: Engin
         await eventually(lambda: worker.in_flight == 0)
         assert await waiting(engine.conn) == count
     # What was under way is given back.
-    assert await _rows(engine.conn, "select 1 from cdc_state.inferences where worker_id is not null") == []
-    provider.latency = 0
-    async with engine.working(ask, capacity=100):
-        runs = await engine.ended(count, within=60)
-    assert sorted(int(run["output"].removeprefix("You said: ")) for run in runs) == [*range(count)]
-    assert len(await calls(engine.conn)) == count
+    assert await waiting(engine.conn) == count
+    assert await rows(engine.conn, "select 1 from cdc_state.inferences where worker_id is not null") == []
 
 
 async def test_what_a_lost_worker_was_asking_is_asked_by_another(engine: Engine, provider: AIServer) -> None:
@@ -379,7 +392,7 @@ async def test_what_a_lost_worker_was_asking_is_asked_by_another(engine: Engine,
         await engine.run_is("waiting")
     provider.latency = 0
     async with engine.working(ask):
-        ((worker_id,),) = await _rows(engine.conn, "select min(id) from cdc_state.workers")
+        ((worker_id,),) = await rows(engine.conn, "select min(id) from cdc_state.workers")
         await workers.leave(engine.conn, [worker_id], died=True)
         engine.wake()
         (run,) = await engine.ended()
@@ -396,7 +409,7 @@ async def test_what_is_asked_is_the_input_of_its_step(engine: Engine, provider: 
         await engine.send("db/users.inserted", {})
         await engine.ended()
 
-    ((given,),) = await _rows(engine.conn, "select input from cdc_state.steps")
+    ((given,),) = await rows(engine.conn, "select input from cdc_state.steps")
     assert given == {"model": MODEL, "body": {"messages": [{"role": "user", "content": "Hi"}]}}
 
 
@@ -416,4 +429,94 @@ async def test_content_that_is_dropped_is_nowhere_once_the_run_has_ended(engine:
 
     assert run["output"] == len("a secret answer")
     for table in ("steps", "inferences", "ai_calls", "runs", "logs"):
-        assert "secret" not in str(await _rows(engine.conn, f"select * from cdc_state.{table}")), table
+        assert "secret" not in str(await rows(engine.conn, f"select * from cdc_state.{table}")), table
+
+
+async def test_a_run_shows_what_was_asked_and_what_it_cost(engine: Engine, provider: AIServer) -> None:
+    provider.refuse_next(500)
+    provider.say_next("a rose", input=1000, output=20, model="nobody-knows")
+
+    @function("ask", on="db/users.inserted")
+    async def ask(ctx: Context) -> str:
+        return await ctx.step.ai.infer("say", model=MODEL, prompt="What is it?")
+
+    async with engine.working(ask):
+        await engine.send("db/users.inserted", {})
+        (run,) = await engine.ended(hurried=True)
+
+    shown = await looking.run(engine.conn, run["id"])
+    assert shown is not None
+    (step,) = shown["steps"]
+    assert step["input"]["body"]["messages"][0]["content"] == "What is it?"
+    failed, answered = step["calls"]
+    assert (failed["error"], failed["cost"], failed["input_tokens"]) == ("ModelUnavailable", "unknown", None)
+    assert (answered["response_model"], answered["input_tokens"], answered["cost"]) == ("nobody-knows", 1000, "unknown")
+    table = showing.of_calls(shown["steps"])
+    assert table is not None
+    assert [*table.columns[3].cells] == ["unknown", "1000"]
+
+
+async def test_an_answer_that_comes_after_the_lease_is_refused(engine: Engine, provider: AIServer) -> None:
+    provider.latency = 1
+
+    @function("ask", on="db/users.inserted")
+    async def ask(ctx: Context) -> str:
+        return await ctx.step.ai.infer("say", model=MODEL, prompt="Hi")
+
+    async with engine.doomed(ask):
+        await engine.send("db/users.inserted", {})
+        await eventually(lambda: provider.busy == 1)
+        await engine.run_is("waiting")
+        ((worker_id,),) = await rows(engine.conn, "select id from cdc_state.workers")
+        await workers.leave(engine.conn, [worker_id])
+        await eventually(lambda: provider.busy == 0)
+        provider.say_next("the second answer")
+        async with engine.working(ask):
+            (run,) = await engine.ended()
+
+    assert run["output"] == "the second answer"
+    assert provider.requests == 2
+    assert [call["attempt"] for call in await calls(engine.conn)] == [1]
+
+
+async def test_an_answer_that_cannot_be_stored_harms_only_itself(engine: Engine, provider: AIServer) -> None:
+    provider.answers = lambda question: question
+    provider.latency = 0.2
+
+    @function("ask", on="db/users.inserted")
+    async def ask(ctx: Context) -> list[str]:
+        async def said(prompt: str) -> str:
+            try:
+                return await ctx.step.ai.infer(prompt, model=MODEL, prompt=prompt)
+            except StepError as error:
+                return error.message
+
+        return await asyncio.gather(*(said(prompt) for prompt in ("a", "b", "c")))
+
+    provider.say_next("odd", model="nobody\x00knows")
+    async with engine.working(ask):
+        await engine.send("db/users.inserted", {})
+        (run,) = await engine.ended()
+
+    (refused,) = (text for text in run["output"] if len(text) > 1)
+    assert "cannot be stored" in refused
+    assert len({text for text in run["output"] if len(text) == 1}) == 2
+
+
+async def test_what_a_cancelled_run_was_told_is_dropped_with_it(engine: Engine, provider: AIServer) -> None:
+    engine.keeps_content = False
+    provider.say_next("a secret answer")
+
+    @function("ask", on="db/users.inserted")
+    async def ask(ctx: Context) -> None:
+        await ctx.step.ai.infer("say", model=MODEL, prompt="a secret question")
+        await ctx.step.sleep("rest", "1h")
+
+    async with engine.working(ask):
+        await engine.send("db/users.inserted", {})
+        await engine.run_is("sleeping")
+        (run,) = await engine.runs()
+        assert "secret answer" in str(await rows(engine.conn, "select data from cdc_state.steps"))
+        await Hands(engine.conn).cancel([run["id"]], "no more")
+
+    assert "secret" not in str(await rows(engine.conn, "select * from cdc_state.steps"))

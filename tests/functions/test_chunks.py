@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cdc.authoring.context import Counts, Database
-from cdc.embedding import reconcile, splitting
+from cdc.embedding import chunks, reconcile, splitting
 from cdc.embedding.declared import Declared
 from cdc.embedding.prepare import prepare
 from cdc.embedding.reconcile import NotYet
@@ -35,6 +35,8 @@ from tests.functions.embedding import (
     vector_of,
 )
 from tests.servers import Connect, Connection
+
+DOCS = "create table docs (id bigint primary key, title text, body text)"
 
 NUMBERS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 PARAGRAPHS = [f"Paragraph {number} says that {number} is followed by yet another one of them." for number in NUMBERS]
@@ -177,10 +179,29 @@ async def test_a_text_of_white_space_is_none(docs: Chunked) -> None:
     assert docs.embedder.asked == []
 
 
-async def test_many_rows_at_once(docs: Chunked) -> None:
+@pytest.mark.parametrize("at_once", [5, 5000])
+async def test_many_rows_at_once(docs: Chunked, monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+    monkeypatch.setattr(chunks, "_AT_ONCE", at_once)
     await docs.execute("insert into docs select n, 'Title ' || n, %s from generate_series(1, 700) n", text_of(0, 1, 2))
     assert await docs.reconcile(*range(1, 701)) == Counts(embedded=700)
     await docs.check()
+
+
+async def test_vectors_of_half_precision(conn: Connection, db: Database) -> None:
+    await conn.execute(DOCS.encode())
+    await conn.execute(CHUNKED["chunks"].replace("24", "24, vector_type => 'halfvec'").encode())
+    await prepare(conn, default=Model, dimensions=dimensions)
+    embedder = Embedder()
+    (target,) = await Declared(db, embedder).targets(("public", "docs"))
+    docs = Chunked(conn, db, target, embedder)
+    embedder.refuses = {PARAGRAPHS[1]}
+    await docs.put(1, text_of(0, 1, 2))
+    assert await docs.reconcile(1) == Counts(refused=1)
+    await docs.put(1, text_of(3, 0, 1))
+    assert await docs.reconcile(1) == Counts(refused=1)
+    rows = await conn.execute("select embedding::real[] from docs_chunks where embedding is not null order by ordinal")
+    for (found,), paragraph in zip(await rows.fetchall(), (3, 0), strict=True):
+        np.testing.assert_array_equal(np.array(found, np.float16), vector_of(PARAGRAPHS[paragraph]).astype(np.float16))
 
 
 async def test_two_forms_of_one_key_are_one_row(conn: Connection, db: Database) -> None:
@@ -246,7 +267,6 @@ async def test_what_is_made(conn: Connection, db: Database) -> None:
     ]
 
 
-DOCS = "create table docs (id bigint primary key, title text, body text)"
 OWN = "id bigint, ordinal int, chunk text, embedding vector(4), hash bytea, updated_at timestamptz"
 
 
@@ -339,6 +359,26 @@ async def test_a_refused_chunk_is_tried_again_when_somebody_says_so(docs: Chunke
     assert await docs.reconcile(1) == Counts(refused=1)
     assert docs.embedder.asked == [PARAGRAPHS[0]]
     await docs.check()
+
+
+async def test_a_row_whose_text_cannot_be_made_costs_no_other(conn: Connection, db: Database) -> None:
+    await conn.execute(DOCS.encode())
+    told = "expression => 'body || (1 / length(title))', chunk_tokens => 24, chunk_overlap => 4"
+    await conn.execute(f"select cdc.embed('docs', {told})".encode())
+    await prepare(conn, default=Model, dimensions=dimensions)
+    embedder = Embedder()
+    (target,) = await Declared(db, embedder).targets(("public", "docs"))
+    docs = Chunked(conn, db, target, embedder)
+    await docs.execute("insert into docs values (1, 't', %s), (2, '', 'bad')", text_of(0, 1))
+    assert await docs.reconcile(1, 2) == Counts(embedded=1, refused=1)
+    assert await docs.put_aside() == {(2, 0): "Division by zero."}
+    embedder.refuses = {"bad1"}
+    await docs.execute("update docs set title = 't' where id = 2")
+    assert await docs.reconcile(2) == Counts(refused=1)
+    assert await docs.put_aside() == {(2, 0): "too long"}
+    await docs.execute("update docs set body = 'good' where id = 2")
+    assert await docs.reconcile(1, 2) == Counts(embedded=1, unchanged=1)
+    assert (await docs.chunks(2), await docs.put_aside()) == (["good1"], {})
 
 
 # --- interleaved with others --------------------------------------------------------------------------------------
@@ -436,7 +476,7 @@ STEPS = st.lists(
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(steps=STEPS)
 async def test_after_any_edits_the_table_is_what_splitting_gives(

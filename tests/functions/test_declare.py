@@ -74,7 +74,11 @@ async def role(conn: Connection, rights: str) -> AsyncIterator[None]:
 async def test_declaring_is_idempotent(any_migrated_url: str, connect: Connect) -> None:
     conn = await connect(any_migrated_url)
     await conn.execute(TABLES)
-    requests = parse('docs(title, body)->embedding; docs(title); public."Notes"("Body")')
+    requests = parse(
+        """docs(title, body)->embedding; docs(title); public."Notes"("Body");
+        docs->docs_of with (expression = 'upper(body)', filter = 'id > 0', index = none, fk = true);
+        docs with (template = '{title}: {body}', chunk_tokens = 9, metric = l2, dimensions = 3)"""
+    )
     first = [await declare(conn, request) for request in requests]
     assert [await declare(conn, request) for request in requests] == first
     found = await conn.execute(
@@ -84,6 +88,8 @@ async def test_declaring_is_idempotent(any_migrated_url: str, connect: Connect) 
         ("docs", ["title", "body"], "column", "docs", "embedding"),
         ("docs", ["title"], "table", "docs_embeddings", "embedding"),
         ("Notes", ["Body"], "table", "Notes_embeddings", "embedding"),
+        ("docs", ["body"], "table", "docs_of", "embedding"),
+        ("docs", ["title", "body"], "chunks", "docs_chunks", "embedding"),
     ]
 
 

@@ -62,15 +62,18 @@ async def test_a_forgotten_declaration_ends_the_work(docs: Followed) -> None:
     assert await docs.reconcile(1, 2) == Counts()
 
 
-@pytest.mark.parametrize("target", ["null", "'Vec'"])
-async def test_mixed_case_reserved_and_composite(conn: Connection, db: Database, target: str) -> None:
+HOW = ["", ", target => 'Vec'", ", chunk_tokens => 400"]
+
+
+@pytest.mark.parametrize("how", HOW)
+async def test_mixed_case_reserved_and_composite(conn: Connection, db: Database, how: str) -> None:
     table = '"My Schema"."Order ""Lines"""'
     await conn.execute('create schema "My Schema"')
     await conn.execute(
         f'create table {table} ("Order" uuid, hash text, "at" timestamptz, n numeric(6, 2), "text" text, '
         'primary key ("at", "Order", n) include (hash))'.encode()
     )
-    await conn.execute(f"select cdc.embed('{table}', array['text', 'n'], target => {target})".encode())
+    await conn.execute(f"select cdc.embed('{table}', array['text', 'n']{how})".encode())
     await prepared(conn)
     embedder = Embedder()
     (of,) = await Declared(db, embedder).targets(("My Schema", 'Order "Lines"'))
@@ -105,10 +108,10 @@ async def test_mixed_case_reserved_and_composite(conn: Connection, db: Database,
         ("char(4)", "'ab'", "ab  "),
     ],
 )
-@pytest.mark.parametrize("into", ["null", "'vec'"])
-async def test_keys_of_many_types(conn: Connection, db: Database, type_: str, value: str, sent: Any, into: str) -> None:
+@pytest.mark.parametrize("how", HOW)
+async def test_keys_of_many_types(conn: Connection, db: Database, type_: str, value: str, sent: Any, how: str) -> None:
     await conn.execute(f"create table docs (id {type_} primary key, title text)".encode())
-    await conn.execute(f"select cdc.embed('docs', array['title'], target => {into})".encode())
+    await conn.execute(f"select cdc.embed('docs', array['title']{how})".encode())
     await prepared(conn)
     embedder = Embedder()
     (target,) = await Declared(db, embedder).targets(("public", "docs"))
@@ -124,14 +127,14 @@ async def test_keys_of_many_types(conn: Connection, db: Database, type_: str, va
 async def test_pgvector_in_a_schema_that_is_not_searched(conn: Connection, db: Database) -> None:
     await conn.execute("create schema extensions")
     await conn.execute("create extension vector schema extensions")
-    for kind in ("table", "column"):
+    for kind in ("table", "column", "chunks"):
         docs = await follow(conn, db, kind)
         await docs.execute("insert into docs values (1, 'a', null)")
         assert await docs.reconcile(1) == Counts(embedded=1)
         await docs.execute("drop table docs; delete from cdc.embeddings")
 
 
-@pytest.mark.parametrize("how", ["", ", fk => true", ", target => 'vec'"])
+@pytest.mark.parametrize("how", [*HOW, ", fk => true", ", fk => true, chunk_tokens => 400"])
 async def test_a_partitioned_table(conn: Connection, db: Database, how: str) -> None:
     await conn.execute(
         "create table docs (id bigint, part int, title text, primary key (id, part)) partition by list (part)"

@@ -10,6 +10,7 @@ import pytest
 
 from cdc.ai.errors import InputRefused
 from cdc.authoring.context import Database
+from cdc.embedding.declared import Declared
 from cdc.embedding.search import Hit, Query, search
 from cdc.errors import ConfigurationError
 from tests.functions.embedding import KINDS, Embedder, Followed, Vector, follow, prepared
@@ -133,3 +134,28 @@ async def test_words_that_the_provider_refuses(table: Followed) -> None:
 
     with pytest.raises(InputRefused, match="too rude"):
         await search(table.conn, Picky(), Query(("public", "docs"), "damn", 2))
+
+
+@pytest.mark.parametrize(
+    ("what", "columns"),
+    [
+        ("array['title', 'meta.kind']", {"title": "cat", "meta.kind": "pet"}),
+        ("template => 'A {meta.kind}: {title}'", {"meta.kind": "pet", "title": "cat"}),
+        ("expression => 'upper(title) -- loudly'", {"title": "cat"}),
+    ],
+)
+async def test_what_is_embedded_is_shown_and_its_words_are_found(
+    conn: Connection, db: Database, what: str, columns: dict[str, str]
+) -> None:
+    await conn.execute("create table docs (id bigint primary key, title text, meta jsonb)")
+    await conn.execute("""insert into docs values (1, 'cat', '{"kind": "pet"}'), (2, 'car', null)""")
+    await conn.execute(f"select cdc.embed('docs', {what})".encode())
+    await prepared(conn)
+    embedder = Embedder()
+    (target,) = await Declared(db, embedder).targets(("public", "docs"))
+    await target.reconcile(db, embedder, [("1",), ("2",)])
+    hits = await Declared(db, embedder).search("docs", "cat", hybrid=True, filter={"id": [1, 2, 3]})
+    found = {hit.key["id"]: hit for hit in hits}
+    assert found.keys() == {1, 2}
+    assert found[1].columns == columns
+    assert (found[1].text_rank, found[2].text_rank) == (1, None)

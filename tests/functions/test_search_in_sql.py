@@ -156,3 +156,28 @@ async def test_a_json_value_that_jsonb_refuses_is_shown(conn: Connection) -> Non
     await conn.execute("alter table docs add odd json")
     await conn.execute("""update docs set odd = '{"a": "\\u0000"}'""")
     assert (await found(conn, columns=["odd"]))[0].columns == {"odd": {"a": "\0"}}
+
+
+STAND_IN = """
+    create schema ext;
+    create domain ext.vector as text;
+    create function ext.distance(text, text) returns float8 language sql immutable as
+        $$ select sum(abs(a - b)) from unnest(translate($1, '[]', '{}')::float8[], translate($2, '[]', '{}')::float8[])
+               as o (a, b) $$;
+    create operator ext.<=> (leftarg = text, rightarg = text, function = ext.distance);
+    create table docs (id bigint primary key, tenant text, body text);
+    create table docs_chunks (id bigint, ordinal integer, chunk text, embedding ext.vector, primary key (id, ordinal));
+    insert into docs values (1, 'a', 'one'), (2, 'a', 'a zebra'), (3, 'b', 'three');
+    insert into docs_chunks values (1, 0, 'one', '[1,0]'), (1, 1, 'more', '[2,0]'), (2, 0, 'a zebra', '[0,9]'),
+        (3, 0, 'three', '[1,1]');
+"""
+"""Enough of pgvector for servers that have none."""
+
+
+async def test_it_runs_on_every_version(every_migrated_url: str, connect: Connect) -> None:
+    conn = await connect(every_migrated_url)
+    await conn.execute(STAND_IN.encode())
+    await declared(conn, "chunks")
+    own = """filter => '{"tenant": "a"}'"""
+    call = f"select key, ordinal, text_rank from cdc.search('docs', '[1,0]', 2, words => 'zebra', {own})"
+    assert await rows(conn, call) == [({"id": 2}, 0, 1), ({"id": 1}, 0, None)]

@@ -179,3 +179,32 @@ async def test_names_of_the_row_do_not_meet_those_of_the_statement(conn: Connect
     row = "insert into docs (id, hash, s, t, given, cdc_row) values (1, 'a', 'b', 'c', 'd', 'e')"
     assert await told.follow(row) == Counts(embedded=1)
     assert told.embedder.asked == ["abcde"]
+
+
+@pytest.mark.parametrize("target", ["target => 'docs_embeddings'", "target => 'vec'", "chunk_tokens => 9"])
+async def test_a_row_whose_text_cannot_be_made_harms_no_other(conn: Connection, told: Told, target: str) -> None:
+    await told.embed(f"expression => $$title || 12 / n$$, {target}")
+    await conn.execute("insert into docs (id, title, n) select n, 'a', n from generate_series(0, 9) n")
+    (of,) = await Declared(told.db, told.embedder).targets(("public", "docs"))
+    counts = await of.reconcile(told.db, told.embedder, [(str(n),) for n in range(10)])
+    assert counts == Counts(embedded=9, refused=1)
+    aside = await (await conn.execute("select key, reason from cdc.embedding_errors")).fetchall()
+    assert aside == [('["0"]', "Division by zero.")]
+    await conn.execute("update docs set n = 6 where n = 0")
+    assert await of.reconcile(told.db, told.embedder, [("0",)]) == Counts(embedded=1)
+    assert await (await conn.execute("select from cdc.embedding_errors")).fetchall() == []
+    await conn.execute("update docs set n = 0 where n = 9")
+    assert await of.reconcile(told.db, told.embedder, [("9",)]) == Counts(refused=1)
+    await conn.execute("delete from docs where n = 0")
+    assert await of.reconcile(told.db, told.embedder, [("9",)]) == Counts(cleared=1)
+    assert await (await conn.execute("select from cdc.embedding_errors")).fetchall() == []
+
+
+async def test_the_same_texts_are_split_into_chunks(conn: Connection, told: Told) -> None:
+    await told.embed("template => '{title} {data.by}', filter => 'n > 0', chunk_tokens => 2, vector_type => 'halfvec'")
+    row = """insert into docs (id, title, data, n) values (1, 'one two', '{"by": "three four"}', 1)"""
+    assert await told.follow(row) == Counts(embedded=1)
+    assert told.embedder.asked == ["one two", "three four"]
+    assert await told.follow("update docs set body = 'b', n = 2") == Counts(unchanged=1)
+    assert await told.follow("update docs set n = 0") == Counts(cleared=1)
+    assert await (await conn.execute("select from docs_chunks")).fetchall() == []

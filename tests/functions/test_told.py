@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from psycopg import Error
 from psycopg.rows import dict_row
 
+from cdc.embedding.declare import declare, parse
 from tests.servers import Connection
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "embedding.md").read_text(encoding="utf-8")
 
 TABLE = """
 create table docs (
@@ -195,3 +199,25 @@ async def test_who_declares_needs_no_right_to_read(conn: Connection) -> None:
     declared = await embed(conn, "expression => 'title', filter => 'id > 0'")
     assert declared["reads"] == ["id", "title"]
     await conn.execute("reset role")
+
+
+@pytest.mark.parametrize("named", ['"My vectors".vec', "My vectors.vec", "vec"])
+async def test_a_target_is_known_by_each_of_its_names(conn: Connection, named: str) -> None:
+    await conn.execute('create schema "My vectors"')
+    before = await embed(conn, """array['title'], target => '"My vectors".vec'""")
+    after = await embed(conn, f"""replaces => '{named}'""")
+    assert (after["replaces"], after["target_schema"], after["target_table"]) == (before["id"], "My vectors", "vec_2")
+    assert await (await conn.execute("select cdc.unembed('docs', %s)", [named])).fetchone() == (1,)
+
+
+async def test_what_the_docs_show_can_be_declared(conn: Connection) -> None:
+    declaring = PAGE.partition("\n## Declaring\n")[2]
+    await conn.execute(
+        "create table documents (id int primary key, title text, content text, published bool, lang text);"
+        "create table notes (id int primary key, body text);"
+        "create table papers (id int primary key, title text, abstract text, year int)"
+    )
+    await conn.execute(declaring.partition("```sql\n")[2].partition("```")[0].encode())
+    await conn.execute("delete from cdc.embeddings")
+    requests = parse(declaring.partition('CDC_EMBED="')[2].partition('"')[0])
+    assert len({await declare(conn, request) for request in requests}) == 3

@@ -10,6 +10,8 @@ import pytest
 
 from cdc import Batch, Context, Event, function
 from cdc.maintenance.pruner import Pruner
+from cdc.store import ai_calls
+from cdc.store.ai_calls import CallRecord
 from cdc.store.connect import connect
 from tests.engine.harness import Engine
 from tests.waiting import eventually
@@ -36,6 +38,7 @@ async def days_pass(engine: Engine, days: float) -> None:
         "update cdc_state.steps set run_id = pg_temp.older(run_id, {1})",
         "update cdc_state.logs set run_id = pg_temp.older(run_id, {1})",
         "update cdc_state.waits set run_id = pg_temp.older(run_id, {1})",
+        "update cdc_state.ai_calls set ended_at = ended_at - {0}",
     ):
         filled = statement.replace("{0}", f"{days} * interval '1 day'").replace("{1}", f"{int(days * DAY * 1000)}")
         await engine.conn.execute(filled.encode())
@@ -83,13 +86,17 @@ async def test_what_is_over_is_gone_with_all_that_was_its(engine: Engine) -> Non
     await engine.conn.execute(
         "insert into cdc_state.rejected_events (id, name, position, reason) values (gen_random_uuid(), 'x', '0/0', 'y')"
     )
-    tables = ("runs", "steps", "logs", "events", "rejected_events")
+    await engine.conn.execute(
+        "insert into cdc_state.ai_calls (run_id, operation, provider, model, latency)"
+        " select id, 'chat', 'openai', 'gpt-4o', 1 from cdc_state.runs"
+    )
+    tables = ("runs", "steps", "logs", "ai_calls", "events", "rejected_events")
     await days_pass(engine, 6)
     await pruner(engine).tick()
-    assert await count(engine, *tables) == [7, 7, 7, 8, 1]
+    assert await count(engine, *tables) == [7, 7, 7, 7, 8, 1]
     await days_pass(engine, 2)
     await pruner(engine, page=2).tick()
-    assert await count(engine, *tables) == [0, 0, 0, 0, 0]
+    assert await count(engine, *tables) == [0, 0, 0, 0, 0, 0]
 
 
 async def test_what_an_unfinished_run_needs_stays_and_it_goes_on(engine: Engine) -> None:
@@ -249,3 +256,17 @@ async def test_what_is_left_of_tables_that_no_trigger_narrows_on_is_deleted(engi
     )
     assert (left, of_retired) == (0, [0])
     assert await count(engine, "row_hashes") == [50]
+
+
+async def test_calls_of_models_are_kept_as_long_as_runs(engine: Engine) -> None:
+    async def call(times: int) -> None:
+        await ai_calls.write(engine.conn, [CallRecord("embeddings", "openai", "m", 0.1)] * times)
+
+    await call(7)
+    await days_pass(engine, 6)
+    await call(2)
+    await pruner(engine, page=3).tick()
+    assert await count(engine, "ai_calls") == [9]
+    await days_pass(engine, 2)
+    await pruner(engine, page=3).tick()
+    assert await count(engine, "ai_calls") == [2]

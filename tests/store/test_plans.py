@@ -21,7 +21,7 @@ KEYS = 10_000
 BEGAN = int(time.time() * 1000) - 30 * 86_400_000
 """Milliseconds since 1970: when the history begins. It is a month long."""
 
-BIG = {"runs", "events", "steps", "waits", "gates"}
+BIG = {"runs", "events", "steps", "waits", "gates", "inferences"}
 
 
 def ident(kind: str, number: int) -> str:
@@ -61,6 +61,14 @@ HISTORY = [
     select {ident_of(W)}, 'answer', false, 'db/answers.inserted', 'data.new.id', n::text, 'true', '{{}}',
            now() + '1 year'
       from generate_series(1, {WAITING}) n""",
+    f"""insert into cdc_state.inferences (run_id, step_id, function_id, model, request, whole, retries, timeout, due_at)
+    select {ident_of(W)}, 'say', 'greet', 'a/b', '{{}}', false, 4, 600, now() + (n - 50000) * interval '1 s'
+      from generate_series(1, {WAITING}) n""",
+    f"""insert into cdc_state.inferences
+           (run_id, step_id, function_id, model, request, whole, retries, timeout, worker_id)
+    select {ident_of(R)}, 'say', 'greet', 'a/b', '{{}}', false, 4, 600, 1 from generate_series(1, 1000) n""",
+    f"""insert into cdc_state.steps (run_id, id, kind, started_at)
+    select {ident_of(R)}, 'say', 'infer', now() from generate_series(1, 1000) n""",
     f"""insert into cdc_state.runs (id, function_id, event_ids, due_at, rank)
     select {ident_of(D)}, 'greet', array[{ident_of("e")}], now(), now() from generate_series(1, 1000) n""",
     f"""insert into cdc_state.runs (id, function_id, event_ids, status, claims, worker_id, gates, placed)
@@ -120,6 +128,16 @@ ANSWERS = {
     "events": many("'db/answers.inserted'", 100, "text"),
     "paths": many("'data.new.id'", 100, "text"),
     "values": names("", 100),
+}
+CALLS = {
+    "worker_id": "1",
+    "run_ids": ids(R, 100),
+    "step_ids": many("'say'", 100, "text"),
+    "claims": many("0", 100, "integer"),
+    "attempts": many("1", 100, "integer"),
+    "data": many("'{}'", 100, "json"),
+    "errors": many("null", 100, "json"),
+    "due_ins": many("null", 100, "float8"),
 }
 FULFIL = {"run_ids": ids(W, 100), "ids": many("'answer'", 100, "text"), "data": many("'{}'", 100, "json")}
 WRITE = {
@@ -181,6 +199,11 @@ GUARDS = [
         20,
     ),
     Guard("waits/drop", {"ids": ids(W, 100)}, "waits_pkey", 12 * 100, measured=True),
+    Guard("inferences/claim", {"worker_id": "1", "limit": str(MOST)}, "inferences_due", 20 * MOST),
+    Guard("inferences/next_due", {}, "inferences_due", 20),
+    Guard("inferences/answer", CALLS, "inferences_pkey", 60 * 100, measured=True),
+    Guard("inferences/held", {"worker_id": "1"}, "inferences_of_worker", 2000),
+    Guard("inferences/release", {"worker_ids": "array[1]"}, "inferences_of_worker", 20 * 1000),
     Guard("gates/lock", {"names": names("concurrency/0/greet/", 10)}, "gates_pkey", 8 * 10),
     Guard("gates/free", {"ids": ids(R, 1000)}, "runs_pkey", 10 * 1000, measured=True),
     Guard("gates/adrift", {"after": "''", "limit": str(MOST)}, "runs_held", 12 * MOST, measured=True),

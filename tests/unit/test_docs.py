@@ -19,6 +19,7 @@ from cyclopts import App
 import cdc
 from cdc import discovery, errors
 from cdc.ai import errors as provider_errors
+from cdc.authoring.ai import AiSteps
 from cdc.authoring.context import Context
 from cdc.authoring.step import Step
 from cdc.cli import app, reference
@@ -138,8 +139,10 @@ def test_all_of_the_context_all_steps_and_all_options_are_documented() -> None:
     attributes += [name for name, value in vars(Context).items() if isinstance(value, property)]
     for name in attributes:
         assert f"`ctx.{name}`" in functions, name
-    for name in (name for name in vars(Step) if not name.startswith("_")):
-        assert re.search(rf"`await ctx\.step\.{name}\((id, |timeout\)\.run\(id, )", functions), name
+    steps = [name for name, value in vars(Step).items() if not name.startswith("_") and not isinstance(value, property)]
+    steps += [f"ai.{name}" for name in vars(AiSteps) if not name.startswith("_")]
+    for name in steps:
+        assert re.search(rf"`await ctx\.step\.{re.escape(name)}\((id, |timeout\)\.run\(id, )", functions), name
     for name in inspect.signature(cdc.function).parameters:
         assert f"| `{name}` |" in functions, name
 
@@ -239,6 +242,16 @@ def test_every_parameter_of_cdc_embed_is_documented() -> None:
     assert re.findall(r"^ +(\w+) +=>", full, re.MULTILINE) == parameters
 
 
+def test_every_parameter_and_column_of_cdc_search_is_documented() -> None:
+    migrations = "".join(migration.text for migration in available("source"))
+    arguments, _, rest = migrations.rpartition("function cdc.search(")[2].partition(") returns table (")
+    columns = rest.partition(")")[0].replace(",", "\n")
+    section = doc("embedding.md").partition("\n### In SQL\n")[2].partition("\n### ")[0]
+    for line in filter(str.strip, (arguments + columns).splitlines()):
+        name = line.split()[0].strip('"')
+        assert re.search(rf'`"?{name}"?`', section), name
+
+
 def test_the_extras_that_are_mentioned_exist() -> None:
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     extras = project.partition("[project.optional-dependencies]")[2].partition("\n\n")[0]
@@ -256,6 +269,7 @@ async def test_statements_that_look_and_the_one_that_removes_can_be_pasted(migra
     await conn.execute("create publication cdc")
     await conn.execute(_pasted("operations.md", "## Watching it"))
     await conn.execute(_pasted("functions.md", "## Retries"))
+    await conn.execute(_pasted("ai.md", "## What is recorded"))
     await conn.execute(_pasted("embedding.md", "### Texts that are refused"))
     await conn.execute(_pasted("operations.md", "## Stopping"))
     assert await _column(conn, "select nspname::text from pg_namespace where nspname like 'cdc%'") == []

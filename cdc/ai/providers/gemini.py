@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 from google import genai
 from google.genai import errors, types
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from cdc.ai.access import Access
 from cdc.ai.errors import InputRefused
@@ -27,6 +27,12 @@ _ADDRESS = "https://generativelanguage.googleapis.com"
 _BESIDE = ("config", "contents", "generationConfig", "model", "stream")
 _OURS = {"sdk_http_response", "parsed", "automatic_function_calling_history"}
 """What the package adds to an answer."""
+
+
+class _Contents(BaseModel):
+    """For the name in messages."""
+
+    contents: str | types.Content | list[types.Content | str]
 
 
 class Gemini:
@@ -51,8 +57,7 @@ class Gemini:
             Unanswered: there is no answer, or half of one.
             errors.APIError: the server says no.
         """
-        config = _config(body, timeout)
-        contents: Any = body["contents"]
+        contents, config = _read(body, timeout)
         models = self._client.aio.models
         try:
             if not body.get("stream"):
@@ -92,24 +97,24 @@ class Gemini:
 open_client = Gemini
 
 
-def _config(body: Mapping[str, Any], timeout: float) -> types.GenerateContentConfig:
-    """The package has in one object what the API has in several.
+def _read(body: Mapping[str, Any], timeout: float) -> tuple[Any, types.GenerateContentConfig]:
+    """Contents and config; the package has in one object what the API has in several.
 
     Raises:
         InputRefused: there is something in it that the package does not know; nothing was sent.
     """
     given = {name: value for name, value in body.items() if name not in _BESIDE}
     given |= {**(body.get("generationConfig") or {}), **(body.get("config") or {})}
-    if "contents" not in body:
-        raise InputRefused("The body for Gemini has no contents.")
     try:
+        contents = _Contents.model_validate({"contents": body.get("contents")}).contents
         config = types.GenerateContentConfig.model_validate(given)
     except ValidationError as invalid:
         # Without the values, which may be of the prompt.
-        fields = ", ".join(".".join(map(str, error["loc"])) for error in invalid.errors(include_input=False)[:5])
-        raise InputRefused(f"The body for Gemini has what its package does not know: {fields}.") from None
+        errors = invalid.errors(include_input=False, include_url=False, include_context=False)[:5]
+        fields = ", ".join(".".join(map(str, error["loc"])) for error in errors)
+        raise InputRefused(f"The body for Gemini has what its package does not take: {fields}.") from None
     config.http_options = types.HttpOptions(timeout=int(timeout * 1000))
-    return config
+    return contents, config
 
 
 async def _documents(chunks: AsyncIterator[types.GenerateContentResponse]) -> AsyncIterator[dict[str, Any]]:

@@ -99,10 +99,11 @@ create table cdc.embedding_errors (
 -- Whether a declaration's target is called so, as `target` names it: with its schema or without, columns by their name.
 create function cdc.embed_called(declared cdc.embeddings, target text)
 returns boolean
-language sql immutable
+language sql stable
 return case declared.target_kind
            when 'column' then target = declared.target_column
-           else target in (declared.target_table, declared.target_schema || '.' || declared.target_table)
+           else target in (declared.target_table, declared.target_schema || '.' || declared.target_table,
+                           format('%I.%I', declared.target_schema, declared.target_table))
        end;
 
 -- The columns that some SQL over a row of a table uses: those without which it cannot be run. It is run as the caller and

