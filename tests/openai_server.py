@@ -143,7 +143,7 @@ class OpenAIServer:
             ]
         )
         self._socket = socket.create_server(("127.0.0.1", port), backlog=256)
-        # asyncio does it for sockets of its own: without it, an answer waits 40 ms for the client to confirm its head.
+        # asyncio does it for sockets of its own: else an answer's body waits 40 ms for its head to be confirmed.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._server = uvicorn.Server(
             uvicorn.Config(self.app, log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=1)

@@ -30,10 +30,15 @@ async def needed(conn: Connection, layout: Layout) -> bool:
 async def has_usable(conn: Connection, layout: Layout) -> bool:
     """Whether searches have an index already, whoever made it; what is left of an attempt of ours goes."""
     found = await indexes.found(conn, layout)
-    ours = [index for index in found if index.name == indexes.name_of(layout)]
-    if any(not index.valid for index in ours):
+    if any(not index.valid and index.name == indexes.name_of(layout) for index in found):
         await indexes.drop(conn, layout)
     return any(is_usable(index, layout) for index in found)
+
+
+async def clear(conn: Connection, layout: Layout) -> None:
+    """Remove the index that we made, whole or not; one of the same name on another table stays."""
+    if any(index.name == indexes.name_of(layout) for index in await indexes.found(conn, layout)):
+        await indexes.drop(conn, layout)
 
 
 def is_usable(index: Index, layout: Layout) -> bool:
@@ -54,6 +59,6 @@ async def build(conn: Connection, layout: Layout, *, rows: int, memory: str) -> 
     try:
         await indexes.create(conn, layout)
     except OutOfMemory:
-        await indexes.drop(conn, layout)
+        await clear(conn, layout)
         await indexes.without_workers(conn)
         await indexes.create(conn, layout)

@@ -82,7 +82,7 @@ class Lane:
 
     def _start(self) -> None:
         while self._waking is None and len(self._requests) < self._pace.places and (batch := self._take()):
-            now, tokens = self._now(), self._room.estimate(text.text for text in batch)
+            now, tokens = self._now(), self._room.estimate(sum(len(text.text) for text in batch))
             wait = self._pace.wait(now, tokens)
             if wait > 0:
                 self._waiting.extendleft(reversed(batch))
@@ -117,7 +117,7 @@ class Lane:
         while self._waiting and len(batch) < most:
             text = self._waiting[0]
             if text.wanted:
-                left -= self._room.estimate([text.text])
+                left -= self._room.estimate(len(text.text))
                 if batch and left < 0:
                     break
                 batch.append(text)

@@ -6,7 +6,7 @@ provider has said how many it counted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 _MARGIN = 1.2
 """Texts may be denser than those we know."""
@@ -25,9 +25,9 @@ class Room:
         self.tokens = tokens
         self._density = 1.0
 
-    def estimate(self, texts: Iterable[str]) -> float:
-        """About how many tokens these are; seldom less than there are."""
-        return sum(map(len, texts)) * self._density
+    def estimate(self, characters: int) -> float:
+        """About how many tokens so many characters are; seldom less than there are."""
+        return characters * self._density
 
     def held(self, texts: Sequence[str], tokens: int | None) -> None:
         """The provider counted so many tokens in these; quickly believed when it is more than we thought."""
@@ -40,7 +40,7 @@ class Room:
 
     def was_too_much(self, texts: Sequence[str]) -> None:
         """The provider refused these together, and took each of them in smaller requests."""
-        if self.estimate(texts) > self.tokens / 2 and self._density < _DENSEST:
+        if self.estimate(sum(map(len, texts))) > self.tokens / 2 and self._density < _DENSEST:
             self._density = min(self._density * 2, _DENSEST)
         else:  # a server of the user's own that takes fewer
             self.inputs = min(self.inputs, (len(texts) + 1) // 2)

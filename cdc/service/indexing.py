@@ -108,7 +108,7 @@ class Indexing:
             to = layout.declaration
             rows = await chunks.estimate(conn, (to.table_schema, to.table_name))
             if rows > _MANY and 2 * await indexes.count(conn, layout, rows) < rows:
-                await indexes.drop(conn, layout)
+                await indexing.clear(conn, layout)
         return not await indexing.has_usable(conn, layout)
 
     async def _go_on(self, conn: Connection, layout: Layout, life: Life, backfill: Declared | None) -> float | None:
@@ -153,7 +153,7 @@ class Indexing:
         except ConnectionTrouble:
             raise
         except StatementFailed as error:
-            await indexes.drop(conn, layout)
+            await indexing.clear(conn, layout)
             return said(error)
         log.info("index done", source=self._source, target=declaration.target)
         return None

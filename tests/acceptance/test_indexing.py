@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 from signal import SIGKILL
 from typing import Any
 
+import orjson
 import pytest
 
-from tests.acceptance.service import Settings, running
+from tests.acceptance.service import Settings, cdc, running
 from tests.servers import Connect, Connection
 from tests.waiting import eventually
 
@@ -131,6 +132,9 @@ async def test_an_index_that_was_cut_short_by_a_crash_is_made_whole(
 
         await eventually(is_made, within=30)
         await eventually(is_invalid, within=90, what="an index has begun")
+        (told,) = orjson.loads((await cdc("embed", "status", "--json", **settings)).out)
+        assert told["index"]["state"] == "building"
+        assert told["index"]["progress"]["phase"]
         await service.kill()
         assert service.process.returncode == -SIGKILL
     if not server_goes_on:
@@ -144,3 +148,40 @@ async def test_an_index_that_was_cut_short_by_a_crash_is_made_whole(
     async with running(**settings):
         await index_is(conn, "ready")
         assert await all_of(conn, VALID) == [("cdc_embedding_1_hnsw", True, ROWS)]
+
+
+async def test_an_index_that_cannot_be_made_is_told_and_harms_nothing(conn: Connection, settings: Settings) -> None:
+    await add(conn, ROWS)
+    await conn.execute("create index cdc_embedding_1_hnsw on notes (body)")
+    async with running(**settings) as service:
+        await conn.execute("select cdc.embed('notes', array['body'])")
+        reason = 'Relation "cdc_embedding_1_hnsw" already exists.'
+        assert await index_is(conn, "failed") == reason
+        assert await all_of(conn, VALID) == []
+        assert await all_of(conn, "select to_regclass('cdc_embedding_1_hnsw') is not null") == [(True,)]
+        (told,) = await service.logs("index failed")
+        assert told["reason"] == reason
+        done = await cdc("embed", "status", **settings)
+        assert "public.notes -> public.notes_embeddings  live" in done.out
+        assert f"{ROWS:,}, of which {ROWS:,} embedded, 0 pending" in done.out
+        assert f"hnsw, failed: {reason}" in done.out
+
+
+async def test_an_index_makes_way_where_most_rows_are_to_be_embedded_again(
+    conn: Connection, settings: Settings, database_url: str
+) -> None:
+    await add(conn, ROWS)
+    async with running(**settings) as service:
+        await conn.execute("select cdc.embed('notes', array['body'])")
+        await index_is(conn, "ready")
+        await service.stop()
+    await conn.execute("select pg_drop_replication_slot(%s)", [database_url.rpartition("/")[2]])
+    await conn.execute("insert into notes select n, 'more ' || n from generate_series(10001, 40000) n")
+    async with running(CDC_ON_SLOT_LOSS="recreate", **settings) as service:
+
+        async def has_none() -> bool:
+            return await all_of(conn, VALID) == []
+
+        await eventually(has_none, within=30, what="the index is gone")
+        await service.logs("index done", within=180)
+        assert await all_of(conn, VALID) == [("cdc_embedding_1_hnsw", True, ROWS + 30_000)]

@@ -192,3 +192,15 @@ async def test_local_models_cost_nothing(connect: Connect, database_url: str) ->
         await all_are_embedded(conn, 3)
     calls = await conn.execute("select distinct provider, model, cost from cdc_state.ai_calls")
     assert await calls.fetchall() == [("local-fast", "wordllama", 0)]
+
+
+async def test_rows_of_one_text_are_asked_for_once_a_run(connect: Connect, database_url: str) -> None:
+    conn = await connect(database_url)
+    await table(conn)
+    async with OpenAIServer() as provider, running(**settings(database_url, provider)):
+        await conn.execute("insert into docs (title) select 'the same' from generate_series(1, 400)")
+        await all_are_embedded(conn, 400)
+        runs = await one(conn, "select count(*) from cdc_state.runs")
+        assert isinstance(runs, int)
+        assert provider.seen == ["the same"] * len(provider.seen)
+        assert len(provider.seen) <= runs

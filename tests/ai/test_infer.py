@@ -102,7 +102,7 @@ async def test_the_first_token_is_timed(models: Models, server: AIServer, model:
     server.pause = 0.05
     call = (await models.infer(model, body_for(model, "one two three four", stream=True), timeout=10)).call
     assert call.first_token is not None
-    assert 0.05 < call.first_token < call.latency - 0.1
+    assert 0.05 <= call.first_token < call.latency
 
 
 async def test_usage_is_asked_for_and_other_stream_options_stay(models: Models, server: AIServer) -> None:
@@ -275,7 +275,7 @@ async def test_azure_without_an_address_is_an_error() -> None:
 
 
 async def test_many_wait_at_once(models: Models, server: AIServer) -> None:
-    server.latency = 0.2
+    server.latency = 1.0
     questions = [models.infer(OPENAI, body_for(OPENAI, f"number {number}"), timeout=30) for number in range(40)]
     answers = await asyncio.gather(*questions)
     assert [answer.text for answer in answers] == [f"You said: number {number}" for number in range(40)]

@@ -96,14 +96,18 @@ async def test_only_columns_that_the_caller_may_read_are_shown(migrated_url: str
 
 async def test_the_callers_settings_are_as_before(conn: Connection) -> None:
     await tenants(conn, "table", Row(1, "a", 0))
-    settings = "select current_setting('hnsw.ef_search'), current_setting('hnsw.iterative_scan')"
+    await conn.execute("create index on docs_embeddings using hnsw (embedding vector_cosine_ops)")
+    ((jit,),) = await rows(conn, "select current_setting('jit')")
+    named = ("hnsw.ef_search", "hnsw.iterative_scan", "enable_seqscan", "jit")
+    settings = "select " + ", ".join(f"current_setting('{name}')" for name in named)
     search = f"select from cdc.search('docs', '{EAST}', 500)"
     async with conn.transaction():
         await conn.execute(search.encode())
-        assert await rows(conn, settings) == [("40", "off")]
+        assert await rows(conn, settings) == [("40", "off", "on", jit)]
         await conn.execute("set local hnsw.ef_search = 77; set local hnsw.iterative_scan = relaxed_order")
+        await conn.execute("set local enable_seqscan = off")
         await conn.execute(search.encode())
-        assert await rows(conn, settings) == [("77", "relaxed_order")]
+        assert await rows(conn, settings) == [("77", "relaxed_order", "off", jit)]
 
 
 @pytest.mark.parametrize(

@@ -182,6 +182,12 @@ async def test_a_successor_is_as_what_it_replaces(conn: Connection, first: str, 
     assert await embed(conn, f"replaces => '{old}', model => 'test/b'") == after
 
 
+@pytest.mark.parametrize(("type_", "kept"), [("vector", None), ("halfvec", "halfvec")])
+async def test_a_successor_takes_no_more_space(conn: Connection, type_: str, kept: str | None) -> None:
+    await embed(conn, f"array['title'], vector_type => '{type_}'")
+    assert (await embed(conn, "replaces => 'docs_embeddings'"))["vector_type"] == kept
+
+
 async def test_a_successor_can_be_told_otherwise(conn: Connection) -> None:
     await embed(conn, "template => '{title}', target => 'vec', model => 'test/a@8'")
     after = await embed(conn, "replaces => 'vec', chunk_tokens => 100, dimensions => 4")

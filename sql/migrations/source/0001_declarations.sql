@@ -208,7 +208,8 @@ begin
                     order by a.attname = field desc limit 1) a on true;
         if missing is not null then
             raise exception 'cdc.embed: table % has no column %', source, missing
-                using hint = 'Check the spelling; names are case-sensitive here. A dot goes into a json column.',
+                using hint = 'Check the spelling; names are case-sensitive here.'
+                             || case when missing like '%.%' then ' A dot goes into a json column.' else '' end,
                       errcode = 'undefined_column';
         end if;
     end if;
@@ -378,6 +379,8 @@ begin
         chunk_tokens := coalesce(chunk_tokens, replaced.chunk_tokens);
         model := coalesce(model, case when dimensions is null then replaced.model
                                       else split_part(replaced.model, '@', 1) end);
+        -- (Full precision may be too much for an index on another model's vectors.)
+        vector_type := coalesce(vector_type, nullif(replaced.vector_type, 'vector'));
         metric := coalesce(metric, replaced.metric);
         index := coalesce(index, replaced.index_type);
     end if;
@@ -747,8 +750,10 @@ declare
     matching  text := '';
     document  text;
     missing   text;
+    settings  text[] := array['hnsw.ef_search', 'hnsw.iterative_scan', 'enable_seqscan', 'jit'];
     before    text[];
     iterates  boolean;
+    indexed   boolean;
     pool      integer := greatest(4 * "limit", 40);
     most      integer;
     hits      record;
@@ -816,18 +821,30 @@ begin
                      limit $5) matching $sql$, keys, s_key, place, document, language, tables, vector, condition);
     end if;
 
-    -- HNSW looks at 40 candidates by itself, and since pgvector 0.8 goes on when too few of them pass.
-    before := array[nullif(current_setting('hnsw.ef_search', true), ''),
-                    nullif(current_setting('hnsw.iterative_scan', true), '')];
+    -- HNSW looks at 40 candidates by itself, and since pgvector 0.8 goes on when too few of them pass. Long vectors lie
+    -- outside their rows, where Postgres does not count them: reading all looks cheap to it and is not.
+    select array_agg(nullif(current_setting(o.name, true), '') order by o.place) into before
+      from unnest(settings) with ordinality as o (name, place);
     select coalesce((regexp_match(x.extversion, '^(\d+)\.(\d+)'))::integer[] >= array[0, 8], false) into iterates
       from pg_extension x where x.extname = 'vector';
     if iterates then
         perform set_config('hnsw.iterative_scan', 'strict_order', true);
     end if;
+    indexed := exists (
+        select from pg_index i
+          join pg_class c on c.oid = i.indexrelid
+          join pg_am m on m.oid = c.relam
+          join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
+         where i.indrelid = format('%I.%I', declared.target_schema, declared.target_table)::regclass
+           and i.indisvalid and m.amname in ('hnsw', 'ivfflat') and a.attname = declared.target_column);
+    if indexed then
+        perform set_config('jit', 'off', true);
+    end if;
 
     foreach most in array case when collapsed then array[pool, 100 * "limit", null]
                                when words is null then array["limit", null]
                                else array[pool, null] end loop
+        perform set_config('enable_seqscan', case when indexed and most is not null then 'off' else before[3] end, true);
         perform set_config('hnsw.ef_search', least(1000, greatest(40, most, before[1]::integer))::text, true);
         execute format($sql$
             with found as (
@@ -878,6 +895,8 @@ begin
     if iterates then
         perform set_config('hnsw.iterative_scan', coalesce(before[2], 'off'), true);
     end if;
+    perform set_config('enable_seqscan', before[3], true);
+    perform set_config('jit', before[4], true);
     return query
         select * from unnest(hits.keys, hits."rows", hits.ordinals, hits.chunks, hits.distances, hits.scores,
                              hits.vector_ranks, hits.text_ranks);
