@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -29,7 +30,7 @@ class Models:
     def __init__(self, access: Mapping[str, Access]) -> None:
         self._access = dict(access)
         self._open: dict[str, Provider] = {}
-        self._opening = asyncio.Lock()
+        self._opening: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def infer(self, model: str, body: Mapping[str, Any], *, timeout: float) -> Answer:
         """What `model` answers to `body`, the request as its provider's own JSON.
@@ -62,7 +63,7 @@ class Models:
             await self._open.popitem()[1].close()
 
     async def _opened(self, name: str) -> Provider:
-        async with self._opening:
+        async with self._opening[name]:
             if name not in self._open:
                 # In a thread: some of the packages take a second to import.
                 access = self._access.get(name, Access())

@@ -101,7 +101,11 @@ def _facts(of: Standing) -> Iterator[tuple[str, str]]:
     yield "index", _index(of)
     if of.spent is not None:
         cost = "cost unknown" if of.spent.cost is None else f"${of.spent.cost:.4f}"
-        partly = f" without {of.spent.without_price:,} calls" if of.spent.cost and of.spent.without_price else ""
+        partly = (
+            f", but for {of.spent.without_price:,} calls of unknown price"
+            if of.spent.cost and of.spent.without_price
+            else ""
+        )
         yield "spent", f"{of.spent.tokens or 0:,} tokens, {cost}{partly}"
     if to.problem:
         yield "problem", to.problem

@@ -86,7 +86,7 @@ class Standing:
             "backfill": None if self.filling is None else _fields(self.filling),
             "index": {"type": to.index_type, "state": life.index_state, "reason": life.index_reason, "progress": built},
             "tokens": None if spent is None else spent.tokens,
-            "cost": None if spent is None or spent.cost is None else float(spent.cost),
+            "cost": None if spent is None else "unknown" if spent.cost is None else str(spent.cost),
         }
 
 

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Any
 
 import structlog
 
@@ -17,10 +16,11 @@ from cdc.embedding import declare
 from cdc.errors import CdcError, ConfigurationError
 from cdc.maintenance import upkeep
 from cdc.maintenance.loop import Loop
-from cdc.service import children, embedding_status, published
+from cdc.service import children, published
 from cdc.service.absences import Absences
 from cdc.service.children import Children
 from cdc.service.databases import Databases
+from cdc.service.embedded import Embedded
 from cdc.service.ledger import Ledger
 from cdc.service.models import embedder
 from cdc.service.named import Named, configured, file_of, inline, with_sources
@@ -196,15 +196,12 @@ class _Service:
             keys=keys,
             confirmed=confirmed,
             embeddings=self._embeddings_of,
-            standing=self._standing,
+            embedded=Embedded(self._databases, lambda: self._named),
         )
         web = Web(api, self._settings.port)
         self.parts.add(web.start())
         self._stack.push_async_callback(web.stop)
         self._address = web.url
-
-    async def _standing(self, table: str | None) -> list[dict[str, Any]]:
-        return await embedding_status.of_all(self._databases, self._named, table)
 
     # --- what the parts tell each other ---
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Literal, LiteralString
+from typing import Literal
 
 from psycopg import sql
 
@@ -28,12 +28,8 @@ Verb = Literal[
 ]
 
 _SAME_FOR_BOTH = ("put_aside", "take_back", "try_text", "few", "held")
-_METRICS: dict[str, tuple[LiteralString, str]] = {
-    "cosine": ("<=>", "cosine"),
-    "inner_product": ("<#>", "ip"),
-    "l2": ("<->", "l2"),
-}
-"""The operator of each metric, and what its operator classes are called by."""
+_METRICS: dict[str, str] = {"cosine": "cosine", "inner_product": "ip", "l2": "l2"}
+"""What the operator classes of each metric are called by."""
 
 _ALIASES = ("s", "t", "given", "fresh", "standing", "held", "filled")
 
@@ -57,17 +53,15 @@ def vector_type(layout: Layout) -> sql.Identifier:
 
 def _tables(layout: Layout) -> dict[str, sql.Composable]:
     to = layout.declaration
-    operator, suffix = _METRICS[to.metric]
     schema = _vector_schema(layout)
     return {
         "source": sql.Identifier(to.table_schema, to.table_name),
         "target": sql.Identifier(to.target_schema, to.target_table),
         "column": sql.Identifier(to.target_column),
         "vector": vector_type(layout),
-        "distance": sql.SQL("operator({}.{})").format(sql.Identifier(schema), sql.SQL(operator)),
         # What `create index ... using {access} ({column} {opclass})` says.
         "access": sql.Identifier(to.index_type),
-        "opclass": sql.Identifier(schema, f"{to.vector_type}_{suffix}_ops"),
+        "opclass": sql.Identifier(schema, f"{to.vector_type}_{_METRICS[to.metric]}_ops"),
         # The lock that a foreign key's check takes, taken beforehand, so that the check never waits.
         "hold_source": sql.SQL("for key share of s skip locked" if to.fk else ""),
     }

@@ -55,7 +55,9 @@ async def search(
     except errors.InsufficientPrivilege as error:
         raise DatabaseRefused(said(error), hint="Grant it to the role that searches.") from None
     except (ProgrammingError, DataError) as error:
-        hint = error.diag.message_hint or "Check the filter, whose values must be of their columns' types."
+        hint = (
+            error.diag.message_hint or "Check the language, and that the filter's values are of their columns' types."
+        )
         raise ConfigurationError(said(error), hint=hint) from None
     return [_hit(declaration, *row) for row in rows]
 

@@ -16,8 +16,10 @@ from starlette.routing import Route
 from cdc.store import gaps, runs
 from cdc.store.connect import Connection
 from cdc.store.failures import ConnectionTrouble, PoolTimeout
-from cdc.web import acting, embedded, looking, searching, sending
+from cdc.web import acting, looking, searching, sending
 from cdc.web.answers import Json
+from cdc.web.embedded import Embedded
+from cdc.web.embedded import routes as of_embedded
 from cdc.web.held import Held
 from cdc.web.status import Statuses
 
@@ -32,7 +34,7 @@ def app(
     keys: Sequence[str] = (),
     confirmed: Callable[[], bool] = lambda: True,
     embeddings: searching.At = lambda source: None,
-    standing: embedded.Look = embedded.nothing,
+    embedded: Embedded | None = None,
 ) -> Starlette:
     """The application; without a `connection` it answers only how the service is.
 
@@ -48,7 +50,7 @@ def app(
             *acting.routes(connection, wake),
             *sending.routes(connection, wake, keys),
             *searching.routes(embeddings),
-            *embedded.routes(standing),
+            *of_embedded(embedded),
         ]
     return Starlette(
         routes=routes,

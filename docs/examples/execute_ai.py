@@ -7,6 +7,7 @@ when this file is loaded: a missing one stops the start.
 import os
 
 from anthropic import AsyncAnthropic
+from anthropic.types import Message
 from google import genai
 from openai import AsyncOpenAI
 from pydantic import BaseModel
@@ -19,6 +20,10 @@ anthropic = AsyncAnthropic()
 
 SYSTEM = "You are a helpful assistant."
 QUESTION = "What is 2 + 2?"
+
+
+def text_of(message: Message) -> str:
+    return "".join(block.text for block in message.content if block.type == "text")
 
 
 @function("execute-ai", on="execute/ai", retries=3)
@@ -53,7 +58,7 @@ async def execute(ctx: Context) -> dict[str, str | None]:
     return {
         "gemini": of_gemini.text,
         "openai": of_openai.choices[0].message.content,
-        "anthropic": of_anthropic.content[0].text,
+        "anthropic": text_of(of_anthropic),
     }
 
 
@@ -73,7 +78,7 @@ async def execute_in_parallel(ctx: Context) -> dict[str, str | None]:
     return {
         "gemini": of_gemini.text,
         "openai": of_openai.choices[0].message.content,
-        "anthropic": of_anthropic.content[0].text,
+        "anthropic": text_of(of_anthropic),
     }
 
 

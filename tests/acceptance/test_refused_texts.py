@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import httpx
+
 from tests.acceptance.service import Settings, cdc, running
 from tests.openai_server import REFUSED, OpenAIServer
 from tests.servers import Connect, Connection
@@ -68,6 +70,36 @@ async def test_a_refused_text_is_shown_and_tried_again_on_demand_alone(connect: 
             names = "select name from cdc_state.events order by name"
             assert await keys(conn, names) == [*["db/docs.inserted"] * 3, *["db/docs.retried"] * 2]
             assert (await cdc("embed", "retry", "docs", **settings)).code == 1
+
+
+async def test_the_api_has_texts_tried_again(connect: Connect, database_url: str) -> None:
+    conn = await connect(database_url)
+    await conn.execute(DOCS)
+    async with OpenAIServer() as provider:
+        settings: Settings = {"DATABASE_URL": database_url, "OPENAI_BASE_URL": provider.url, "OPENAI_API_KEY": "k"}
+        async with running(CDC_EMBED="docs(title)", **settings) as service:
+            await empty_table_is_backfilled(conn)
+            await conn.execute("insert into docs values (1, %s)", [REFUSED])
+
+            async def is_aside() -> bool:
+                return await put_aside(conn) == ['["1"]']
+
+            await eventually(is_aside, within=30)
+            provider.relents = True
+            async with httpx.AsyncClient(base_url=service.url, trust_env=False) as client:
+                refusals = {"{}": 400, '{"table": 1}': 400, '{"table": "nothing"}': 400}
+                refusals['{"table": "docs", "source": "x"}'] = 404
+                for body, status in refusals.items():
+                    sent = {"content-type": "application/json"}
+                    answer = await client.post("/v1/embeddings/retry", content=body, headers=sent)
+                    assert answer.status_code == status, body
+                answer = await client.post("/v1/embeddings/retry", json={"table": "docs", "key": "1"})
+            assert answer.json() == {"data": {"rows": 1}}
+
+            async def is_embedded() -> bool:
+                return await embedded(conn) == [1]
+
+            await eventually(is_embedded, within=30)
 
 
 async def test_a_row_with_a_key_of_two_columns_is_tried_again(connect: Connect, database_url: str) -> None:

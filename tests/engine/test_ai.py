@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -297,7 +298,10 @@ async def test_what_cannot_be_asked_fails_the_run_at_once(engine: Engine, provid
 
 
 async def test_several_models_are_asked_side_by_side(engine: Engine, provider: AIServer) -> None:
-    provider.latency = 0.3
+    # Else who is imported first has answered before the last one is asked.
+    for package in ("anthropic", "google.genai"):
+        import_module(package)
+    provider.latency = 1.0
     models = (MODEL, "anthropic/claude-haiku-4-5", "gemini/gemini-2.5-flash")
 
     @function("ask", on="db/users.inserted")

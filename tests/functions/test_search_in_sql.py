@@ -162,6 +162,17 @@ async def test_a_json_value_that_jsonb_refuses_is_shown(conn: Connection) -> Non
     assert (await found(conn, columns=["odd"]))[0].columns == {"odd": {"a": "\0"}}
 
 
+async def test_one_session_searches_targets_of_all_kinds(conn: Connection) -> None:
+    await tenants(conn, "chunks", Row(1, "a", 0))
+    await conn.execute("alter table docs_chunks alter chunk type varchar, alter ordinal type smallint")
+    await conn.execute("alter table docs add embedding vector(4); update docs set embedding = '[1,0,0,0]'")
+    await declared(conn, "column")
+    for _ in range(3):
+        for target in ("docs_chunks", "docs.embedding"):
+            assert await ids(conn, target=target, hybrid=True) == [1]
+            assert await ids(conn, target=target) == [1]
+
+
 STAND_IN = """
     create schema ext;
     create domain ext.vector as text;

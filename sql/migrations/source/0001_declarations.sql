@@ -882,8 +882,8 @@ begin
             case when collapsed then format('distinct on (%s)', keys) else '' end,
             case when collapsed then keys || ',' else '' end,
             coalesce(shown, ''),
-            case when chunked then 't.ordinal' else 'null::integer' end,
-            case when chunked then 't.chunk' else 'null::text' end,
+            case when chunked then 't.ordinal::integer' else 'null::integer' end,
+            case when chunked then 't.chunk::text' else 'null::text' end,
             case when words is null then 'null::float8' else 'cdc_score' end,
             top_key)
           into hits
