@@ -1,4 +1,4 @@
-"""Sends events to a running service from any Python program, by HTTP."""
+"""Sends events to a running service from any Python program, by HTTP, and waits for what they start."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import base64
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 _PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6)
 """Seconds before each further attempt."""
 
+_ENDED = ("completed", "failed", "cancelled")
+
+_LOOK = 0.2
+"""Seconds between looks at the runs of an event."""
+
 Sendable = Event | Mapping[str, Any]
 
 
@@ -29,13 +34,16 @@ class Client:
         client = Client("http://127.0.0.1:8288")
         await client.send(Event("app/order.paid", {"id": 7}))
         client.send_sync([{"name": "app/a"}, {"name": "app/b", "data": {"n": 1}}])
+        (run,) = client.ended_sync(*client.send_sync(Event("chat.message", {"message": "Hello"})))
 
-    Both return the ids that the events have been stored under. An attempt that fails is repeated, up to five times; the
-    service knows a repeated request from a new one, so that no event is stored twice. `timeout` is seconds, for each.
+    `send` returns the ids that the events have been stored under. An attempt that fails is repeated, up to five times;
+    the service knows a repeated request from a new one, so that no event is stored twice. `timeout` is seconds, for
+    each.
     """
 
     def __init__(self, url: str, key: str = "local", *, timeout: float = 10.0) -> None:
-        self._url = f"{url.rstrip('/')}/e/{quote(key, safe='')}"
+        self._service = url.rstrip("/")
+        self._url = f"{self._service}/e/{quote(key, safe='')}"
         self._timeout = timeout
         # A proxy that the environment names does not reach this machine's loopback.
         self._by_proxy = urlsplit(url).hostname not in ("127.0.0.1", "localhost", "::1")
@@ -76,6 +84,53 @@ class Client:
                 except httpx.TransportError as error:
                     attempt.failed(error)
         return attempt.ids
+
+    async def ended(self, event_id: str, *, within: float = 120.0) -> list[dict[str, Any]]:
+        """The runs that an event started, once all have ended: as `GET /v1/events/{id}/runs` has them.
+
+        Raises:
+            EventsRefused: the service knows no such event.
+            ServiceUnreachable: it did not answer.
+            TimeoutError: they have not ended `within` so many seconds.
+        """
+        return await asyncio.to_thread(self.ended_sync, event_id, within=within)
+
+    def ended_sync(self, event_id: str, *, within: float = 120.0) -> list[dict[str, Any]]:
+        """The same, for programs without an event loop.
+
+        Raises:
+            EventsRefused, ServiceUnreachable, TimeoutError: as `ended`.
+        """
+        import httpx
+
+        until = time.monotonic() + within
+        address = f"{self._service}/v1/events/{quote(event_id, safe='')}/runs"
+        with httpx.Client(timeout=self._timeout, trust_env=self._by_proxy) as client:
+            while True:
+                runs = _runs(self._service, client.get, address)
+                if all(run["status"] in _ENDED for run in runs):
+                    return runs
+                if time.monotonic() > until:
+                    raise TimeoutError(f"The runs of event {event_id} have not ended within {within:g} seconds.")
+                time.sleep(_LOOK)
+
+
+def _runs(service: str, get: Callable[[str], httpx.Response], address: str) -> list[dict[str, Any]]:
+    import httpx
+
+    try:
+        response = get(address)
+    except httpx.TransportError as error:
+        raise ServiceUnreachable(
+            f"The service at {service} was not reached: {error}.", hint="Look whether it runs, then ask again."
+        ) from None
+    said = _said(response)
+    if response.status_code == 200 and isinstance(said.get("data"), list):
+        return list(said["data"])
+    reason = str(said.get("error") or f"it answered with status {response.status_code}").rstrip(".")
+    if response.status_code == 404:
+        raise EventsRefused(f"The service at {service}: {reason}.", hint="Give an id that `send` returned.")
+    raise ServiceUnreachable(f"The service at {service} did not tell: {reason}.", hint="Ask again.")
 
 
 class _Attempt:

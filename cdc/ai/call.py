@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -45,6 +45,11 @@ class Call:
     finish_reason: str | None = None
     error: str | None = None
     inputs: int | None = None
+
+    def flat(self) -> dict[str, Any]:
+        """All of it by name, the tokens among the rest."""
+        known = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "usage"}
+        return known | asdict(self.usage)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import structlog
@@ -97,13 +97,7 @@ class Asked:
 
 def call_record(call: Call, run_id: str, step_id: str, attempt: int, function_id: str) -> CallRecord:
     """A call as it is recorded of a step."""
-    known = {name: getattr(call, name) for name in _SAME}
-    return CallRecord(
-        **known, **asdict(call.usage), run_id=run_id, step_id=step_id, attempt=attempt, function_id=function_id
-    )
-
-
-_SAME = set(Call.__dataclass_fields__) - {"usage"}
+    return CallRecord(**call.flat(), run_id=run_id, step_id=step_id, attempt=attempt, function_id=function_id)
 
 
 def reference(output: type[BaseModel]) -> str:

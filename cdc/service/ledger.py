@@ -82,20 +82,7 @@ class Ledger:
 
 
 def _record(call: Call) -> CallRecord:
-    usage = call.usage
-    return CallRecord(
-        call.operation,
-        call.provider,
-        call.model,
-        call.latency,
-        response_model=call.response_model,
-        inputs=call.inputs,
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        total_tokens=usage.total_tokens,
-        cost=call.cost if call.cost is not None else _price(call),
-        error=call.error,
-    )
+    return CallRecord(**call.flat() | {"cost": call.cost if call.cost is not None else _price(call)})
 
 
 def _price(call: Call) -> Decimal | None:

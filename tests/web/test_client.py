@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from uuid_utils import uuid7
 
 from cdc import Client, Event, EventsRefused, ServiceUnreachable, client
 from tests.web.conftest import Asgi, Serve, Served
@@ -101,3 +102,32 @@ def forgetful(inner: Asgi, failing: int) -> Asgi:
         await send({"type": "http.response.body", "body": b"later"})
 
     return around
+
+
+async def test_an_event_that_starts_nothing_has_no_runs_to_wait_for(served: Served) -> None:
+    sender = Client(served.url)
+    (event_id,) = await sender.send(Event("app/x"))
+    assert await sender.ended(event_id, within=0) == []
+
+
+async def test_runs_are_waited_for_until_all_have_ended(served: Served) -> None:
+    sender = Client(served.url)
+    (event_id,) = await sender.send(Event("app/x"))
+    for status in ("completed", "running"):
+        await served.state.rows(
+            "insert into cdc_state.runs (id, function_id, event_ids, status, output, ended_at)"
+            " values (%s, 'f', array[%s::uuid], %s, '7', now()) returning 1",
+            *(str(uuid7()), event_id, status),
+        )
+    with pytest.raises(TimeoutError, match="have not ended within 0 seconds"):
+        await sender.ended(event_id, within=0)
+    waiting = asyncio.create_task(sender.ended(event_id))
+    await served.state.rows("update cdc_state.runs set status = 'failed' where status = 'running' returning 1")
+    assert sorted((run["status"], run["output"]) for run in await waiting) == [("completed", 7), ("failed", 7)]
+
+
+async def test_runs_of_no_event_or_of_no_service_are_told_apart(served: Served) -> None:
+    with pytest.raises(EventsRefused, match="no such event"):
+        await Client(served.url).ended("00000000-0000-7000-8000-000000000000")
+    with pytest.raises(ServiceUnreachable, match="was not reached"):
+        await Client("http://127.0.0.1:1").ended("00000000-0000-7000-8000-000000000000")
