@@ -50,6 +50,7 @@ class Engine:
         self.door = Door(conn)
         self.replayed = replayed
         self.keeps_content = True
+        self.has_state = True
         self.models: Models | None = None
         self.inferences = 1000
         self.workers: list[Worker] = []
@@ -124,7 +125,7 @@ class Engine:
                 {function.id: function for function in functions},
                 url=self.url,
                 connect=lambda: connect(self.url, autocommit=True),
-                sources=lambda source: AtSource(db, NoEmbeddings()),
+                sources=lambda source: AtSource(db, NoEmbeddings(), has_state=self.has_state),
                 capacity=capacity,
                 lease=lease,
                 models=self.models,

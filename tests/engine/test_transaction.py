@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from cdc import Context, function
-from cdc.engine.sources import AtSource
 from cdc.store import workers
 from tests.engine.harness import Engine
 from tests.servers import Connection
@@ -173,8 +172,8 @@ async def test_a_worker_without_its_lease_commits_nothing(live_engine: Engine) -
     assert await engine.steps() == {}
 
 
-async def test_where_the_state_lives_elsewhere_it_is_refused(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(AtSource.__init__, "__defaults__", (False,))
+async def test_where_the_state_lives_elsewhere_it_is_refused(engine: Engine) -> None:
+    engine.has_state = False
 
     @function("pays", on="db/users.inserted", retries=5)
     async def pays(ctx: Context) -> None:

@@ -150,8 +150,9 @@ async def test_each_metric_has_its_order(
 
 
 async def test_an_index_of_the_metric_and_type_serves_the_search(conn: Connection) -> None:
+    operators = {"cosine": sql.SQL("<=>"), "inner_product": sql.SQL("<#>"), "l2": sql.SQL("<->")}
     for type_ in ("vector", "halfvec"):
-        for metric in ("cosine", "inner_product", "l2"):
+        for metric in operators:
             arguments = f"target => '{type_}_{metric}', vector_type => '{type_}', metric => '{metric}', index => 'hnsw'"
             await conn.execute(f"select cdc.embed('docs', array['title'], {arguments})".encode())
     await prepared(conn)
@@ -161,7 +162,8 @@ async def test_an_index_of_the_metric_and_type_serves_the_search(conn: Connectio
         index = sql.SQL("create index on {source} using {access} ({column} {opclass})").format(**made)
         await conn.execute(index)
         search = sql.SQL("explain select from {source} s order by s.{column} {distance} '[1,2,3,4]' limit 1")
-        plan = await (await conn.execute(search.format(**made))).fetchall()
+        distance = operators[layout.declaration.metric]
+        plan = await (await conn.execute(search.format(**made, distance=distance))).fetchall()
         assert any("Index Scan" in line for (line,) in plan), layout.declaration.target
 
 
