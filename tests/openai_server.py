@@ -110,9 +110,9 @@ class OpenAIServer:
 
     `latency` seconds a request; with a `key`, other keys get 401; `base64=False` plays a server that answers lists
     of numbers whatever it is asked for; `most` inputs a request are taken; `limit` refuses requests beyond a rate.
-    The counters are public: `requests`, `inputs`, `seen` (every text, in order), `bodies` (every body and its headers),
-    `limited` (requests refused for their rate), `busy` and `peak` (requests at the same time). Once it `relents` it
-    takes texts that it refused before.
+    The counters are public: `arrived`, `requests` (answered), `inputs`, `seen` (every text, in order), `bodies` (every
+    body and its headers), `limited` (requests refused for their rate), `busy` and `peak` (requests at the same time).
+    Once it `relents` it takes texts that it refused before.
     """
 
     def __init__(
@@ -158,7 +158,7 @@ class OpenAIServer:
 
     def reset(self) -> None:
         """Forget what was counted and what was scripted."""
-        self.requests = self.inputs = self.peak = self.limited = 0
+        self.arrived = self.requests = self.inputs = self.peak = self.limited = 0
         self.seen: list[str] = []
         self.bodies: list[dict[str, Any]] = []
         self._script: deque[Response] = deque()
@@ -194,6 +194,7 @@ class OpenAIServer:
         self._socket.close()
 
     async def _embeddings(self, request: Request) -> Response:
+        self.arrived += 1
         self.busy += 1
         self.peak = max(self.peak, self.busy)
         try:
@@ -233,7 +234,7 @@ class OpenAIServer:
         )
 
     async def _stats(self, _: Request) -> Response:
-        return _json({"requests": self.requests, "inputs": self.inputs, "peak": self.peak})
+        return _json({"arrived": self.arrived, "requests": self.requests, "inputs": self.inputs, "peak": self.peak})
 
 
 class _Cut(Response):
