@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from binascii import a2b_base64
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
+import pybase64
 
 from cdc.embedding.providers import Vector
 
@@ -57,7 +57,7 @@ def _alike(embeddings: Sequence[str | list[float]]) -> Sequence[Vector]:
 def _vector(embedding: str | list[float]) -> Vector:
     # A server that knows no base64 answers with numbers, whatever it was asked for.
     if isinstance(embedding, str):
-        return np.frombuffer(a2b_base64(embedding), "<f4")
+        return np.frombuffer(pybase64.b64decode(embedding, validate=True), "<f4")
     return np.asarray(embedding, np.float32)
 
 
