@@ -16,7 +16,7 @@ from cdc.ai.errors import InputRefused, ProviderRejected, ProviderUnavailable
 from cdc.authoring.context import Embeddings
 from cdc.errors import ConfigurationError, DatabaseRefused, DatabaseUnreachable
 from cdc.store.failures import ConnectionTrouble, PoolTimeout
-from cdc.web.answers import Json, object_of
+from cdc.web.answers import Dense, Json, object_of
 
 At = Callable[[str | None], Embeddings | None]
 """The embeddings of a source by its name, None: of the first one. Returns None when there is no such source."""
@@ -32,18 +32,18 @@ _Act = Callable[[Embeddings, dict[str, Any]], Awaitable[Any]]
 def routes(at: At) -> list[Route]:
     """Both change nothing, and are POST for what they carry."""
 
-    def route(path: str, act: _Act) -> Route:
+    def route(path: str, act: _Act, answer: type[Json]) -> Route:
         async def handle(request: Request) -> Response:
             body = await object_of(request)
             source = _given(body, "source", str)
             embeddings = at(source)
             if embeddings is None:
                 raise HTTPException(404, f"There is no source {source!r}." if source else "There is no database.")
-            return Json({"data": await _answered(act(embeddings, body))})
+            return answer({"data": await _answered(act(embeddings, body))})
 
         return Route(path, handle, methods=["POST"])
 
-    return [route("/v1/search", _search), route("/v1/embed", _embed)]
+    return [route("/v1/search", _search, Json), route("/v1/embed", _embed, Dense)]
 
 
 async def _search(embeddings: Embeddings, body: dict[str, Any]) -> list[dict[str, Any]]:
@@ -74,7 +74,7 @@ async def _embed(embeddings: Embeddings, body: dict[str, Any]) -> dict[str, Any]
     for vector in await embeddings.embed(model, texts, query=bool(_given(body, "queries", bool))):
         if isinstance(vector, Exception):
             raise vector
-        vectors.append(vector.tolist())
+        vectors.append(vector)
     return {"model": model, "dimensions": len(vectors[0]), "vectors": vectors}
 
 
