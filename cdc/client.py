@@ -127,7 +127,7 @@ def _runs(service: str, get: Callable[[str], httpx.Response], address: str) -> l
     said = _said(response)
     if response.status_code == 200 and isinstance(said.get("data"), list):
         return list(said["data"])
-    reason = str(said.get("error") or f"it answered with status {response.status_code}").rstrip(".")
+    reason = _reason(response)
     if response.status_code == 404:
         raise EventsRefused(f"The service at {service}: {reason}.", hint="Give an id that `send` returned.")
     raise ServiceUnreachable(f"The service at {service} did not tell: {reason}.", hint="Ask again.")
@@ -170,7 +170,7 @@ class _Attempt:
         if response.status_code == 200 and isinstance(said.get("ids"), list):
             self.ids, self._done = said["ids"], True
             return
-        self._reason = str(said.get("error") or f"it answered with status {response.status_code}").rstrip(".")
+        self._reason = _reason(response)
         if 400 <= response.status_code < 500 and response.status_code not in (408, 425, 429):
             accepted = said.get("ids") or []
             raise EventsRefused(
@@ -193,6 +193,10 @@ def _as_json(event: Sendable) -> dict[str, Any]:
 def _seed() -> str:
     """As Inngest's SDKs make it: milliseconds and ten random bytes."""
     return f"{time.time_ns() // 1_000_000},{base64.b64encode(os.urandom(10)).decode()}"
+
+
+def _reason(response: httpx.Response) -> str:
+    return str(_said(response).get("error") or f"it answered with status {response.status_code}").rstrip(".")
 
 
 def _said(response: httpx.Response) -> dict[str, Any]:

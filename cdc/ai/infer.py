@@ -21,7 +21,7 @@ from cdc.ai.providers.wire import NO_ANSWER, is_broken
 from cdc.ai.reading import read
 from cdc.ai.spans import traced
 
-__all__ = ["Access", "Models", "body_for", "parsed"]
+__all__ = ["Models", "body_for", "parsed"]
 
 
 class Models:

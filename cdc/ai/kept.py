@@ -6,7 +6,6 @@ kept. Only the author's own classes, in which structured output was parsed, are 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from cdc.ai import streams
+from cdc.ai.classes import loaded, name_of
 
 _PACKAGES = ("openai", "anthropic", "google.genai")
 _TAG = "$object"
@@ -49,9 +49,9 @@ def dump(result: object) -> dict[str, Any] | None:
     for path, thing in _foreign(result, ()):
         document = thing.model_dump(mode="json")
         _put(data, path, document)
-        if _loaded(_name(type(thing))) is type(thing):
-            owned.append({"path": list(path), "class": _name(type(thing)), "data": document})
-    return {_TAG: _name(_plain_class(type(result))), "owned": owned, "data": data}
+        if loaded(name_of(type(thing))) is type(thing):
+            owned.append({"path": list(path), "class": name_of(type(thing)), "data": document})
+    return {_TAG: name_of(_plain_class(type(result))), "owned": owned, "data": data}
 
 
 def restore(document: Any) -> Any:
@@ -60,7 +60,7 @@ def restore(document: Any) -> Any:
         return document
     result = _built(_class(document[_TAG]), document["data"])
     for owned in document["owned"]:
-        if (cls := _loaded(owned["class"])) is not None:
+        if (cls := loaded(owned["class"])) is not None:
             _put(result, owned["path"], cls.model_validate(owned["data"]))
     return result
 
@@ -93,10 +93,6 @@ def _plain_class(cls: type) -> type:
     return origin if isinstance(origin, type) else cls
 
 
-def _name(cls: type) -> str:
-    return f"{cls.__module__}:{cls.__qualname__}"
-
-
 def _class(name: str) -> Any:
     """A class of a package; the package is imported, nothing else ever is.
 
@@ -107,16 +103,7 @@ def _class(name: str) -> Any:
     if not _is_packages(module):
         raise ValueError(f"{module} is no module of a provider's package")
     import_module(module)
-    return _loaded(name)
-
-
-def _loaded(name: str) -> type[BaseModel] | None:
-    """A class by its name; None for one that is made inside a function, or is not there any more."""
-    module, _, path = name.partition(":")
-    found: Any = sys.modules.get(module)
-    for part in path.split("."):
-        found = getattr(found, part, None)
-    return found if isinstance(found, type) and issubclass(found, BaseModel) else None
+    return loaded(name)
 
 
 def _foreign(thing: Any, path: Path) -> Iterator[tuple[Path, BaseModel]]:

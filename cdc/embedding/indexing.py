@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from cdc.store import indexes
 from cdc.store.embeddings import Layout
 from cdc.store.indexes import Index, OutOfMemory
+from cdc.store.parts import METRICS
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
@@ -43,7 +44,7 @@ async def clear(conn: Connection, layout: Layout) -> None:
 
 def is_usable(index: Index, layout: Layout) -> bool:
     """Whether the searches of a declaration can use an index: it is whole, and of the distance that they ask for."""
-    of_metric = {"cosine": "cosine", "inner_product": "ip", "l2": "l2"}[layout.declaration.metric]
+    of_metric = METRICS[layout.declaration.metric]
     return index.valid and index.access in ("hnsw", "ivfflat") and index.opclass.endswith(f"_{of_metric}_ops")
 
 

@@ -12,12 +12,13 @@ from pydantic import BaseModel
 from cdc import faults
 from cdc.ai import models
 from cdc.ai.call import Answer, Call
+from cdc.ai.classes import name_of
 from cdc.ai.errors import OutputInvalid
 from cdc.ai.infer import body_for, parsed
 from cdc.authoring.ai import PATIENCE
 from cdc.clock import Duration, seconds
 from cdc.engine import bodies, memo, wrapped
-from cdc.engine.inference import call_record, reference
+from cdc.engine.inference import call_record
 from cdc.engine.suspension import Until
 from cdc.errors import CdcError, NonRetriableError, StepError
 from cdc.store.inferences import Beside, InferenceRecord
@@ -99,7 +100,7 @@ class LiveAiSteps:
                 model,
                 memo.dump(f"the request of step {key!r}", request),
                 body is not None,
-                reference(output) if output is not None else None,
+                name_of(output) if output is not None else None,
                 steps.retries,
                 _limit(key, timeout),
             )

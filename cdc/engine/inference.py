@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import structlog
-from pydantic import BaseModel
 
 from cdc.ai.call import Answer, Call
+from cdc.ai.classes import loaded
 from cdc.ai.infer import parsed
 from cdc.engine import backoff, memo
 from cdc.errors import NonRetriableError, RetryAfter
@@ -60,7 +59,8 @@ class Asked:
         try:
             answer = await self.models.infer(inference.model, inference.request, timeout=inference.timeout)
             call = answer.call
-            if (output := _found(inference.output)) is not None:
+            # One that is made inside a function cannot be found, and its step looks itself.
+            if (output := loaded(inference.output or "")) is not None:
                 parsed(answer, output)
             data = memo.dump(
                 f"the answer of step {inference.step_id!r}", answer.body if inference.whole else answer.text
@@ -98,20 +98,6 @@ class Asked:
 def call_record(call: Call, run_id: str, step_id: str, attempt: int, function_id: str) -> CallRecord:
     """A call as it is recorded of a step."""
     return CallRecord(**call.flat(), run_id=run_id, step_id=step_id, attempt=attempt, function_id=function_id)
-
-
-def reference(output: type[BaseModel]) -> str:
-    """Where a class is found again, in any worker that has the same functions."""
-    return f"{output.__module__}:{output.__qualname__}"
-
-
-def _found(reference: str | None) -> type[BaseModel] | None:
-    """The class, where it can be found: one that is made inside a function cannot, and its step looks itself."""
-    module, _, path = (reference or "").partition(":")
-    found: Any = sys.modules.get(module)
-    for name in path.split("."):
-        found = getattr(found, name, None)
-    return found if isinstance(found, type) and issubclass(found, BaseModel) else None
 
 
 def _provider(model: str) -> tuple[str, str]:

@@ -60,15 +60,5 @@ def models_of(settings: Settings) -> Models:
     return Models(access(settings))
 
 
-@asynccontextmanager
-async def opened_models(settings: Settings) -> AsyncIterator[Models]:
-    """The same, closed at the end of the block."""
-    models_ = models_of(settings)
-    try:
-        yield models_
-    finally:
-        await models_.close()
-
-
 def _plain(secret: SecretStr | None) -> str | None:
     return (secret.get_secret_value() or None) if secret else None

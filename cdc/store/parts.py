@@ -28,7 +28,7 @@ Verb = Literal[
 ]
 
 _SAME_FOR_BOTH = ("put_aside", "take_back", "try_text", "few", "held")
-_METRICS: dict[str, str] = {"cosine": "cosine", "inner_product": "ip", "l2": "l2"}
+METRICS: dict[str, str] = {"cosine": "cosine", "inner_product": "ip", "l2": "l2"}
 """What the operator classes of each metric are called by."""
 
 _ALIASES = ("s", "t", "given", "fresh", "standing", "held", "filled")
@@ -61,7 +61,7 @@ def _tables(layout: Layout) -> dict[str, sql.Composable]:
         "vector": vector_type(layout),
         # What `create index ... using {access} ({column} {opclass})` says.
         "access": sql.Identifier(to.index_type),
-        "opclass": sql.Identifier(schema, f"{to.vector_type}_{_METRICS[to.metric]}_ops"),
+        "opclass": sql.Identifier(schema, f"{to.vector_type}_{METRICS[to.metric]}_ops"),
         # The lock that a foreign key's check takes, taken beforehand, so that the check never waits.
         "hold_source": sql.SQL("for key share of s skip locked" if to.fk else ""),
     }

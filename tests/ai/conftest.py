@@ -9,7 +9,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from cdc.ai.infer import Access, Models
+from cdc.ai.access import Access
+from cdc.ai.infer import Models
 from tests.ai_server import AIServer
 
 KEY = "sk-of-the-test"

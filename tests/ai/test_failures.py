@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from cdc.ai.access import Access
 from cdc.ai.errors import InputRefused, ModelRejected, ModelUnavailable
-from cdc.ai.infer import Access, Models, body_for
+from cdc.ai.infer import Models, body_for
 from cdc.ai.models import parse
 from cdc.engine.backoff import delay, delay_for
 from cdc.errors import NonRetriableError

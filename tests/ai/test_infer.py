@@ -9,9 +9,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 from pydantic import BaseModel
 
+from cdc.ai.access import Access
 from cdc.ai.call import Answer, Call, Usage
 from cdc.ai.errors import ModelUnavailable, OutputInvalid
-from cdc.ai.infer import Access, Models, body_for, parsed
+from cdc.ai.infer import Models, body_for, parsed
 from cdc.ai.models import parse
 from cdc.ai.spans import traced
 from cdc.errors import ConfigurationError

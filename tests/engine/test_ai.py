@@ -12,7 +12,8 @@ import pytest
 from pydantic import BaseModel
 
 from cdc import Context, StepError, function
-from cdc.ai.infer import Access, Models
+from cdc.ai.access import Access
+from cdc.ai.infer import Models
 from cdc.ai.providers import anthropic, gemini, openai
 from cdc.cli import showing
 from cdc.engine.inferring import POLL

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from functools import partial
-from typing import Any, cast
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import anthropic
-import orjson
 
 from cdc.ai.access import Access
-from cdc.ai.failures import Refusal, Unanswered
+from cdc.ai.failures import Refusal
 from cdc.ai.patience import retry_after
-from cdc.ai.providers.wire import captured
+from cdc.ai.providers.wire import posted
 from cdc.ai.streams import MESSAGES
 
 _PATH = "/v1/messages"
@@ -38,17 +36,7 @@ class Anthropic:
             Unanswered: there is no answer, or half of one.
             anthropic.APIError: the server says no.
         """
-        # Below `messages.create`, which refuses what is newer than the package.
-        post = partial(self._client.post, _PATH, body={**body, "model": id}, options={"timeout": timeout})
-        try:
-            if not body.get("stream"):
-                return cast("dict[str, Any]", orjson.loads(await post(cast_to=bytes)))
-            stream = await post(cast_to=object, stream=True, stream_cls=anthropic.AsyncStream[object])
-            return await captured(cast("AsyncIterator[Mapping[str, Any]]", stream), MESSAGES, heard)
-        except anthropic.APITimeoutError:
-            raise Unanswered("did not answer in time") from None
-        except anthropic.APIConnectionError:
-            raise Unanswered("cannot be reached, or broke off") from None
+        return await posted(anthropic, self._client, _PATH, {**body, "model": id}, MESSAGES, timeout, heard)
 
     def refusal(self, error: Exception) -> Refusal | None:
         """What an exception of the package says."""

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from functools import partial
-from typing import Any, cast
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import openai
-import orjson
 
 from cdc.ai.access import Access
-from cdc.ai.failures import Refusal, Unanswered
+from cdc.ai.failures import Refusal
 from cdc.ai.patience import retry_after
-from cdc.ai.providers.wire import captured
+from cdc.ai.providers.wire import posted
 from cdc.ai.streams import CHAT, RESPONSES
 
 AZURE_VERSION = "2024-10-21"
@@ -40,20 +38,9 @@ class OpenAI:
         """
         path, form = ("/responses", RESPONSES) if "input" in body else ("/chat/completions", CHAT)
         request: dict[str, Any] = {**body, "model": id}
-        streamed = bool(request.get("stream"))
-        if streamed and form is CHAT:
+        if request.get("stream") and form is CHAT:
             request["stream_options"] = {"include_usage": True} | (request.get("stream_options") or {})
-        # Below the methods with typed parameters, which refuse what is newer than the package.
-        post = partial(self._client.post, path, body=request, options={"timeout": timeout})
-        try:
-            if not streamed:
-                return cast("dict[str, Any]", orjson.loads(await post(cast_to=bytes)))
-            stream = await post(cast_to=object, stream=True, stream_cls=openai.AsyncStream[object])
-            return await captured(cast("AsyncIterator[Mapping[str, Any]]", stream), form, heard)
-        except openai.APITimeoutError:
-            raise Unanswered("did not answer in time") from None
-        except openai.APIConnectionError:
-            raise Unanswered("cannot be reached, or broke off") from None
+        return await posted(openai, self._client, path, request, form, timeout, heard)
 
     def refusal(self, error: Exception) -> Refusal | None:
         """What an exception of the package says."""
