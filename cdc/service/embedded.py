@@ -12,7 +12,7 @@ from cdc.store import refused
 
 
 class Embedded:
-    """Implements `cdc.web.embedded.Embedded`. `databases`: the state, whatever is watched; `named`: what is now."""
+    """Implements `cdc.web.site.Embedded`. `databases`: the state, whatever is watched; `named`: what is now."""
 
     def __init__(self, databases: Databases, named: Callable[[], Sequence[Named]]) -> None:
         self._databases = databases
