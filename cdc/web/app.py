@@ -1,11 +1,10 @@
-"""What is served over HTTP: the API and the pages, on loopback only."""
+"""What is served over HTTP: the API and the pages."""
 
 from __future__ import annotations
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -15,7 +14,9 @@ from cdc.store.failures import ConnectionTrouble, PoolTimeout
 from cdc.web import acting, looking, pages, searching, sending
 from cdc.web.answers import Json
 from cdc.web.embedded import routes as of_embedded
+from cdc.web.guard.gate import Gate
 from cdc.web.held import Held
+from cdc.web.pages.login import Login
 from cdc.web.site import Connecting, Site
 from cdc.web.status import Statuses
 
@@ -23,8 +24,9 @@ from cdc.web.status import Statuses
 def app(site: Site) -> Starlette:
     """The application; without a connection to the state it answers only how the service is.
 
-    A page elsewhere cannot reach it through a name of its own: the Host header is checked.
+    Before it stands what asks for credentials: `cdc.web.guard`.
     """
+    gate = Gate(site.terms, site.keys)
     routes: list[BaseRoute] = [*_health(site.statuses)]
     if site.connection is not None:
         routes += [
@@ -34,12 +36,13 @@ def app(site: Site) -> Starlette:
             *sending.routes(site.connection, site.wake, site.keys),
             *searching.routes(site.embeddings),
             *of_embedded(site.embedded),
+            *Login(gate).routes(),
             *pages.routes(site),
         ]
     return Starlette(
         routes=routes,
         middleware=[
-            Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"]),
+            *gate.middleware(),
             Middleware(Held, confirmed=site.confirmed),
         ],
         exception_handlers={HTTPException: _refused, **dict.fromkeys((*ConnectionTrouble, PoolTimeout), _unavailable)},

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from cdc.authoring.context import Embeddings
 from cdc.store.connect import Connection
+from cdc.web.guard.terms import NOTHING_ASKED, Terms
 from cdc.web.status import Statuses
 
 Connecting = Callable[[], AbstractAsyncContextManager[Connection]]
@@ -45,7 +46,8 @@ class Embedded(Protocol):
 class Site:
     """What is served. Without a `connection` only how the service is can be told.
 
-    `wake`: something may be due, or was cancelled. `keys` are those that events may come with. Nothing is changed
+    `wake`: something may be due, or was cancelled. `keys` are those that events may come with, `terms` what
+    all else asks for. Nothing is changed
     before it is `confirmed` that the state is the watched database's. `embeddings` are those of a source.
     """
 
@@ -53,6 +55,7 @@ class Site:
     connection: Connecting | None = None
     wake: Callable[[], None] = lambda: None
     keys: Sequence[str] = ()
+    terms: Terms = NOTHING_ASKED
     confirmed: Callable[[], bool] = lambda: True
     embeddings: At = lambda source: None
     embedded: Embedded | None = None
