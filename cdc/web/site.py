@@ -31,6 +31,13 @@ class Embedded(Protocol):
         """How those of one table, or all, stand; each with the `source` that it is of."""
         ...
 
+    def put_aside(self, limit: int, /) -> Awaitable[Sequence[dict[str, Any]]]:
+        """Texts that were put aside, the newest of each source.
+
+        With source, table, target, key, ordinal, reason and failed_at.
+        """
+        ...
+
     def retry(self, source: str | None, table: str, target: str | None, key: str | None, /) -> Awaitable[int | None]:
         """Try texts again that were put aside; how many rows are looked at. None: there is no such source.
 
