@@ -21,7 +21,7 @@ SHOWN = """
         greeting = await ctx.step.run("greet", greet, name)
         await ctx.step.sleep("a-moment", "100ms")
         await ctx.step.run("flaky", flaky)
-        said = await ctx.step.ai.infer("summary", model="openai/gpt-4o-mini", messages=greeting)
+        said = await ctx.step.ai.infer("summary", model="openai/gpt-4o-mini", prompt=greeting)
         return {"said": said}
 
     def greet(name: str) -> str:
