@@ -39,6 +39,7 @@ from cdc.store.connect import Connection, pool
 from cdc.store.failures import ConnectionTrouble
 from cdc.web.app import app
 from cdc.web.server import Web
+from cdc.web.site import Site
 
 log = structlog.get_logger(__name__)
 
@@ -187,18 +188,16 @@ class _Service:
                 self._databases.state, size=2, name="web", prepared=False, answers_within=self._settings.network_timeout
             )
             connection = (await self._stack.enter_async_context(state)).connection
-        keys = self._settings.event_keys
-        confirmed = self._confirmed.is_set
-        api = app(
+        site = Site(
             self._sources.statuses,
             connection,
             wake=self._due,
-            keys=keys,
-            confirmed=confirmed,
+            keys=self._settings.event_keys,
+            confirmed=self._confirmed.is_set,
             embeddings=self._embeddings_of,
             embedded=Embedded(self._databases, lambda: self._named),
         )
-        web = Web(api, self._settings.port)
+        web = Web(app(site), self._settings.port)
         self.parts.add(web.start())
         self._stack.push_async_callback(web.stop)
         self._address = web.url

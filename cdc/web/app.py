@@ -1,9 +1,6 @@
-"""The HTTP API, on loopback only: health, status, events, runs, functions and search."""
+"""What is served over HTTP: the API and the pages, on loopback only."""
 
 from __future__ import annotations
-
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -11,52 +8,39 @@ from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from cdc.store import gaps, runs
-from cdc.store.connect import Connection
 from cdc.store.failures import ConnectionTrouble, PoolTimeout
-from cdc.web import acting, looking, searching, sending
+from cdc.web import acting, looking, pages, searching, sending
 from cdc.web.answers import Json
-from cdc.web.embedded import Embedded
 from cdc.web.embedded import routes as of_embedded
 from cdc.web.held import Held
+from cdc.web.site import Connecting, Site
 from cdc.web.status import Statuses
 
-Connecting = Callable[[], AbstractAsyncContextManager[Connection]]
 
+def app(site: Site) -> Starlette:
+    """The application; without a connection to the state it answers only how the service is.
 
-def app(
-    status: Statuses,
-    connection: Connecting | None,
-    *,
-    wake: Callable[[], None] = lambda: None,
-    keys: Sequence[str] = (),
-    confirmed: Callable[[], bool] = lambda: True,
-    embeddings: searching.At = lambda source: None,
-    embedded: Embedded | None = None,
-) -> Starlette:
-    """The application; without a `connection` it answers only how the service is.
-
-    `wake` tells the workers that something is due; `keys` are those that events may come with. Nothing is changed
-    before it is `confirmed` that the state is the watched database's. `embeddings` are those of a source. A page
-    elsewhere cannot reach it through a name of its own: the Host header is checked.
+    A page elsewhere cannot reach it through a name of its own: the Host header is checked.
     """
-    routes = _health(status)
-    if connection is not None:
+    routes: list[BaseRoute] = [*_health(site.statuses)]
+    if site.connection is not None:
         routes += [
-            *_overview(status, connection),
-            *looking.routes(connection),
-            *acting.routes(connection, wake),
-            *sending.routes(connection, wake, keys),
-            *searching.routes(embeddings),
-            *of_embedded(embedded),
+            *_overview(site.statuses, site.connection),
+            *looking.routes(site.connection),
+            *acting.routes(site.connection, site.wake),
+            *sending.routes(site.connection, site.wake, site.keys),
+            *searching.routes(site.embeddings),
+            *of_embedded(site.embedded),
+            *pages.routes(site),
         ]
     return Starlette(
         routes=routes,
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"]),
-            Middleware(Held, confirmed=confirmed),
+            Middleware(Held, confirmed=site.confirmed),
         ],
         exception_handlers={HTTPException: _refused, **dict.fromkeys((*ConnectionTrouble, PoolTimeout), _unavailable)},
     )

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
-from typing import Any, Protocol
-
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,23 +9,7 @@ from starlette.routing import Route
 
 from cdc.errors import ConfigurationError, DatabaseRefused
 from cdc.web.answers import Json, object_of
-
-
-class Embedded(Protocol):
-    """The embeddings of all sources."""
-
-    def standing(self, table: str | None, /) -> Awaitable[Sequence[dict[str, Any]]]:
-        """How those of one table, or all, stand; each with the `source` that it is of."""
-        ...
-
-    def retry(self, source: str | None, table: str, target: str | None, key: str | None, /) -> Awaitable[int | None]:
-        """Try texts again that were put aside; how many rows are looked at. None: there is no such source.
-
-        Raises:
-            ConfigurationError: there is no such table.
-            DatabaseRefused: our role has no right to.
-        """
-        ...
+from cdc.web.site import Embedded
 
 
 def routes(embedded: Embedded | None) -> list[Route]:

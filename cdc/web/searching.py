@@ -17,9 +17,7 @@ from cdc.authoring.context import Embeddings
 from cdc.errors import ConfigurationError, DatabaseRefused, DatabaseUnreachable
 from cdc.store.failures import ConnectionTrouble, PoolTimeout
 from cdc.web.answers import Dense, Json, object_of
-
-At = Callable[[str | None], Embeddings | None]
-"""The embeddings of a source by its name, None: of the first one. Returns None when there is no such source."""
+from cdc.web.site import At
 
 MOST_TEXTS = 256
 """In one request."""

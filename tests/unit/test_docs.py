@@ -33,6 +33,7 @@ from cdc.wal.relations import Relation
 from cdc.wal.transactions import Change, Header
 from cdc.wal.values import CONVERTERS
 from cdc.web.app import app as web
+from cdc.web.site import Site
 from cdc.web.status import Statuses
 from tests.servers import Connect, Connection
 
@@ -221,11 +222,11 @@ def test_every_command_that_is_mentioned_exists(page: Path) -> None:
 
 
 def test_every_route_and_every_figure_of_the_status_is_documented() -> None:
-    operations, api = doc("operations.md"), doc("api.md")
-    for route in web(Statuses(None), _no_connection).routes:
+    operations, others = doc("operations.md"), doc("api.md") + doc("dashboard.md") + doc("metrics.md")
+    for route in web(Site(Statuses(None), _no_connection)).routes:
         path, methods = getattr(route, "path", ""), getattr(route, "methods", None) or ()
         for method in {*methods} - {"HEAD"}:
-            assert f"`{method} {path}`" in operations + api, path
+            assert f"`{method} {path}`" in operations + others, path
     for name in (*Statuses(None).as_json(), "runs"):
         assert f"`{name}`" in operations, name
 

@@ -17,6 +17,7 @@ import pytest
 from cdc.store.connect import pool
 from cdc.web.app import app
 from cdc.web.server import Web
+from cdc.web.site import Site
 from cdc.web.status import Status, Statuses
 from tests.servers import Connect
 from tests.store.state import State, definition, open_state
@@ -63,10 +64,12 @@ async def serve(migrated_url: str, connect: Connect) -> AsyncIterator[Serve]:
             connections = await stack.enter_async_context(pool(migrated_url, size=4, name="web"))
             woken: list[None] = []
             application = app(
-                Statuses(Status("default", "cdc", "cdc")),
-                connections.connection,
-                wake=lambda: woken.append(None),
-                keys=keys,
+                Site(
+                    Statuses(Status("default", "cdc", "cdc")),
+                    connections.connection,
+                    wake=lambda: woken.append(None),
+                    keys=keys,
+                )
             )
             web = Web(around(application), 0)  # type: ignore[arg-type]
             web.start()

@@ -14,6 +14,7 @@ from cdc.store.connect import Connection, pool
 from cdc.store.connect import connect as connect_to
 from cdc.web.app import app
 from cdc.web.server import Web
+from cdc.web.site import Site
 from cdc.web.status import Status, Statuses
 from tests.functions.embedding import MODEL
 from tests.functions.searching import Compass, Row, tenants
@@ -49,9 +50,11 @@ async def searched(migrated_url: str, connect: Connect, providers: Providers) ->
         declared = Declared(connections, providers)
         web = Web(
             app(
-                Statuses(Status("default", "cdc", "cdc")),
-                connections.connection,
-                embeddings=lambda source: declared if source in (None, "default", "crm") else None,
+                Site(
+                    Statuses(Status("default", "cdc", "cdc")),
+                    connections.connection,
+                    embeddings=lambda source: declared if source in (None, "default", "crm") else None,
+                )
             ),
             0,
         )
@@ -186,7 +189,8 @@ async def test_a_database_that_does_not_answer_is_told(
 
     async with pool(migrated_url, size=1, name="web") as connections:
         away = Declared(Away(), providers)
-        web = Web(app(Statuses(Status("default", "cdc", "cdc")), connections.connection, embeddings=lambda _: away), 0)
+        site = Site(Statuses(Status("default", "cdc", "cdc")), connections.connection, embeddings=lambda _: away)
+        web = Web(app(site), 0)
         web.start()
         try:
             state = State(migrated_url, await connect(migrated_url), connect)

@@ -172,13 +172,14 @@ create table cdc_state.steps (
     primary key (run_id, id)
 ) with (autovacuum_vacuum_insert_scale_factor = 0.05);
 
--- Attempts that failed, for those who look at the run: of steps, and of the handler itself (step_id '').
+-- Attempts that failed, and the one that then succeeded, for those who look at the run: of steps, and of the handler itself
+-- (step_id ''). One that does not count is kept under the number of the next, which takes its place if it fails, too.
 create table cdc_state.attempts (
     run_id     uuid not null,
     step_id    text not null,
     attempt    integer not null,
-    error      json,
-    started_at timestamptz not null,
+    error      json,                           -- null: it succeeded
+    started_at timestamptz not null,           -- of the handler: when it was called last in this attempt
     ended_at   timestamptz not null,
     primary key (run_id, step_id, attempt)
 );

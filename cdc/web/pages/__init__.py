@@ -1,0 +1,24 @@
+"""The dashboard: pages rendered on the server, one module each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from cdc.web.pages import embeddings
+from cdc.web.site import Site
+
+STATIC = Path(__file__).parents[1] / "static"
+
+
+def routes(site: Site) -> list[BaseRoute]:
+    """All pages, and what they load."""
+    return [*_pages(site), Mount("/static", StaticFiles(directory=STATIC), name="static")]
+
+
+def _pages(site: Site) -> list[Route]:
+    return [
+        *embeddings.routes(site),
+    ]

@@ -1,0 +1,72 @@
+"""What the routes and pages of the service work with: one value, made by the service."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from cdc.authoring.context import Embeddings
+from cdc.store.connect import Connection
+from cdc.web.status import Statuses
+
+Connecting = Callable[[], AbstractAsyncContextManager[Connection]]
+"""A connection to the state database, given back at the end of the block."""
+
+At = Callable[[str | None], Embeddings | None]
+"""The embeddings of a source, or of the first one; None: there is no such source."""
+
+
+Doctor = Callable[[str | None], Awaitable[Sequence[dict[str, Any]] | None]]
+"""What `cdc doctor --json` finds of a source, or of the first one: check, state (ok, warning, failed), says, next.
+None: there is no such source.
+"""
+
+
+class Embedded(Protocol):
+    """The embeddings of all sources."""
+
+    def standing(self, table: str | None, /) -> Awaitable[Sequence[dict[str, Any]]]:
+        """How those of one table, or all, stand; each with the `source` that it is of."""
+        ...
+
+    def put_aside(self, limit: int, /) -> Awaitable[Sequence[dict[str, Any]]]:
+        """Texts that were put aside, the newest of each source.
+
+        With source, table, target, key, ordinal, reason and failed_at.
+        """
+        ...
+
+    def retry(self, source: str | None, table: str, target: str | None, key: str | None, /) -> Awaitable[int | None]:
+        """Try texts again that were put aside; how many rows are looked at. None: there is no such source.
+
+        Raises:
+            ConfigurationError: there is no such table.
+            DatabaseRefused: our role has no right to.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What is served. Without a `connection` only how the service is can be told.
+
+    `wake`: something may be due, or was cancelled. `keys` are those that events may come with. Nothing is changed
+    before it is `confirmed` that the state is the watched database's. `embeddings` are those of a source.
+    """
+
+    statuses: Statuses
+    connection: Connecting | None = None
+    wake: Callable[[], None] = lambda: None
+    keys: Sequence[str] = ()
+    confirmed: Callable[[], bool] = lambda: True
+    embeddings: At = lambda source: None
+    embedded: Embedded | None = None
+    doctor: Doctor | None = None
+
+    @property
+    def state(self) -> Connecting:
+        """The state database, for what is only served where there is one."""
+        assert self.connection is not None, "routes that need the state are not served without"
+        return self.connection
