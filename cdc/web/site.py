@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from cdc.authoring.context import Embeddings
+from cdc.events.hands import Hands
+from cdc.events.outbox import Outbox
 from cdc.store.connect import Connection
 from cdc.web.status import Statuses
 
@@ -64,9 +66,17 @@ class Site:
     embeddings: At = lambda source: None
     embedded: Embedded | None = None
     doctor: Doctor | None = None
+    outbox: Outbox = field(default_factory=Outbox)
 
     @property
     def state(self) -> Connecting:
         """The state database, for what is only served where there is one."""
         assert self.connection is not None, "routes that need the state are not served without"
         return self.connection
+
+    @asynccontextmanager
+    async def hands(self) -> AsyncIterator[Hands]:
+        """What acts on runs and functions; at the end of the block the workers look what is due or cancelled."""
+        async with self.state() as conn:
+            yield Hands(conn, self.outbox)
+        self.wake()
