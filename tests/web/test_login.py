@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from urllib.parse import parse_qs
 
 import httpx
 import pytest
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
-from cdc.web.guard.sessions import AT_MOST, LASTS, Sessions
+from cdc.web.guard.csrf import SameOrigin
+from cdc.web.guard.sessions import AT_MOST, LASTS, Sessions, new_nonce
 from cdc.web.guard.terms import Terms
 from cdc.web.pages.login import own_path
-from tests.web.conftest import Serve, Served
+from tests.web.conftest import Asgi, Serve, Served
 
 TOKEN = "open-sesame-open-sesame"
 FIELD = re.compile(r'name="csrf" value="([0-9a-f]{64})"')
@@ -227,7 +231,7 @@ async def test_a_form_without_its_field_is_refused(guarded: Served, browser: Bro
 
 
 async def test_a_form_is_bounded(browser: Browser) -> None:
-    assert (await browser.submit("/login", {"token": "x" * 20_000})).status_code == 413
+    assert (await browser.submit("/login", {"token": "x" * 5_000_000})).status_code == 413
     assert (await browser.submit("/login", {f"f{number}": "" for number in range(300)})).status_code == 400
 
 
@@ -276,3 +280,24 @@ def test_a_login_leads_nowhere_else(elsewhere: str) -> None:
 async def test_without_a_token_there_is_nothing_to_log_in_to(served: Served) -> None:
     answer = await Browser(served.url).get("/login?next=//evil.example")
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
+
+
+async def test_a_form_reaches_its_route_whole_and_once(serve: Serve) -> None:
+    seen: list[bytes] = []
+
+    def around(inner: Asgi) -> Asgi:
+        async def reading(scope: Scope, receive: Receive, send: Send) -> None:
+            while True:
+                message = await receive()
+                seen.append(message["body"])
+                if not message["more_body"]:
+                    break
+            await Response()(scope, receive, send)
+
+        return SameOrigin(reading, Sessions(None))
+
+    browser = Browser((await serve(around=around)).url)
+    browser.jar["cdc-visitor"] = nonce = new_nonce()
+    fields = {"csrf": Sessions(None).field(nonce), "data": "é" * 100_000}
+    assert (await browser.submit("/x", fields)).status_code == 200
+    assert parse_qs(b"".join(seen).decode()) == {name: [value] for name, value in fields.items()}

@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import MutableMapping
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
-from starlette.datastructures import FormData, Headers
-from starlette.exceptions import HTTPException
-from starlette.requests import Request, cookie_parser
+from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cdc.web.guard.access import READS, Asks, asks
+from cdc.web.guard.forms import FORM, MULTIPART, Unreadable, kind_of, read
 from cdc.web.guard.refused import refused
 from cdc.web.guard.sessions import Sessions, cookie_name, is_nonce, new_nonce, set_cookie
 from cdc.web.guard.terms import same
 
-FORM = "application/x-www-form-urlencoded"
-
 _SAFE = READS | {"OPTIONS"}
 _VISITOR = "cdc-visitor"
 _REMEMBERED = 24 * 3600
-_MOST_FIELDS = 200
-_MOST_BYTES = 1024 * 1024
 
 
 class SameOrigin:
-    """Refuses what would change something and comes from a page elsewhere; gives forms their field.
+    """Refuses what would change something and comes from a page elsewhere, and every form without its field.
 
     `csrf` in the request's state is what a form has to carry in a field of that name. It belongs to the session, or
-    where nobody logs in to a random cookie that comes with the page.
+    where nobody logs in to a random cookie that comes with the page. It is looked for here, not in routes, so that none
+    forgets to.
     """
 
     def __init__(self, app: ASGIApp, sessions: Sessions) -> None:
@@ -43,19 +40,23 @@ class SameOrigin:
             await self._app(scope, receive, send)
             return
         headers, state = Headers(scope=scope), scope.setdefault("state", {})
-        answer = None if scope["method"] in _SAFE or state.get("bearer") else _foreign(scope["method"], headers)
-        if answer is not None:
-            await answer(scope, receive, send)
-            return
-        if session := state.get("session"):
-            state["csrf"] = self._sessions.field(session.nonce)
-            await self._app(scope, receive, send)
-            return
-        nonce = cookie_parser(headers.get("cookie", "")).get(cookie_name(scope, _VISITOR), "")
-        known = is_nonce(nonce)
-        nonce = nonce if known else new_nonce()
+        nonce, known = self._nonce(scope, headers)
         state["csrf"] = self._sessions.field(nonce)
+        if scope["method"] not in _SAFE:
+            answer = None if state.get("bearer") else _foreign(scope["method"], headers)
+            if answer is None and kind_of(headers) in (FORM, MULTIPART):
+                answer, receive = await _form(headers, state, receive)
+            if answer is not None:
+                await answer(scope, receive, send)
+                return
         await self._app(scope, receive, send if known else _remembering(scope, nonce, send))
+
+    def _nonce(self, scope: Scope, headers: Headers) -> tuple[str, bool]:
+        """What forms are bound to, and whether the browser has it already."""
+        if session := scope["state"].get("session"):
+            return session.nonce, True
+        nonce = cookie_parser(headers.get("cookie", "")).get(cookie_name(scope, _VISITOR), "")
+        return (nonce, True) if is_nonce(nonce) else (new_nonce(), False)
 
 
 def _foreign(method: str, headers: Headers) -> Response | None:
@@ -75,9 +76,18 @@ def _foreign(method: str, headers: Headers) -> Response | None:
     return None if ours else refused(403, "This came from a page that is not ours; it was not done.")
 
 
-def kind_of(headers: Headers) -> str:
-    """The type of what a request carries, without its parameters."""
-    return headers.get("content-type", "").partition(";")[0].strip().lower()
+async def _form(headers: Headers, state: MutableMapping[str, Any], receive: Receive) -> tuple[Response | None, Receive]:
+    """What stands against a form, which is in the state from now on; and what gives its body once more."""
+    if kind_of(headers) != FORM:
+        return refused(415, f"Send it as a form, with the header content-type: {FORM}."), receive
+    try:
+        form, receive = await read(receive)
+    except Unreadable as unreadable:
+        return refused(unreadable.status, unreadable.error), receive
+    if not state.get("bearer") and not same(str(form.get("csrf", "")), state["csrf"]):
+        return refused(403, "The form is out of date: load its page again, and send it from there."), receive
+    state["form"] = form
+    return None, receive
 
 
 def _host(origin: str) -> str:
@@ -98,31 +108,3 @@ def _remembering(scope: Scope, nonce: str, send: Send) -> Send:
         await send(message)
 
     return with_cookie
-
-
-async def checked_form(request: Request, most: int = _MOST_BYTES) -> FormData:
-    """The fields of a form that was on a page of ours. Every route of a form reads it by this.
-
-    Raises:
-        HTTPException: it is no form, too large, or carries not what our pages give their forms.
-    """
-    if kind_of(request.headers) != FORM:
-        raise HTTPException(415, f"Send it as a form, with the header content-type: {FORM}.")
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > most:
-            raise HTTPException(413, f"A form has at most {most} bytes.")
-    try:
-        fields = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
-    except ValueError:
-        raise HTTPException(400, "The form cannot be read.") from None
-    expected, given = _state(request).get("csrf"), dict(fields).get("csrf", "")
-    if not expected or not same(given, expected):
-        raise HTTPException(403, "The form is out of date: load its page again, and send it from there.")
-    return FormData([(name, value) for name, value in fields if name != "csrf"])
-
-
-def _state(request: Request) -> Mapping[str, Any]:
-    state: Mapping[str, Any] = request.scope.get("state", {})
-    return state

@@ -9,14 +9,13 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from cdc.web.guard.access import too_many, wants_page
-from cdc.web.guard.csrf import checked_form
+from cdc.web.guard.forms import checked_form
 from cdc.web.guard.gate import Gate
 from cdc.web.guard.limits import Attempts, address_of
 from cdc.web.guard.sessions import LASTS, set_cookie
 from cdc.web.guard.terms import same
 from cdc.web.pages.rendering import render
 
-_MOST_BYTES = 16 * 1024
 _LONGEST = 2048
 
 
@@ -44,7 +43,7 @@ class Login:
 
     async def log_in(self, request: Request) -> Response:
         """The token in the form becomes a session."""
-        fields = await checked_form(request, _MOST_BYTES)
+        fields = await checked_form(request)
         to, token = own_path(str(fields.get("next", ""))), self._gate.terms.token
         if token is None:
             return RedirectResponse(to, status_code=303)
@@ -62,7 +61,7 @@ class Login:
 
     async def log_out(self, request: Request) -> Response:
         """The browser forgets the session."""
-        await checked_form(request, _MOST_BYTES)
+        await checked_form(request)
         answer = RedirectResponse("/login", status_code=303)
         answer.raw_headers.append(set_cookie(request.scope, "cdc", "", lasts=0))
         return answer
