@@ -7,7 +7,7 @@ from pathlib import Path
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from cdc.web.pages import embeddings
+from cdc.web.pages import embeddings, replication
 from cdc.web.site import Site
 
 STATIC = Path(__file__).parents[1] / "static"
@@ -21,4 +21,5 @@ def routes(site: Site) -> list[BaseRoute]:
 def _pages(site: Site) -> list[Route]:
     return [
         *embeddings.routes(site),
+        *replication.routes(site),
     ]
