@@ -33,6 +33,7 @@ from cdc.service.roles import ALL, Role
 from cdc.service.source import Hooks, Shared
 from cdc.service.source_file import follow_forever
 from cdc.service.sources import Sources
+from cdc.service.tallying import Tallying
 from cdc.service.wakeups import POLL, Wakeups
 from cdc.service.worker_process import Child
 from cdc.store import workers
@@ -96,6 +97,8 @@ class _Service:
         self._roles = roles
         self._stack = stack
         self._started = started
+        self._tallying = Tallying(databases.through_pooler().to_state)
+        stack.push_async_callback(self._tallying.close)
         ledger = Ledger(databases.through_pooler().to_state)
         stack.push_async_callback(ledger.close)
         self._models = embedder(settings, on_call=ledger)
@@ -115,6 +118,7 @@ class _Service:
             await self._databases.prepare_watched(self._settings, listens="listener" in self._roles)
         await self._databases.prepare_state(self._settings)
         await self._start_wakeups()
+        self.parts.loop(self._tallying.loop())
         self._sources = self._of_sources()
         if self._roles != {"web"}:
             await self._start_workers()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -15,8 +16,10 @@ from cdc.lsn import Position
 from cdc.store import rows
 from cdc.store.arrays import plain, quoted
 from cdc.store.connect import Connection, in_pipeline
+from cdc.store.counting import count
 from cdc.store.json import loads
 from cdc.store.queries import text
+from cdc.tallies import Tallies
 
 
 class Extra(NamedTuple):
@@ -98,6 +101,14 @@ def are_few(events: Sequence[Incoming]) -> bool:
 
 async def insert_events(conn: Connection, source_id: int | None, events: Sequence[Incoming]) -> None:
     """Store events in the caller's transaction; fails as a whole when one is stored already."""
+    await _insert(conn, source_id, events)
+    book = Tallies()
+    for name, number in Counter(event.name for event in events).items():
+        book.add("event", name, number)
+    count(conn, book)
+
+
+async def _insert(conn: Connection, source_id: int | None, events: Sequence[Incoming]) -> None:
     if in_pipeline(conn) or are_few(events):
         await conn.execute(text("events/insert"), {"source_id": source_id, **_columns(events)})
         return
