@@ -19,6 +19,7 @@ from cdc.authoring.ai import PATIENCE
 from cdc.clock import Duration, seconds
 from cdc.engine import bodies, memo, wrapped
 from cdc.engine.inference import call_record
+from cdc.engine.outcome import after_others
 from cdc.engine.suspension import Until
 from cdc.errors import CdcError, NonRetriableError, StepError
 from cdc.store.inferences import Beside, InferenceRecord
@@ -60,7 +61,9 @@ class LiveAiSteps:
             captured, call = await bodies.call(wrapped.whole, (fn, args, kwargs), {}, steps.timeout)
             document = wrapped.dump(key, captured.result)
             faults.point("step.ran")
-            good = StepRecord(steps.run_id, key, "wrap", attempt, document, took=call.latency, ended=True)
+            good = StepRecord(
+                steps.run_id, key, "wrap", attempt, document, took=call.latency, ended=True, kept=after_others(attempt)
+            )
             await steps.record(good, beside=[beside(key, attempt, call)])
             return document
 

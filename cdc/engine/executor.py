@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -56,6 +57,7 @@ class Executor:
         Raises:
             LeaseLost: the run belongs to another worker; nothing was recorded.
         """
+        began = time.monotonic()
         function = self.functions[run.function_id]
         suspension = Suspension(self.journal, _cancel_current_task())
         lines = Lines(run.id, run.function_id, run.failures, told)
@@ -82,7 +84,7 @@ class Executor:
         kinds = {memo.kind for memo in memos.values()}
         awaited = "cancel_on" in function.flow or not kinds.isdisjoint(("wait", "infer"))
         asked = suspension.asked or not kinds.isdisjoint(("wrap", "infer"))
-        ending = _Ending(run, events, lines, awaited, forgets=asked and not self.keeps_content)
+        ending = _Ending(run, events, lines, awaited, asked and not self.keeps_content, time.monotonic() - began)
         return await self._recorded(ending, ended, suspension)
 
     def _context(self, run: ClaimedRun, events: Sequence[Event], steps: LiveSteps, at: AtSource) -> Context:
@@ -121,13 +123,15 @@ class Executor:
         try:
             await suspension.flushed()
             entry = suspension.take_unwritten()
-            entry.run = outcome.record(ending.run, ended, awaited=ending.awaited or suspension.awaits)
+            awaited = ending.awaited or suspension.awaits
+            entry.run = outcome.record(ending.run, ended, awaited=awaited, took=ending.took)
             if lines := ending.lines.take():
                 entry.logs = [*entry.logs, *lines]
             await self._write(entry, ending, ended)
         except RecordRefused as refused:
             ended = _failed(ending.run, refused)
-            await self._write(Entry(run=outcome.record(ending.run, ended, awaited=True)), ending, ended)
+            refusal = outcome.record(ending.run, ended, awaited=True, took=ending.took)
+            await self._write(Entry(run=refusal), ending, ended)
         return ended
 
     async def _write(self, entry: Entry, ending: _Ending, ended: Outcome) -> None:
@@ -146,6 +150,7 @@ class _Ending(NamedTuple):
     lines: Lines
     awaited: bool
     forgets: bool
+    took: float
 
     def told(self, name: str, ended: Outcome) -> list[Incoming]:
         """The event that tells of the run's end."""

@@ -24,6 +24,7 @@ from cdc.engine.ai_steps import Aside, LiveAiSteps
 from cdc.engine.bodies import StepDatabase, call, inside
 from cdc.engine.journal import Entry, Journal, RecordRefused
 from cdc.engine.lines import Lines
+from cdc.engine.outcome import after_others
 from cdc.engine.suspension import Suspension, Until
 from cdc.errors import Interrupt, LeaseLost, NonRetriableError, RetryAfter, StepError
 from cdc.events.outbox import Invocation
@@ -254,7 +255,8 @@ class LiveSteps:
 
     async def _failed(self, step: _Taken, error: BaseException, took: float) -> NoReturn:
         key, attempt, due_in = step.key, step.attempts + _counts(error), None
-        aside = step.failed(key, step.attempts + 1, error, took) if step.failed else None
+        kept = step.attempts + 1
+        aside = step.failed(key, kept, error, took) if step.failed else None
         beside = [aside.beside] if aside else []
         if not isinstance(error, NonRetriableError) and attempt <= self.retries:
             try:
@@ -263,12 +265,11 @@ class LiveSteps:
             except ValueError as unusable:
                 error = unusable
         stored = memo.error_of(error)
+        record = StepRecord(self.run_id, key, step.kind, attempt, error=stored.json, took=took, kept=kept)
         if due_in is None:
-            record = StepRecord(self.run_id, key, step.kind, attempt, error=stored.json, took=took, ended=True)
-            await self.record(record, beside=beside)
+            await self.record(record._replace(ended=True), beside=beside)
             raise StepError(key, stored.name, stored.message) from error
-        record = StepRecord(self.run_id, key, step.kind, attempt, error=stored.json, took=took, wake_in=due_in)
-        self.suspension.unwritten.steps.append(record)
+        self.suspension.unwritten.steps.append(record._replace(wake_in=due_in))
         self.suspension.unwritten.beside.extend(beside)
         log.warning("step is tried again", run=self.run_id, step=key, error=stored.name, seconds=due_in)
         raise _Later(due_in)
@@ -337,7 +338,8 @@ class _Taken(NamedTuple):
 
 
 def _good(attempt: int, document: str, began: float) -> dict[str, Any]:
-    return {"attempts": attempt, "data": document, "took": time.monotonic() - began, "ended": True}
+    took = time.monotonic() - began
+    return {"attempts": attempt, "data": document, "took": took, "ended": True, "kept": after_others(attempt)}
 
 
 def is_failure(error: BaseException) -> bool:

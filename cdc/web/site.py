@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from cdc.authoring.context import Embeddings
+from cdc.events.hands import Hands
+from cdc.events.outbox import Outbox
 from cdc.store.connect import Connection
 from cdc.web.status import Statuses
 
@@ -29,6 +31,13 @@ class Embedded(Protocol):
 
     def standing(self, table: str | None, /) -> Awaitable[Sequence[dict[str, Any]]]:
         """How those of one table, or all, stand; each with the `source` that it is of."""
+        ...
+
+    def put_aside(self, limit: int, /) -> Awaitable[Sequence[dict[str, Any]]]:
+        """Texts that were put aside, the newest of each source.
+
+        With source, table, target, key, ordinal, reason and failed_at.
+        """
         ...
 
     def retry(self, source: str | None, table: str, target: str | None, key: str | None, /) -> Awaitable[int | None]:
@@ -57,9 +66,17 @@ class Site:
     embeddings: At = lambda source: None
     embedded: Embedded | None = None
     doctor: Doctor | None = None
+    outbox: Outbox = field(default_factory=Outbox)
 
     @property
     def state(self) -> Connecting:
         """The state database, for what is only served where there is one."""
         assert self.connection is not None, "routes that need the state are not served without"
         return self.connection
+
+    @asynccontextmanager
+    async def hands(self) -> AsyncIterator[Hands]:
+        """What acts on runs and functions; at the end of the block the workers look what is due or cancelled."""
+        async with self.state() as conn:
+            yield Hands(conn, self.outbox)
+        self.wake()

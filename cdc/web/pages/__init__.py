@@ -7,6 +7,7 @@ from pathlib import Path
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from cdc.web.pages import embeddings
 from cdc.web.site import Site
 
 STATIC = Path(__file__).parents[1] / "static"
@@ -18,4 +19,6 @@ def routes(site: Site) -> list[BaseRoute]:
 
 
 def _pages(site: Site) -> list[Route]:
-    return []
+    return [
+        *embeddings.routes(site),
+    ]

@@ -5,10 +5,13 @@
 -- version of the registry.
 -- What a suspended run waits for may have come while it ran (woken): it is due at once, and that comes back. A run whose
 -- handler failed has an error, and keeps its pause.
+-- Attempts that failed, and those that succeeded after others, are kept with their steps and runs where these were
+-- recorded. In a repeated batch an attempt is known by its error; another one is that of an attempt which does not count.
 -- Arrays and not one JSON document: reading a document resolves its escapes, and \u0000 in a memo would fail there.
 -- Parameters: worker_id, and arrays, one item a step or run: step_run_ids, step_ids, kinds, attempts, data, errors,
--- wake_ats, wake_ins, tooks, endeds; run_ids, run_claims, statuses, failures, outputs, run_errors, due_ins (in seconds).
--- Lock order: the worker's row (key share), then step and run rows.
+-- wake_ats, wake_ins, tooks, endeds; run_ids, run_claims, statuses, failures, outputs, run_errors, due_ins (in seconds);
+-- and of each attempt that is kept: kept_run_ids, kept_step_ids ('': of the handler), kept, kept_errors, kept_tooks.
+-- Lock order: the worker's row (key share), then step and run rows, attempts.
 with alive as materialized (
     select id from cdc_state.workers where id = %(worker_id)s for key share
 ), recorded as (
@@ -27,7 +30,7 @@ with alive as materialized (
            wake_at = case when s.kind in ('run', 'wrap') then excluded.wake_at else coalesce(s.wake_at, excluded.wake_at) end,
            ended_at = excluded.ended_at
      where s.ended_at is null
-    returning 1
+    returning s.run_id, s.id
 ), moved as (
     update cdc_state.runs r
        set status = case when r.woken and n.due_in is not null and n.error is null then 'queued' else n.status end,
@@ -45,6 +48,17 @@ with alive as materialized (
        -- "is true" keeps the planner off the index of running runs, where it compared every one of them with every item.
        and (r.status = 'running' and r.worker_id = %(worker_id)s and r.claims = n.claims) is true
     returning r.id, r.woken and r.status = 'queued' and r.error is null as woken
+), kept as (
+    insert into cdc_state.attempts as a (run_id, step_id, attempt, error, started_at, ended_at)
+    select n.run_id, n.step_id, n.attempt, n.error, now() - make_interval(secs => n.took), now()
+      from unnest(%(kept_run_ids)s::uuid[], %(kept_step_ids)s::text[], %(kept)s::integer[], %(kept_errors)s::json[],
+                  %(kept_tooks)s::float8[])
+           as n (run_id, step_id, attempt, error, took)
+     where (n.run_id, n.step_id) in (select run_id, id from recorded)
+        or (n.step_id = '' and n.run_id in (select id from moved))
+    on conflict (run_id, step_id, attempt) do update
+       set error = excluded.error, started_at = excluded.started_at, ended_at = excluded.ended_at
+     where a.error::text <> excluded.error::text
 )
 select coalesce((select bool_or(woken) from moved), false),
        array(select id::text from unnest(%(run_ids)s::uuid[]) as n (id) where id not in (select id from moved)),
