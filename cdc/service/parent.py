@@ -28,6 +28,7 @@ from cdc.service.parts import Parts
 from cdc.service.process import prepare
 from cdc.service.reaching import Reaching
 from cdc.service.reloading import reload_forever
+from cdc.service.replication import Replication
 from cdc.service.roles import ALL, Role
 from cdc.service.source import Hooks, Shared
 from cdc.service.source_file import follow_forever
@@ -196,6 +197,7 @@ class _Service:
             confirmed=self._confirmed.is_set,
             embeddings=self._embeddings_of,
             embedded=Embedded(self._databases, lambda: self._named),
+            replication=Replication(self._databases, self._settings.publication, lambda: self._named, self._of_child),
         )
         web = Web(app(site), self._settings.port)
         self.parts.add(web.start())

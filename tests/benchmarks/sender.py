@@ -95,7 +95,8 @@ def body(name: str, size: int) -> bytes:
 async def send(url: str, name: str, size: int, connections: int, seconds: float) -> Sent:
     """Send until so many seconds have gone by."""
     parts, sent, content = urlsplit(url), Sent(), body(name, size)
-    assert parts.hostname and parts.port, "a service tells where it is"
+    assert parts.hostname, "a service tells where it is"
+    assert parts.port, "a service tells where it is"
     began = time.perf_counter()
     lines = []
     for number in range(connections):

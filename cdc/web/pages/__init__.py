@@ -8,7 +8,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from cdc.web import live
-from cdc.web.pages import embeddings, run
+from cdc.web.pages import embeddings, replication, run
 from cdc.web.site import Site
 
 STATIC = Path(__file__).parents[1] / "static"
@@ -23,4 +23,5 @@ def _pages(site: Site) -> list[Route]:
     return [
         *run.routes(site),
         *embeddings.routes(site),
+        *replication.routes(site),
     ]
