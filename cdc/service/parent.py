@@ -210,6 +210,7 @@ class _Service:
         web = Web(app(site), self._settings.port)
         self.parts.add(web.start())
         self._stack.push_async_callback(web.stop)
+        self._stack.callback(site.stopping.set)
         self._address = web.url
 
     # --- what the parts tell each other ---
