@@ -12,6 +12,7 @@ from cdc.authoring.context import Embeddings
 from cdc.events.hands import Hands
 from cdc.events.outbox import Outbox
 from cdc.store.connect import Connection
+from cdc.web.guard.terms import NOTHING_ASKED, Terms
 from cdc.web.status import Statuses
 
 Connecting = Callable[[], AbstractAsyncContextManager[Connection]]
@@ -73,6 +74,7 @@ class Site:
     connection: Connecting | None = None
     wake: Callable[[], None] = lambda: None
     keys: Sequence[str] = ()
+    terms: Terms = NOTHING_ASKED
     confirmed: Callable[[], bool] = lambda: True
     embeddings: At = lambda source: None
     embedded: Embedded | None = None
