@@ -11,6 +11,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from cdc.errors import ConfigurationError
+from cdc.web.crowd import Crowd
 
 HOST = "127.0.0.1"
 
@@ -28,7 +29,9 @@ class Web:
     def __init__(self, app: Starlette, port: int) -> None:
         self._port = port
         self._server = _Server(
-            uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=2)
+            uvicorn.Config(
+                app, http=Crowd, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=2
+            )
         )
         self._serving: asyncio.Task[None] | None = None
         self.url = ""
