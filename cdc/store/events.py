@@ -50,7 +50,8 @@ FEW = 50
 class Incoming(NamedTuple):
     """An event on its way in.
 
-    `id` has 16 bytes, `ts` is microseconds since 1970, `data` is JSON; `position` is set when it comes from WAL.
+    `id` has 16 bytes, `ts` is microseconds since 1970, `data` is JSON; `position` is set when it comes from WAL, and
+    `traceparent` when it belongs to a trace.
     """
 
     id: bytes
@@ -60,6 +61,7 @@ class Incoming(NamedTuple):
     position: Position | None
     extra: Extra | None = None
     row: RowChange | None = None
+    traceparent: str | None = None
 
     @property
     def is_scheduled(self) -> bool:
@@ -71,7 +73,7 @@ class Incoming(NamedTuple):
         extra = self.extra or _NO_EXTRA
         user = loads(extra.user) if extra.user else {}
         id_ = extra.given_id or str(UUID(bytes=self.id))
-        return Event(self.name, loads(self.data), id_, self.ts // 1000, user, extra.v)
+        return Event(self.name, loads(self.data), id_, self.ts // 1000, user, extra.v, self.traceparent)
 
     def as_dict(self) -> dict[str, Any]:
         """As expressions see it."""
@@ -91,17 +93,18 @@ async def insert_events(conn: Connection, source_id: int | None, events: Sequenc
     if len(events) <= FEW or in_pipeline(conn):
         await conn.execute(text("events/insert"), {"source_id": source_id, **_columns(events)})
         return
-    common = [event[:4] for event in events if event.extra is None]
+    common = [event[:4] for event in events if event.extra is None and event.traceparent is None]
     if common:
         await _copy(conn, "events/copy", rows.events(source_id, common))
     if len(common) < len(events):
-        sent = (_row(source_id, event, event.extra) for event in events if event.extra is not None)
+        sent = (_row(source_id, event) for event in events if event.extra or event.traceparent)
         await _copy(conn, "events/copy_sent", rows.copied(sent))
 
 
-def _row(source_id: int | None, event: Incoming, extra: Extra) -> bytes:
+def _row(source_id: int | None, event: Incoming) -> bytes:
+    extra = event.extra or _NO_EXTRA
     user = None if extra.user is None else extra.user.decode()
-    return rows.sent_event(source_id, event[:4], (extra.given_id, user, extra.v))
+    return rows.sent_event(source_id, event[:4], (extra.given_id, user, extra.v, event.traceparent))
 
 
 def _columns(events: Sequence[Incoming]) -> dict[str, str]:
@@ -114,6 +117,7 @@ def _columns(events: Sequence[Incoming]) -> dict[str, str]:
         "given_ids": quoted(extra.given_id for extra in extras),
         "users": quoted(None if extra.user is None else extra.user.decode() for extra in extras),
         "vs": quoted(extra.v for extra in extras),
+        "traceparents": quoted(event.traceparent for event in events),
     }
 
 
@@ -167,10 +171,17 @@ async def load(conn: Connection, ids: Iterable[str]) -> dict[str, Event]:
 
 
 def seen(
-    id: str, name: str, ts: int, data: dict[str, Any], given_id: str | None, user: dict[str, Any] | None, v: str | None
+    id: str,
+    name: str,
+    ts: int,
+    data: dict[str, Any],
+    given_id: str | None,
+    user: dict[str, Any] | None,
+    v: str | None,
+    traceparent: str | None,
 ) -> Event:
     """A stored event as handlers see it: with the id that its sender gave, if there is one."""
-    return Event(name, data, given_id or id, ts, user or {}, v)
+    return Event(name, data, given_id or id, ts, user or {}, v, traceparent)
 
 
 async def send(

@@ -12,7 +12,7 @@ import orjson
 
 from cdc.authoring.triggers import is_taken
 from cdc.events import ids
-from cdc.events.given import given_by_sender
+from cdc.events.given import given_by_sender, traceparent_of
 from cdc.events.intake import new_id
 from cdc.store.events import Incoming
 from cdc.store.json import document
@@ -38,8 +38,11 @@ class Read(NamedTuple):
     error: str | None
 
 
-def read(body: bytes, seed: str | None) -> Read:
-    """The events of a request. With a seed their ids are the same whenever the same request comes again."""
+def read(body: bytes, seed: str | None, traceparent: str | None = None) -> Read:
+    """The events of a request. With a seed their ids are the same whenever the same request comes again.
+
+    `traceparent` is the trace of the request, to which its events belong unless they name another one.
+    """
     try:
         items = _parsed(body)
     except (ValueError, RecursionError):
@@ -48,15 +51,16 @@ def read(body: bytes, seed: str | None) -> Read:
     if len(items) > MOST_EVENTS:
         return Read([], f"a request has at most {MOST_EVENTS} events, this one has {len(items)}")
     found: list[Incoming] = []
+    trace = traceparent_of(traceparent)
     for index, item in enumerate(items):
         try:
-            found.append(_event(item, _id(seed, index)))
+            found.append(_event(item, _id(seed, index), trace))
         except (ValueError, RecursionError) as unusable:
             return Read(found, str(unusable) or "the event is nested too deeply")
     return Read(found, None)
 
 
-def _event(item: object, id_: bytes) -> Incoming:
+def _event(item: object, id_: bytes, trace: str | None) -> Incoming:
     if not isinstance(item, dict):
         raise Unusable("an event is an object with a name and data")
     name = _name(item.get("name"))
@@ -65,7 +69,8 @@ def _event(item: object, id_: bytes) -> Incoming:
     if extra is not None and ts is not None and ts <= now:
         extra = extra._replace(scheduled=False)  # SDKs give every event the time it was sent at
         extra = extra if any(extra[:3]) else None
-    return Incoming(id_, name, now if ts is None else ts, _data(item.get("data")), None, extra)
+    trace = traceparent_of(item.get("traceparent")) or trace
+    return Incoming(id_, name, now if ts is None else ts, _data(item.get("data")), None, extra, None, trace)
 
 
 def _name(name: object) -> str:

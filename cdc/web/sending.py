@@ -17,7 +17,7 @@ from cdc.web import incoming
 from cdc.web.answers import Json, body_of
 from cdc.web.gathering import Gathering
 
-_SEED = "x-inngest-event-id-seed"
+_SEED, _TRACE = "x-inngest-event-id-seed", "traceparent"
 
 
 def routes(
@@ -29,7 +29,7 @@ def routes(
     async def send(request: Request) -> Response:
         if keys and not is_one_of(request.path_params["key"], keys):
             return Json({"error": "The event key is not known here.", "status": 401}, status_code=401)
-        events, error = incoming.read(await body_of(request), request.headers.get(_SEED))
+        events, error = incoming.read(await body_of(request), request.headers.get(_SEED), request.headers.get(_TRACE))
         if events:
             try:
                 await gathering.take(events)
