@@ -25,6 +25,7 @@ from cdc.engine.bodies import StepDatabase, call, inside
 from cdc.engine.journal import Entry, Journal, RecordRefused
 from cdc.engine.lines import Lines
 from cdc.engine.suspension import Suspension, Until
+from cdc.engine.whereabouts import Whereabouts
 from cdc.errors import Interrupt, LeaseLost, NonRetriableError, RetryAfter, StepError
 from cdc.events.outbox import Invocation
 from cdc.store.events import Incoming
@@ -73,6 +74,7 @@ class LiveSteps:
     suspension: Suspension
     lines: Lines
     database: StepDatabase
+    place: Whereabouts
     claimed_at: float = 0.0
     function_id: str = ""
     keeps_content: bool = True
@@ -133,12 +135,12 @@ class LiveSteps:
         """See `cdc.Step.send_event`."""
         key = self._key(id)
         chosen = [events] if isinstance(events, Event) else events
-        return await self._sent(key, sending.incoming(self.run_id, key, chosen))
+        return await self._sent(key, partial(sending.incoming, self.run_id, key, chosen))
 
     async def send_signal(self, id: str, signal: str, data: dict[str, Any] | None = None) -> None:
         """See `cdc.Step.send_signal`."""
         key = self._key(id)
-        await self._sent(key, [sending.signal(self.run_id, key, signal, data or {})])
+        await self._sent(key, partial(sending.signal, self.run_id, key, signal, data or {}))
 
     async def wait_for_event(
         self, id: str, event: str, timeout: Duration, *, if_exp: str | None = None, match: str | None = None
@@ -165,7 +167,7 @@ class LiveSteps:
         recorded = self._recorded(key, "invoke")
         if recorded is None:
             function_id = function if isinstance(function, str) else function.id
-            event = sending.invocation(self.run_id, key, data or {})
+            event = sending.invocation(self.run_id, key, data or {}, self.place.traceparent(key))
             self.suspension.unwritten.steps.append(StepRecord(self.run_id, key, "invoke", wake_in=due_in))
             self.suspension.unwritten.invocations.append(Invocation(function_id, event, (self.run_id, key)))
         elif recorded.ended:
@@ -238,13 +240,16 @@ class LiveSteps:
             raise RunLost
         began = time.monotonic()
         outer = inside.set(step.key)
+        taken = self.place.step(step.key, step.kind, step.attempts + 1)
         try:
-            document = await body(step.key, step.attempts + 1)
+            with taken:
+                document = await body(step.key, step.attempts + 1)
         except LeaseLost:
             raise RunLost from None
         except BaseException as error:
             if not is_failure(error):
                 raise
+            taken.failed(error)
             return await self._failed(step, error, time.monotonic() - began)
         finally:
             inside.reset(outer)
@@ -281,15 +286,18 @@ class LiveSteps:
         elif recorded.due_in is not None and recorded.due_in > 0:
             await self.wait(Until("sleeping", recorded.due_in))
 
-    async def _sent(self, key: str, events: Sequence[Incoming]) -> list[str]:
+    async def _sent(self, key: str, events: Callable[[str | None], Sequence[Incoming]]) -> list[str]:
+        """Send these `events`, which are in the trace that they are given."""
         recorded = self._recorded(key, "run")
         if recorded is not None and recorded.ended:
             return list(memo.result(key, recorded))
-        sent = [str(UUID(bytes=event.id)) for event in events]
         try:
             with self.suspension:
-                document = memo.dump("the ids of its events", sent)
-                await self.record(StepRecord(self.run_id, key, attempts=1, data=document, ended=True), events)
+                with self.place.step(key, "send", 1):
+                    incoming = events(self.place.traceparent(key))
+                    sent = [str(UUID(bytes=event.id)) for event in incoming]
+                    document = memo.dump("the ids of its events", sent)
+                    await self.record(StepRecord(self.run_id, key, attempts=1, data=document, ended=True), incoming)
                 if self.drop_after_each_step:
                     raise _Later(0.0)
         except _Later as later:

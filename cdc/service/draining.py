@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cdc.config import Settings
+from cdc.service import tracing
 from cdc.service.absences import Absences
 from cdc.service.databases import Databases
 from cdc.service.following import Following
@@ -35,7 +36,7 @@ async def drain(settings: Settings, named: Named) -> int:
         nonlocal due
         due = True
 
-    models = embedder(settings)
+    models, traces = embedder(settings), tracing.start()
     try:
         following = Following(settings, databases.watched, models, status, Absences())
         await following.declare()
@@ -43,6 +44,8 @@ async def drain(settings: Settings, named: Named) -> int:
         return await Listening(watched(settings, named), databases, following, status, hooks).drain()
     finally:
         await models.close()
+        if traces:
+            await traces.close()
         if due:
             async with await databases.to_state() as state:
                 await notifications.notify(state, "due")
