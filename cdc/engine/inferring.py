@@ -14,7 +14,7 @@ import structlog
 from opentelemetry.trace import SpanContext
 
 from cdc import faults
-from cdc.engine import whereabouts
+from cdc.engine import counting, whereabouts
 from cdc.engine.inference import Answered, Asked, Models
 from cdc.errors import DatabaseUnreachable
 from cdc.store import ai_calls, inferences
@@ -206,6 +206,7 @@ class Inferrer:
             await self._write(conn, batch[middle:])
             return
         faults.point("inference.recorded")
+        counting.answered(batch)
         pauses = [each.record.due_in for each in batch if each.record.due_in is not None]
         if pauses:
             self._look_at = min(self._look_at, asyncio.get_running_loop().time() + min(pauses))

@@ -13,6 +13,7 @@ from cdc import lsn, tracing
 from cdc.store import traces as store
 from cdc.store.connect import Connection
 from cdc.store.events import Incoming
+from cdc.store.runs import CancelledRun
 from cdc.store.traces import Origin, Waited
 
 _MESSAGING = {"messaging.system": "cdc"}
@@ -140,11 +141,11 @@ def began(run_id: str, event_at: int = 0) -> int:
     return max(made, event_at) if event_at <= time.time_ns() else made
 
 
-async def cancelled(conn: Connection, runs: Iterable[tuple[str, str, Sequence[str]]]) -> None:
-    """Tell of runs (id, function, events) that were cancelled just now."""
+async def cancelled(conn: Connection, runs: Iterable[CancelledRun]) -> None:
+    """Tell of runs that were cancelled just now."""
     if not tracing.on():
         return
-    functions = {run_id: function_id for run_id, function_id, _ in runs}
+    functions = {run.id: run.function_id for run in runs}
     waited = await store.waited(conn, list(functions))
     for run_id, origin in (await store.origins(conn, list(functions))).items():
         trace = of_run(run_id, functions[run_id], origin, waited=waited.get(run_id, ()))

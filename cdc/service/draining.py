@@ -12,6 +12,7 @@ from cdc.service.models import embedder
 from cdc.service.named import Named
 from cdc.service.process import prepare
 from cdc.service.source import watched
+from cdc.service.tallying import Tallying
 from cdc.store import notifications
 from cdc.web.status import Status
 
@@ -44,6 +45,7 @@ async def drain(settings: Settings, named: Named) -> int:
         return await Listening(watched(settings, named), databases, following, status, hooks).drain()
     finally:
         await models.close()
+        await Tallying(databases.to_state).close()
         if traces:
             await traces.close()
         if due:
