@@ -66,7 +66,7 @@ class Entry:
         """Characters of its documents."""
         size = 0
         for step in self.steps:
-            size += len(step.data or step.error or "")
+            size += len(step.data or step.error or "") + len(step.input or "")
         for event in self.told:
             size += len(event.data)
         for kept in self.beside:

@@ -193,7 +193,11 @@ class _Service:
         connection = None
         if "web" in self._roles:
             state = pool(
-                self._databases.state, size=2, name="web", prepared=False, answers_within=self._settings.network_timeout
+                self._databases.state,
+                size=6,  # of which two are for events that are sent
+                name="web",
+                prepared=not self._databases.pooled,
+                answers_within=self._settings.network_timeout,
             )
             connection = (await self._stack.enter_async_context(state)).connection
         site = Site(
@@ -209,6 +213,7 @@ class _Service:
         web = Web(app(site), self._settings.port)
         self.parts.add(web.start())
         self._stack.push_async_callback(web.stop)
+        self._stack.callback(site.stopping.set)
         self._address = web.url
 
     def _start_sampling(self) -> None:

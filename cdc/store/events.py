@@ -49,6 +49,9 @@ class RowChange(NamedTuple):
 FEW = 50
 """Rows that one statement writes sooner than COPY, which costs round trips and is faster for many."""
 
+_FEW_BYTES = 256 * 1024
+"""Of data, likewise: as a parameter it is copied several times."""
+
 
 class Incoming(NamedTuple):
     """An event on its way in.
@@ -91,6 +94,11 @@ class NewRun(NamedTuple):
     event_ids: list[bytes]
 
 
+def are_few(events: Sequence[Incoming]) -> bool:
+    """Whether one statement writes them sooner than COPY."""
+    return len(events) <= FEW and sum(len(event.data) for event in events) <= _FEW_BYTES
+
+
 async def insert_events(conn: Connection, source_id: int | None, events: Sequence[Incoming]) -> None:
     """Store events in the caller's transaction; fails as a whole when one is stored already."""
     await _insert(conn, source_id, events)
@@ -101,7 +109,7 @@ async def insert_events(conn: Connection, source_id: int | None, events: Sequenc
 
 
 async def _insert(conn: Connection, source_id: int | None, events: Sequence[Incoming]) -> None:
-    if len(events) <= FEW or in_pipeline(conn):
+    if in_pipeline(conn) or are_few(events):
         await conn.execute(text("events/insert"), {"source_id": source_id, **_columns(events)})
         return
     common = [event[:4] for event in events if event.extra is None and event.traceparent is None]
@@ -156,7 +164,7 @@ async def _copy(conn: Connection, name: str, copied: bytes) -> None:
 
 async def stored(conn: Connection, events: Sequence[Incoming]) -> set[bytes]:
     """The ids among these that are stored already."""
-    ids = [str(UUID(bytes=event.id)) for event in events]
+    ids = plain(event.id.hex() for event in events)
     found = await (await conn.execute(text("events/stored"), {"ids": ids})).fetchall()
     return {row[0].bytes for row in found}
 

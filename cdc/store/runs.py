@@ -73,7 +73,10 @@ class Given(NamedTuple):
 
 
 class Memo(NamedTuple):
-    """What is recorded of a step. `due_in` is seconds until a sleep ends, negative when it has."""
+    """What is recorded of a step. `due_in` is seconds until a sleep ends, negative when it has.
+
+    `edit` is the input that it takes in place of its code's; nothing else may be recorded of it yet.
+    """
 
     kind: str
     attempts: int
@@ -81,6 +84,7 @@ class Memo(NamedTuple):
     error: dict[str, Any] | None
     ended: bool
     due_in: float | None
+    edit: Any = None
 
 
 async def claim(

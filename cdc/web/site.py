@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -64,7 +65,8 @@ class Site:
     """What is served. Without a `connection` only how the service is can be told.
 
     `wake`: something may be due, or was cancelled. `keys` are those that events may come with. Nothing is changed
-    before it is `confirmed` that the state is the watched database's. `embeddings` are those of a source.
+    before it is `confirmed` that the state is the watched database's. `embeddings` are those of a source. `stopping`
+    is set before the server stops: answers without an end (`GET /live`) end then.
     """
 
     statuses: Statuses
@@ -76,6 +78,7 @@ class Site:
     embedded: Embedded | None = None
     replication: Replication | None = None
     outbox: Outbox = field(default_factory=Outbox)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def state(self) -> Connecting:
