@@ -296,6 +296,7 @@ class LiveSteps:
             raise StepError(key, stored.name, stored.message) from error
         self.suspension.unwritten.steps.append(record._replace(wake_in=due_in))
         self.suspension.unwritten.beside.extend(beside)
+        self.suspension.retried += 1
         log.warning("step is tried again", run=self.run_id, step=key, error=stored.name, seconds=due_in)
         raise _Later(due_in)
 

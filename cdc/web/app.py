@@ -2,74 +2,52 @@
 
 from __future__ import annotations
 
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
+from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Route
 
-from cdc.store import gaps, runs
-from cdc.store.failures import ConnectionTrouble, PoolTimeout
-from cdc.web import acting, looking, pages, searching, sending
-from cdc.web.answers import Json
-from cdc.web.embedded import routes as of_embedded
+from cdc.web import api, pages, sending
+from cdc.web.api import document, health
+from cdc.web.api.refusing import HANDLERS
 from cdc.web.held import Held
-from cdc.web.site import Connecting, Site
-from cdc.web.status import Statuses
+from cdc.web.site import Site
 
 
-def app(site: Site) -> Starlette:
+def app(site: Site) -> FastAPI:
     """The application; without a connection to the state it answers only how the service is.
 
     A page elsewhere cannot reach it through a name of its own: the Host header is checked.
     """
-    routes: list[BaseRoute] = [*_health(site.statuses)]
-    if site.connection is not None:
-        routes += [
-            *_overview(site.statuses, site.connection),
-            *looking.routes(site.connection),
-            *acting.routes(site.connection, site.wake),
-            *sending.routes(site.connection, site.wake, site.keys),
-            *searching.routes(site.embeddings),
-            *of_embedded(site.embedded),
-            *pages.routes(site),
-        ]
-    return Starlette(
-        routes=routes,
+    made = FastAPI(
+        **document.ABOUT,
+        openapi_url=None,
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"]),
             Middleware(Held, confirmed=site.confirmed),
         ],
-        exception_handlers={HTTPException: _refused, **dict.fromkeys((*ConnectionTrouble, PoolTimeout), _unavailable)},
+        exception_handlers=HANDLERS,
     )
+    made.state.site = site
+    made.router.routes.extend(_routes(site))
+    return made
 
 
-def _health(status: Statuses) -> list[Route]:
-    async def livez(request: Request) -> Response:
-        return Json({"live": True})
-
-    async def readyz(request: Request) -> Response:
-        answer = {"ready": status.ready, "listening": status.listening}
-        return Json(answer, status_code=200 if status.ready else 503)
-
-    return [Route("/livez", livez), Route("/readyz", readyz)]
-
-
-def _overview(status: Statuses, connection: Connecting) -> list[Route]:
-    async def overview(request: Request) -> Response:
-        async with connection() as conn:
-            lost = [gap._asdict() for gap in await gaps.listed(conn)]
-            return Json({**status.as_json(), "runs": await runs.counts(conn), "gaps": lost})
-
-    return [Route("/", overview), Route("/v1/status", overview)]
+def _routes(site: Site) -> list[BaseRoute]:
+    """The busiest first: they are looked through one by one."""
+    if site.connection is None:
+        return [*health.probes.routes]
+    return [
+        *sending.routes(site.connection, site.wake, site.keys),
+        *health.probes.routes,
+        *api.routes(),
+        Route("/openapi.json", document.answer, include_in_schema=False),
+        Route("/", _to_overview, include_in_schema=False),
+        *pages.routes(site),
+    ]
 
 
-async def _refused(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException), "registered for it only"
-    return Json({"error": error.detail}, status_code=error.status_code, headers=error.headers)
-
-
-async def _unavailable(request: Request, error: Exception) -> Response:
-    return Json({"error": "The state database does not answer."}, status_code=503)
+async def _to_overview(request: Request) -> RedirectResponse:
+    return RedirectResponse("/overview", status_code=303)

@@ -6,9 +6,13 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from cdc.web.answers import Json
+from cdc.web.api.refusing import refusal
 
 _READS = {"GET", "HEAD", "OPTIONS"}
+
+_ANSWER = refusal(
+    "It is not known yet whether the state belongs to the watched database; nothing was changed. Try again.", 503
+)
 
 
 class Held:
@@ -23,8 +27,4 @@ class Held:
         if scope["type"] != "http" or scope["method"] in _READS or self._confirmed():
             await self._app(scope, receive, send)
             return
-        answer = Json(
-            {"error": "It is not known yet whether the state belongs to the watched database; nothing was changed."},
-            status_code=503,
-        )
-        await answer(scope, receive, send)
+        await _ANSWER(scope, receive, send)

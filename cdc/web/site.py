@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from cdc.authoring.context import Embeddings
+from cdc.events.hands import Hands
+from cdc.events.outbox import Outbox
 from cdc.store.connect import Connection
 from cdc.web.status import Statuses
 
@@ -18,10 +21,19 @@ At = Callable[[str | None], Embeddings | None]
 """The embeddings of a source, or of the first one; None: there is no such source."""
 
 
-Doctor = Callable[[str | None], Awaitable[Sequence[dict[str, Any]] | None]]
-"""What `cdc doctor --json` finds of a source, or of the first one: check, state (ok, warning, failed), says, next.
-None: there is no such source.
-"""
+class Replication(Protocol):
+    """How changes come from all sources, as their servers tell it."""
+
+    def sources(self) -> Awaitable[Sequence[dict[str, Any]]]:
+        """Each with its name, slot (None: there is none), tables and backfills; `unanswered`: why there is no more."""
+        ...
+
+    def checks(self, source: str | None, /) -> Awaitable[Sequence[dict[str, Any]] | None]:
+        """What `cdc doctor --json` finds of a source, or of the first one: check, state, says, next.
+
+        The state is ok, warning or failed. None: there is no such source.
+        """
+        ...
 
 
 class Embedded(Protocol):
@@ -53,7 +65,8 @@ class Site:
     """What is served. Without a `connection` only how the service is can be told.
 
     `wake`: something may be due, or was cancelled. `keys` are those that events may come with. Nothing is changed
-    before it is `confirmed` that the state is the watched database's. `embeddings` are those of a source.
+    before it is `confirmed` that the state is the watched database's. `embeddings` are those of a source. `stopping`
+    is set before the server stops: answers without an end (`GET /live`) end then.
     """
 
     statuses: Statuses
@@ -63,10 +76,19 @@ class Site:
     confirmed: Callable[[], bool] = lambda: True
     embeddings: At = lambda source: None
     embedded: Embedded | None = None
-    doctor: Doctor | None = None
+    replication: Replication | None = None
+    outbox: Outbox = field(default_factory=Outbox)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def state(self) -> Connecting:
         """The state database, for what is only served where there is one."""
         assert self.connection is not None, "routes that need the state are not served without"
         return self.connection
+
+    @asynccontextmanager
+    async def hands(self) -> AsyncIterator[Hands]:
+        """What acts on runs and functions; at the end of the block the workers look what is due or cancelled."""
+        async with self.state() as conn:
+            yield Hands(conn, self.outbox)
+        self.wake()

@@ -132,18 +132,18 @@ SEARCH = {"table": "docs", "query": "east"}
         ("search", {**SEARCH, "filter": ["a"]}, 400, "filter is not an object"),
         ("search", {**SEARCH, "filter": {"x": 1}}, 400, "has no column x"),
         ("search", {**SEARCH, "columns": "body"}, 400, "columns is not a list"),
-        ("search", {**SEARCH, "columns": [1]}, 400, "columns is not a list of texts"),
+        ("search", {**SEARCH, "columns": [1]}, 400, "columns, at 0, is not a text"),
         ("search", {**SEARCH, "columns": ["x"]}, 400, "has no column x"),
         ("search", {**SEARCH, "target": "x"}, 400, "has no target x. Name one of: public.docs_chunks."),
         ("search", {**SEARCH, "hybrid": True, "language": "klingon"}, 400, "klingon"),
         ("search", {**SEARCH, "table": "x"}, 400, "public.x has no embedding"),
         ("search", {**SEARCH, "source": "x"}, 404, "There is no source 'x'."),
-        ("search", b"[]", 400, "not a JSON object"),
+        ("search", b"[]", 400, "The body is not an object"),
         ("embed", {"texts": ["a"]}, 400, "table is missing"),
-        ("embed", {"table": "docs"}, 400, "1 to 256 texts"),
-        ("embed", {"table": "docs", "texts": []}, 400, "1 to 256 texts"),
-        ("embed", {"table": "docs", "texts": ["a"] * 257}, 400, "1 to 256 texts"),
-        ("embed", {"table": "docs", "texts": [None]}, 400, "texts is not a list of texts"),
+        ("embed", {"table": "docs"}, 400, "texts is missing"),
+        ("embed", {"table": "docs", "texts": []}, 400, "texts must have at least 1"),
+        ("embed", {"table": "docs", "texts": ["a"] * 257}, 400, "texts must have at most 256"),
+        ("embed", {"table": "docs", "texts": [None]}, 400, "texts, at 0, is not a text"),
         ("embed", {"table": "docs", "texts": ["a"], "source": "x"}, 404, "There is no source 'x'."),
     ],
 )
@@ -175,7 +175,7 @@ async def test_a_provider_that_fails_is_told(
 async def test_words_that_are_refused_are_told(searched: Served, providers: Providers, path: str) -> None:
     providers.refuses = InputRefused("The text is too long.", detail="quotes the text")
     code, answer = await searched.post(path, {**SEARCH, "texts": ["east"]})
-    assert (code, answer) == (422, {"error": "The text is too long."})
+    assert (code, answer) == (422, {"error": "The text is too long.", "status": 422})
 
 
 async def test_a_database_that_does_not_answer_is_told(
@@ -202,7 +202,7 @@ async def test_a_database_that_does_not_answer_is_told(
 
 
 async def test_without_a_database_there_is_nothing_to_search(served: Served) -> None:
-    assert await served.post("/v1/search", SEARCH) == (404, {"error": "There is no database."})
+    assert await served.post("/v1/search", SEARCH) == (404, {"error": "There is no database.", "status": 404})
 
 
 async def test_a_page_elsewhere_cannot_ask(searched: Served) -> None:

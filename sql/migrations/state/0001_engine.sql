@@ -309,24 +309,28 @@ create table cdc_state.ai_calls (
 create index ai_calls_ended on cdc_state.ai_calls (ended_at);
 create index ai_calls_of_run on cdc_state.ai_calls (run_id) where run_id is not null;
 
--- What happened in a minute. Counted in memory by each process and added every few seconds: pages and metrics never count
--- events or runs. A crash loses the last few seconds of it.
+-- What happened in a minute, and in an hour. Counted in memory by each process and added every few seconds: pages and
+-- metrics never count events or runs. A crash loses the last few seconds of it.
 create table cdc_state.tallies (
-    minute  timestamptz not null,
-    what    text not null
-        check (what in ('event', 'started', 'completed', 'failed', 'cancelled', 'retried')),
-    name    text not null,                     -- of the event or the function; beyond a number of names, 'other'
+    width   integer not null check (width in (60, 3600)),    -- seconds: each is counted in its minute and in its hour
+    what    text not null check (what in (
+        'event', 'started', 'completed', 'failed', 'cancelled', 'retried', 'call', 'call_failed', 'input_tokens',
+        'output_tokens', 'cost', 'unpriced', 'function_calls', 'function_tokens', 'function_cost')),
+    name    text collate "C" not null,         -- of the event, the function or the model (cdc/tallies.py); '': of all
+    at      timestamptz not null,              -- when it began
     count   bigint not null,
     seconds float8 not null default 0,         -- together: that runs waited (started), or took (completed, failed)
-    buckets bigint[] not null default '{}',    -- how many took so long (cdc/telemetry.py has the bounds)
-    primary key (minute, what, name)
-) with (fillfactor = 70);
+    buckets bigint[] not null default '{}',    -- how many took so long (cdc/tallies.py has the bounds)
+    primary key (width, what, name, at)
+) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
+create index tallies_at on cdc_state.tallies (at);
 
 -- What was measured once in a minute: lag, queues, slots.
 create table cdc_state.gauges (
-    minute timestamptz not null,
     what   text not null,
-    name   text not null,                      -- of the source, of the state
+    name   text collate "C" not null,          -- of the source, of the state; '' where there is one only
+    at     timestamptz not null,
     value  float8 not null,
-    primary key (minute, what, name)
+    primary key (what, name, at)
 );
+create index gauges_at on cdc_state.gauges (at);

@@ -1,0 +1,23 @@
+"""The HTTP API: one module a subject, and the document that describes it."""
+
+from __future__ import annotations
+
+from starlette.routing import BaseRoute
+
+from cdc.web.api import embeddings, events, functions, health, replication, runs, search, signals
+
+_ROUTERS = (
+    events.router,
+    runs.router,
+    functions.router,
+    signals.router,
+    embeddings.router,
+    search.router,
+    replication.router,
+    health.router,
+)
+
+
+def routes() -> list[BaseRoute]:
+    """All that need the state database."""
+    return [route for router in _ROUTERS for route in router.routes]

@@ -1,0 +1,68 @@
+"""Functions: those in force, paused, resumed, invoked."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from fastapi import APIRouter, HTTPException
+from pydantic import BaseModel, Field
+
+from cdc.store import looking
+from cdc.store.json import document
+from cdc.web.answers import Json
+from cdc.web.api.answering import FunctionId, changes, refused
+from cdc.web.api.strict import Here, Strict
+
+router = APIRouter(route_class=Strict, tags=["functions"])
+
+T = TypeVar("T")
+
+
+class Invoking(BaseModel):
+    """What the run is given."""
+
+    data: dict[str, Any] | None = Field(default=None, description="Of its event.")
+
+
+@router.get("/v1/functions", operation_id="list_functions", summary="Functions in force", responses=refused())
+async def list_functions(site: Here) -> Json:
+    """As they are registered, by id."""
+    async with site.state() as conn:
+        return Json({"data": await looking.functions(conn)})
+
+
+@router.post(
+    "/v1/functions/{id}/pause", operation_id="pause_function", summary="Pause a function", responses=changes(404)
+)
+async def pause_function(site: Here, function_id: FunctionId) -> Json:
+    """What it has begun goes on; events still create runs, which wait."""
+    async with site.hands() as hands:
+        held = _known(await hands.pause(function_id))
+    return Json({"data": {"held": held}})
+
+
+@router.post(
+    "/v1/functions/{id}/resume", operation_id="resume_function", summary="Resume a function", responses=changes(404)
+)
+async def resume_function(site: Here, function_id: FunctionId) -> Json:
+    """The runs that waited first."""
+    async with site.hands() as hands:
+        released = _known(await hands.resume(function_id))
+    return Json({"data": {"released": released}})
+
+
+@router.post(
+    "/v1/functions/{id}/invoke", operation_id="invoke_function", summary="Invoke a function", responses=changes(404)
+)
+async def invoke_function(site: Here, function_id: FunctionId, body: Invoking | None = None) -> Json:
+    """Start one run, whatever its triggers."""
+    data = document((body and body.data) or {}).encode()
+    async with site.hands() as hands:
+        event_id = _known(await hands.invoke(function_id, data))
+    return Json({"data": {"event_id": event_id}})
+
+
+def _known(done: T | None) -> T:
+    if done is None:
+        raise HTTPException(404, "There is no such function.")
+    return done
