@@ -61,9 +61,7 @@ def _names(new: Mapping[str, Any], old: Mapping[str, Any], unchanged: Sequence[A
     return sorted(names, key=lambda name: (name not in key, name not in changed))
 
 
-def _column(
-    name: str, new: Mapping[str, Any] | None, old: Mapping[str, Any] | None, unchanged: set[str]
-) -> Column:
+def _column(name: str, new: Mapping[str, Any] | None, old: Mapping[str, Any] | None, unchanged: set[str]) -> Column:
     if new is None:
         return Column(name, "same", old and old.get(name))
     if name in unchanged and name not in new:
