@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from math import floor, log10
 from typing import Any
 
 LONGEST = 65_536
@@ -99,7 +100,8 @@ def money(dollars: float | None) -> str:
     """$1.23, $0.0042."""
     if dollars is None:
         return _NOTHING
-    return f"${dollars:,.2f}" if dollars >= 1 or not dollars else f"${dollars:.3g}"
+    places = 2 if dollars >= 1 or not dollars else max(2, 1 - floor(log10(dollars)))
+    return f"${dollars:,.{places}f}"
 
 
 def percent(part: float | None) -> str:
