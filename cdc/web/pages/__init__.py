@@ -7,7 +7,7 @@ from pathlib import Path
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from cdc.web.pages import embeddings
+from cdc.web.pages import ai, embeddings, functions, overview
 from cdc.web.site import Site
 
 STATIC = Path(__file__).parents[1] / "static"
@@ -20,5 +20,8 @@ def routes(site: Site) -> list[BaseRoute]:
 
 def _pages(site: Site) -> list[Route]:
     return [
+        *overview.routes(site),
+        *functions.routes(site),
+        *ai.routes(site),
         *embeddings.routes(site),
     ]
