@@ -119,6 +119,11 @@ class Tallies:
         """The sums of one kind, by name."""
         return self._sums.get(what, {})
 
+    def named(self, what: str, name: str) -> str:
+        """The name under which this one is counted."""
+        names, name = self._sums.get(what, {}), name[:LONGEST_NAME]
+        return name if name in names or len(names) < self._most else OTHER
+
     def drain(self) -> list[Count]:
         """All sums since the last time."""
         counts, self._sums = self.counts(), {}
@@ -129,10 +134,7 @@ class Tallies:
         if names is None:
             names = self._sums[what] = {}
         tally = names.get(name)
-        if tally is None:
-            name = name[:LONGEST_NAME] if len(names) < self._most else OTHER
-            tally = names.setdefault(name, Tally())
-        return tally
+        return tally or names.setdefault(self.named(what, name), Tally())
 
 
 counted = Tallies()

@@ -15,7 +15,7 @@ from cdc import faults
 from cdc.authoring.context import Context
 from cdc.authoring.event import Event
 from cdc.authoring.function import Function
-from cdc.engine import backoff, memo, outcome
+from cdc.engine import backoff, counting, memo, outcome
 from cdc.engine.bodies import StepDatabase
 from cdc.engine.journal import Entry, Journal, RecordRefused
 from cdc.engine.lines import Lines
@@ -127,19 +127,21 @@ class Executor:
             entry.run = outcome.record(ending.run, ended, awaited=awaited, took=ending.took)
             if lines := ending.lines.take():
                 entry.logs = [*entry.logs, *lines]
-            await self._write(entry, ending, ended)
+            is_moved = await self._write(entry, ending, ended)
         except RecordRefused as refused:
             ended = _failed(ending.run, refused)
             refusal = outcome.record(ending.run, ended, awaited=True, took=ending.took)
-            await self._write(Entry(run=refusal), ending, ended)
+            is_moved = await self._write(Entry(run=refusal), ending, ended)
+        if is_moved:
+            counting.left(ending.run, ended, self.journal.clock.now(), suspension.retried)
         return ended
 
-    async def _write(self, entry: Entry, ending: _Ending, ended: Outcome) -> None:
+    async def _write(self, entry: Entry, ending: _Ending, ended: Outcome) -> bool:
         entry.events = ending.told(FAILED, ended) if isinstance(ended, Failed) else []
         if isinstance(ended, Failed | Completed):
             entry.finished = partial(ending.told, FINISHED, ended)
             entry.forgets = ending.forgets
-        await self.journal.write(entry)
+        return await self.journal.write(entry)
 
 
 class _Ending(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -15,8 +16,10 @@ from cdc.lsn import Position
 from cdc.store import rows
 from cdc.store.arrays import plain, quoted
 from cdc.store.connect import Connection, in_pipeline
+from cdc.store.counting import count
 from cdc.store.json import loads
 from cdc.store.queries import text
+from cdc.tallies import Tallies
 
 
 class Extra(NamedTuple):
@@ -45,6 +48,9 @@ class RowChange(NamedTuple):
 
 FEW = 50
 """Rows that one statement writes sooner than COPY, which costs round trips and is faster for many."""
+
+_FEW_BYTES = 256 * 1024
+"""Of data, likewise: as a parameter it is copied several times."""
 
 
 class Incoming(NamedTuple):
@@ -88,9 +94,22 @@ class NewRun(NamedTuple):
     event_ids: list[bytes]
 
 
+def are_few(events: Sequence[Incoming]) -> bool:
+    """Whether one statement writes them sooner than COPY."""
+    return len(events) <= FEW and sum(len(event.data) for event in events) <= _FEW_BYTES
+
+
 async def insert_events(conn: Connection, source_id: int | None, events: Sequence[Incoming]) -> None:
     """Store events in the caller's transaction; fails as a whole when one is stored already."""
-    if len(events) <= FEW or in_pipeline(conn):
+    await _insert(conn, source_id, events)
+    book = Tallies()
+    for name, number in Counter(event.name for event in events).items():
+        book.add("event", name, number)
+    count(conn, book)
+
+
+async def _insert(conn: Connection, source_id: int | None, events: Sequence[Incoming]) -> None:
+    if in_pipeline(conn) or are_few(events):
         await conn.execute(text("events/insert"), {"source_id": source_id, **_columns(events)})
         return
     common = [event[:4] for event in events if event.extra is None and event.traceparent is None]
@@ -145,7 +164,7 @@ async def _copy(conn: Connection, name: str, copied: bytes) -> None:
 
 async def stored(conn: Connection, events: Sequence[Incoming]) -> set[bytes]:
     """The ids among these that are stored already."""
-    ids = [str(UUID(bytes=event.id)) for event in events]
+    ids = plain(event.id.hex() for event in events)
     found = await (await conn.execute(text("events/stored"), {"ids": ids})).fetchall()
     return {row[0].bytes for row in found}
 

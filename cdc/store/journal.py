@@ -13,7 +13,7 @@ from cdc.store.queries import text
 
 
 class StepRecord(NamedTuple):
-    """What becomes of a step. `data` and `error` are JSON; `took` and `wake_in` are seconds.
+    """What becomes of a step. `data`, `error` and `input` are JSON; `took` and `wake_in` are seconds.
 
     A step that has not `ended` waits for another attempt, or sleeps until `wake_at` or for `wake_in`. `kept` is the
     number of the attempt that it tells of, where that failed or succeeded after others: it goes to cdc_state.attempts.
@@ -29,6 +29,7 @@ class StepRecord(NamedTuple):
     wake_in: float | None = None
     took: float = 0.0
     ended: bool = False
+    input: str | None = None
     kept: int = 0
 
 
@@ -93,6 +94,7 @@ _STEP = {
     "wake_ins": plain,
     "tooks": plain,
     "endeds": plain,
+    "inputs": quoted,
 }
 _RUN = {
     "run_ids": plain,

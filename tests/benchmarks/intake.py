@@ -60,11 +60,14 @@ async def _measured(db: Database, running: Service, load: _Load, *, seconds: flo
         sent = await _sent(running, load, seconds)
     looking.cancel()
     await asyncio.wait([looking])
+    ended = await db.ask("select count(*) from cdc_state.runs where ended_at is not null")
     assert sent.statuses.keys() == {"200"}, sent.statuses
     events = sum(sent.statuses.values()) * load.size
     title = load.title
+    runs = [Figure(f"{title}, runs ended meanwhile", ended / sent.seconds, "runs/s")] if ended else []
     return [
         Figure(title, events / sent.seconds, "events/s", at_least=load.goal),
+        *runs,
         Figure(f"{title}, p50 of a request", percentile(sent.took, 50) * 1000, "ms"),
         Figure(f"{title}, p99 of a request", percentile(sent.took, 99) * 1000, "ms"),
         Figure(f"{title}, p99 of GET /v1/functions meanwhile", percentile(looks, 99) * 1000, "ms"),

@@ -95,7 +95,9 @@ def body(name: str, size: int) -> bytes:
 async def send(url: str, name: str, size: int, connections: int, seconds: float) -> Sent:
     """Send until so many seconds have gone by."""
     parts, sent, content = urlsplit(url), Sent(), body(name, size)
-    assert parts.hostname and parts.port, "a service tells where it is"
+    host, port = parts.hostname, parts.port
+    assert host, "a service tells where it is"
+    assert port, "and at which port"
     began = time.perf_counter()
     lines = []
     for number in range(connections):
@@ -103,7 +105,7 @@ async def send(url: str, name: str, size: int, connections: int, seconds: float)
         def line(number: int = number) -> _Line:
             return _Line("/e/measured", content, began + seconds, sent, number)
 
-        _, made = await asyncio.get_running_loop().create_connection(line, parts.hostname, parts.port)
+        _, made = await asyncio.get_running_loop().create_connection(line, host, port)
         lines.append(made)
     await asyncio.gather(*(each.ended for each in lines))
     sent.seconds = time.perf_counter() - began

@@ -153,6 +153,7 @@ WRITE = {
     "wake_ins": many("null", 1000, "float8"),
     "tooks": many("0.1", 1000, "float8"),
     "endeds": many("true", 1000, "boolean"),
+    "inputs": many("null", 1000, "json"),
     "run_ids": ids(R, 1000),
     "run_claims": many("1", 1000, "integer"),
     "statuses": many("'completed'", 1000, "text"),

@@ -7,7 +7,8 @@ from pathlib import Path
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from cdc.web.pages import ai, embeddings, functions, overview
+from cdc.web import live
+from cdc.web.pages import ai, embeddings, functions, overview, replication, run
 from cdc.web.site import Site
 
 STATIC = Path(__file__).parents[1] / "static"
@@ -15,7 +16,7 @@ STATIC = Path(__file__).parents[1] / "static"
 
 def routes(site: Site) -> list[BaseRoute]:
     """All pages, and what they load."""
-    return [*_pages(site), Mount("/static", StaticFiles(directory=STATIC), name="static")]
+    return [*_pages(site), live.route(site), Mount("/static", StaticFiles(directory=STATIC), name="static")]
 
 
 def _pages(site: Site) -> list[Route]:
@@ -23,5 +24,7 @@ def _pages(site: Site) -> list[Route]:
         *overview.routes(site),
         *functions.routes(site),
         *ai.routes(site),
+        *run.routes(site),
         *embeddings.routes(site),
+        *replication.routes(site),
     ]

@@ -74,11 +74,26 @@ def ago(value: datetime | None) -> str:
     return f"{words} ago" if seconds > 0 else f"in {words}"
 
 
-def pretty(value: Any) -> str:
+def pretty(value: Any, longest: int = LONGEST) -> str:
     """JSON on many lines; what is too long is cut, and says so. NULs and lone surrogates stay escapes."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
-    text = text.encode("utf-8", "backslashreplace").decode()
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}\n… {len(text) - LONGEST:,} characters more"
+    return cut(json.dumps(value, indent=2, ensure_ascii=False, default=str), longest)
+
+
+def brief(value: Any, longest: int = 120) -> str:
+    """The beginning of JSON on one line."""
+    text = readable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))
+    return text if len(text) <= longest else f"{text[:longest]}…"
+
+
+def cut(text: str, longest: int = LONGEST) -> str:
+    """What is too long is cut, and says so."""
+    text = readable(text)
+    return text if len(text) <= longest else f"{text[:longest]}\n… {len(text) - longest:,} characters more"
+
+
+def readable(text: str) -> str:
+    """Text; what of it is none (NUL, half a surrogate pair) as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
 
 
 def money(dollars: float | None) -> str:
@@ -97,6 +112,8 @@ def percent(part: float | None) -> str:
 FILTERS: dict[str, Callable[..., Any]] = {
     "ago": ago,
     "between": between,
+    "brief": brief,
+    "cut": cut,
     "duration": duration,
     "moment": moment,
     "money": money,

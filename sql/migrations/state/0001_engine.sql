@@ -146,6 +146,7 @@ create unique index runs_filling on cdc_state.runs (function_id, filling) where 
 create index runs_turns on cdc_state.runs (turn) where has_turn;
 create index runs_singleton on cdc_state.runs (function_id, singleton) where singleton is not null and ended_at is null;
 create index runs_replays on cdc_state.runs (replays) where replays is not null;
+create index runs_invoker on cdc_state.runs (invoker) where invoker is not null;
 create index runs_failed on cdc_state.runs (id) where status in ('failed', 'cancelled');
 create index runs_deadline on cdc_state.runs (deadline) where deadline is not null and ended_at is null;
 
@@ -163,7 +164,8 @@ create table cdc_state.steps (
     id         text not null,                  -- the author's id, numbered when repeated: a, a:1, a:2
     kind       text not null check (kind in ('run', 'sleep', 'wait', 'invoke', 'wrap', 'infer')),
     attempts   integer not null default 0,
-    input      json,                           -- of calls of models; null: no such step, or CDC_AI_CONTENT=drop
+    input      json,                           -- null: none, or too long to keep, or CDC_AI_CONTENT=drop
+    edited     boolean not null default false, -- the input is not its code's: it was given to a replay
     data       json,
     error      json,                           -- of the last attempt
     wake_at    timestamptz,                    -- end of a sleep, of a wait's timeout, of the pause before a retry

@@ -9,26 +9,27 @@
 -- recorded. In a repeated batch an attempt is known by its error; another one is that of an attempt which does not count.
 -- Arrays and not one JSON document: reading a document resolves its escapes, and \u0000 in a memo would fail there.
 -- Parameters: worker_id, and arrays, one item a step or run: step_run_ids, step_ids, kinds, attempts, data, errors,
--- wake_ats, wake_ins, tooks, endeds; run_ids, run_claims, statuses, failures, outputs, run_errors, due_ins (in seconds);
+-- wake_ats, wake_ins, tooks, endeds, inputs; run_ids, run_claims, statuses, failures, outputs, run_errors, due_ins (in seconds);
 -- and of each attempt that is kept: kept_run_ids, kept_step_ids ('': of the handler), kept, kept_errors, kept_tooks.
 -- Lock order: the worker's row (key share), then step and run rows, attempts.
 with alive as materialized (
     select id from cdc_state.workers where id = %(worker_id)s for key share
 ), recorded as (
-    insert into cdc_state.steps as s (run_id, id, kind, attempts, data, error, wake_at, started_at, ended_at)
+    insert into cdc_state.steps as s (run_id, id, kind, attempts, data, error, wake_at, started_at, ended_at, input)
     select n.run_id, n.id, n.kind, n.attempts, n.data, n.error,
            coalesce(n.wake_at, now() + make_interval(secs => n.wake_in)),
            now() - make_interval(secs => n.took),
-           case when n.ended then now() end
+           case when n.ended then now() end, n.input
       from unnest(%(step_run_ids)s::uuid[], %(step_ids)s::text[], %(kinds)s::text[], %(attempts)s::integer[],
                   %(data)s::json[], %(errors)s::json[], %(wake_ats)s::timestamptz[], %(wake_ins)s::float8[],
-                  %(tooks)s::float8[], %(endeds)s::boolean[])
-           as n (run_id, id, kind, attempts, data, error, wake_at, wake_in, took, ended)
+                  %(tooks)s::float8[], %(endeds)s::boolean[], %(inputs)s::json[])
+           as n (run_id, id, kind, attempts, data, error, wake_at, wake_in, took, ended, input)
      where exists (select from alive)
     on conflict (run_id, id) do update
        set attempts = excluded.attempts, data = excluded.data, error = excluded.error,
            wake_at = case when s.kind in ('run', 'wrap') then excluded.wake_at else coalesce(s.wake_at, excluded.wake_at) end,
-           ended_at = excluded.ended_at
+           ended_at = excluded.ended_at, input = coalesce(s.input, excluded.input),
+           started_at = case when s.edited and s.attempts = 0 then excluded.started_at else s.started_at end
      where s.ended_at is null
     returning s.run_id, s.id
 ), moved as (
