@@ -197,7 +197,8 @@ class _Attempt:
 
 def _as_json(event: Sendable) -> dict[str, Any]:
     if isinstance(event, Event):
-        return {name: value for name, value in event.as_dict().items() if value or name == "name"}
+        given = {**event.as_dict(), "traceparent": event.traceparent}
+        return {name: value for name, value in given.items() if value or name == "name"}
     return dict(event)
 
 

@@ -16,7 +16,8 @@ class Event:
 
     To send one, write `Event("app/order.paid", {"id": 7})`. An `id` of your own makes it count once in 24 hours: a
     second event with the same id is stored and starts nothing. A `ts` in the future starts its runs then. Without
-    them both are given to it when it is accepted. `user` and `v` (a version of the data's shape) are yours.
+    them both are given to it when it is accepted. `user` and `v` (a version of the data's shape) are yours. One that
+    came with a `traceparent` (W3C Trace Context) still has it.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Event:
     ts: int = 0
     user: dict[str, Any] = field(default_factory=dict)
     v: str | None = None
+    traceparent: str | None = None
 
     def typed(self, model: type[Model]) -> Model:
         """The data as a pydantic model; of a row event, its new row (of a deleted one, the old).

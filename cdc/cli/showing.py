@@ -43,7 +43,7 @@ def of_steps(steps: Sequence[Mapping[str, Any]]) -> Table:
     made = Table("step", "kind", "attempts", "started", "state", "result")
     for step in steps:
         result = step["data"] if step["error"] is None else error(step["error"])
-        attempts = str(step["attempts"]) if step["kind"] in ("run", "wrap", "infer") else ""
+        attempts = str(step["attempts"][-1]["attempt"]) if step["attempts"] else ""
         made.add_row(step["id"], step["kind"], attempts, time(step["started_at"]), _state(step), start_of(result))
     return made
 

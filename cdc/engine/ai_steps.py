@@ -17,7 +17,7 @@ from cdc.ai.errors import OutputInvalid
 from cdc.ai.infer import body_for, parsed
 from cdc.authoring.ai import PATIENCE
 from cdc.clock import Duration, seconds
-from cdc.engine import bodies, memo, wrapped
+from cdc.engine import bodies, inputs, memo, wrapped
 from cdc.engine.inference import call_record
 from cdc.engine.suspension import Until
 from cdc.errors import CdcError, NonRetriableError, StepError
@@ -25,7 +25,7 @@ from cdc.store.inferences import Beside, InferenceRecord
 from cdc.store.journal import StepRecord
 
 if TYPE_CHECKING:
-    from cdc.engine.steps import LiveSteps
+    from cdc.engine.steps import LiveSteps, Taken
 
 _FOR_EVER = 365 * 86400.0
 """Seconds; an inference that is answered wakes its run, and one that is not is tried as often as its retries say."""
@@ -50,23 +50,26 @@ class LiveAiSteps:
     async def wrap(self, id: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """See `AiSteps.wrap`."""
         steps = self.steps
-        given = wrapped.given(args, kwargs) if steps.keeps_content else None
+        given = inputs.arguments(args, kwargs) if steps.keeps_content else None
 
-        def beside(key: str, attempt: int, call: Call) -> Beside:
-            record = call_record(call, steps.run_id, key, attempt, steps.function_id)
-            return Beside(steps.run_id, key, given, record)
+        def beside(step: Taken, call: Call) -> Beside:
+            record = call_record(call, steps.run_id, step.key, step.attempt, steps.function_id)
+            return Beside(steps.run_id, step.key, given, record)
 
-        async def body(key: str, attempt: int) -> str:
-            captured, call = await bodies.call(wrapped.whole, (fn, args, kwargs), {}, steps.timeout)
-            document = wrapped.dump(key, captured.result)
+        async def body(step: Taken) -> str:
+            arguments = step.arguments(args, kwargs)
+            captured, call = await bodies.call(wrapped.whole, (fn, *arguments), {}, steps.timeout)
+            document = wrapped.dump(step.key, captured.result)
             faults.point("step.ran")
-            good = StepRecord(steps.run_id, key, "wrap", attempt, document, took=call.latency, ended=True)
-            await steps.record(good, beside=[beside(key, attempt, call)])
+            good = StepRecord(
+                steps.run_id, step.key, "wrap", step.attempt, document, took=call.latency, ended=True, kept=step.kept
+            )
+            await steps.record(good, beside=[beside(step, call)])
             return document
 
-        def failed(key: str, attempt: int, error: BaseException, took: float) -> Aside:
+        def failed(step: Taken, error: BaseException, took: float) -> Aside:
             call = wrapped.failed(error, fn, kwargs, took)
-            return Aside(beside(key, attempt, call), wrapped.asked_to_wait(error))
+            return Aside(beside(step, call), wrapped.asked_to_wait(error))
 
         return await steps.memoised(id, body, partial(wrapped.loaded, fn=fn), kind="wrap", failed=failed)
 
@@ -90,9 +93,12 @@ class LiveAiSteps:
         key, recorded = steps.begun(id, "infer")
         if recorded is not None and recorded.ended:
             return _read(key, model, memo.result(key, recorded), output)
-        if recorded is None:
+        if recorded is None or recorded.edit is not None:
             said = {"prompt": prompt, "system": system, "messages": messages, "output": output, **options}
-            request = _request(key, model, body, said, stream=stream)
+            if recorded is None:
+                request = _request(key, model, body, said, stream=stream)
+            else:
+                model, request = _changed(key, recorded.edit)
             inference = InferenceRecord(
                 steps.run_id,
                 key,
@@ -136,6 +142,18 @@ def _request(
     except CdcError as unusable:
         raise NonRetriableError(f"step {key!r}: {unusable.message} {unusable.hint}") from None
     return {**body, **streamed}
+
+
+def _changed(key: str, edit: Any) -> tuple[str, dict[str, Any]]:
+    """The model and the request that somebody gave in place of those of the code.
+
+    Raises:
+        NonRetriableError: they cannot be used.
+    """
+    form = '{"model": "<provider>/<name>", "body": {...}}'
+    given = inputs.checked(key, edit, dict, form)
+    model = inputs.checked(key, given.get("model"), str, form)
+    return model, _request(key, model, inputs.checked(key, given.get("body"), dict, form), {}, stream=False)
 
 
 def _read(key: str, model: str, recorded: Any, output: type[BaseModel] | None) -> Any:

@@ -10,7 +10,7 @@ from functools import partial
 import structlog
 
 from cdc import faults
-from cdc.engine import places
+from cdc.engine import counting, places
 from cdc.engine.executor import Executor
 from cdc.engine.outcome import Retry, Suspended
 from cdc.engine.places import Claimed
@@ -195,6 +195,7 @@ class Claims:
     async def _start(self, conn: Connection, claimed: Sequence[ClaimedRun]) -> None:
         if not claimed:
             return
+        counting.claimed(claimed)
         faults.point("worker.claimed")
         loaded = await events.load(conn, {event_id for run in claimed for event_id in run.event_ids})
         replayed = [run.id for run in claimed if run.claims > 1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +15,7 @@ from cdc import faults
 from cdc.authoring.context import Context
 from cdc.authoring.event import Event
 from cdc.authoring.function import Function
-from cdc.engine import backoff, memo, outcome
+from cdc.engine import backoff, counting, memo, outcome
 from cdc.engine.bodies import StepDatabase
 from cdc.engine.journal import Entry, Journal, RecordRefused
 from cdc.engine.lines import Lines
@@ -56,6 +57,7 @@ class Executor:
         Raises:
             LeaseLost: the run belongs to another worker; nothing was recorded.
         """
+        began = time.monotonic()
         function = self.functions[run.function_id]
         suspension = Suspension(self.journal, _cancel_current_task())
         lines = Lines(run.id, run.function_id, run.failures, told)
@@ -82,7 +84,7 @@ class Executor:
         kinds = {memo.kind for memo in memos.values()}
         awaited = "cancel_on" in function.flow or not kinds.isdisjoint(("wait", "infer"))
         asked = suspension.asked or not kinds.isdisjoint(("wrap", "infer"))
-        ending = _Ending(run, events, lines, awaited, forgets=asked and not self.keeps_content)
+        ending = _Ending(run, events, lines, awaited, asked and not self.keeps_content, time.monotonic() - began)
         return await self._recorded(ending, ended, suspension)
 
     def _context(self, run: ClaimedRun, events: Sequence[Event], steps: LiveSteps, at: AtSource) -> Context:
@@ -121,21 +123,25 @@ class Executor:
         try:
             await suspension.flushed()
             entry = suspension.take_unwritten()
-            entry.run = outcome.record(ending.run, ended, awaited=ending.awaited or suspension.awaits)
+            awaited = ending.awaited or suspension.awaits
+            entry.run = outcome.record(ending.run, ended, awaited=awaited, took=ending.took)
             if lines := ending.lines.take():
                 entry.logs = [*entry.logs, *lines]
-            await self._write(entry, ending, ended)
+            is_moved = await self._write(entry, ending, ended)
         except RecordRefused as refused:
             ended = _failed(ending.run, refused)
-            await self._write(Entry(run=outcome.record(ending.run, ended, awaited=True)), ending, ended)
+            refusal = outcome.record(ending.run, ended, awaited=True, took=ending.took)
+            is_moved = await self._write(Entry(run=refusal), ending, ended)
+        if is_moved:
+            counting.left(ending.run, ended, self.journal.clock.now(), suspension.retried)
         return ended
 
-    async def _write(self, entry: Entry, ending: _Ending, ended: Outcome) -> None:
+    async def _write(self, entry: Entry, ending: _Ending, ended: Outcome) -> bool:
         entry.events = ending.told(FAILED, ended) if isinstance(ended, Failed) else []
         if isinstance(ended, Failed | Completed):
             entry.finished = partial(ending.told, FINISHED, ended)
             entry.forgets = ending.forgets
-        await self.journal.write(entry)
+        return await self.journal.write(entry)
 
 
 class _Ending(NamedTuple):
@@ -146,6 +152,7 @@ class _Ending(NamedTuple):
     lines: Lines
     awaited: bool
     forgets: bool
+    took: float
 
     def told(self, name: str, ended: Outcome) -> list[Incoming]:
         """The event that tells of the run's end."""

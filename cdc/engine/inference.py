@@ -40,7 +40,7 @@ class Answered:
         """The same where the database cannot store the answer, which no other attempt is blamed for."""
         refusal = NonRetriableError(f"the answer cannot be stored: {str(error).strip()}")
         call = self.call._replace(response_model=None, finish_reason=None, error=type(refusal).__name__)
-        return Answered(self.asked, self.asked.after(refusal), call)
+        return Answered(self.asked, self.asked.after(refusal, self.record.took), call)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +68,17 @@ class Asked:
         except Exception as error:  # noqa: BLE001 - whatever a provider's package raises is this step's
             call = call or getattr(error, "call", None)
             call = call or Call("chat", *_provider(inference.model), time.monotonic() - began)
-            return Answered(self, self.after(error), self._record(replace(call, error=type(error).__name__)))
-        return Answered(self, AnswerRecord(*self._key, inference.attempts + 1, data, None, None), self._record(call))
+            return Answered(
+                self,
+                self.after(error, time.monotonic() - began),
+                self._record(replace(call, error=type(error).__name__)),
+            )
+        took = time.monotonic() - began
+        record = AnswerRecord(*self._key, inference.attempts + 1, data, None, None, took)
+        return Answered(self, record, self._record(call))
 
-    def after(self, error: BaseException) -> AnswerRecord:
-        """What becomes of the step after a failed call: another attempt, or its end."""
+    def after(self, error: BaseException, took: float) -> AnswerRecord:
+        """What becomes of the step after a call that failed in `took` seconds: another attempt, or its end."""
         inference = self.inference
         counts = not isinstance(error, RetryAfter) or error.counts_as_attempt
         attempts = inference.attempts + counts
@@ -85,7 +91,7 @@ class Asked:
             log.warning("inference failed", **told)
         else:
             log.warning("inference is tried again", **told, seconds=due_in)
-        return AnswerRecord(*self._key, attempts, None, stored.json, due_in)
+        return AnswerRecord(*self._key, attempts, None, stored.json, due_in, took)
 
     def _record(self, call: Call) -> CallRecord:
         return call_record(call, *self.inference.key, self.inference.calls + 1, self.inference.function_id)

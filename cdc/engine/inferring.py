@@ -13,6 +13,7 @@ from contextlib import suppress
 import structlog
 
 from cdc import faults
+from cdc.engine import counting
 from cdc.engine.inference import Answered, Asked, Models
 from cdc.errors import DatabaseUnreachable
 from cdc.store import ai_calls, inferences
@@ -202,6 +203,7 @@ class Inferrer:
             await self._write(conn, batch[middle:])
             return
         faults.point("inference.recorded")
+        counting.answered(batch)
         pauses = [each.record.due_in for each in batch if each.record.due_in is not None]
         if pauses:
             self._look_at = min(self._look_at, asyncio.get_running_loop().time() + min(pauses))

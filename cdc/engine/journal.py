@@ -66,7 +66,7 @@ class Entry:
         """Characters of its documents."""
         size = 0
         for step in self.steps:
-            size += len(step.data or step.error or "")
+            size += len(step.data or step.error or "") + len(step.input or "")
         for event in self.told:
             size += len(event.data)
         for kept in self.beside:
@@ -120,7 +120,7 @@ class Draft:
 @dataclass(slots=True)
 class _Pending:
     entry: Entry
-    durable: asyncio.Future[None]
+    durable: asyncio.Future[bool]
 
 
 class Journal:
@@ -179,8 +179,10 @@ class Journal:
             committer.cancel()
         self._committers = []
 
-    async def write(self, entry: Entry) -> None:
+    async def write(self, entry: Entry) -> bool:
         """Record an entry in one commit, with what else is at hand; durable on return.
+
+        Returns whether its run was moved, if it has one: not when it was cancelled meanwhile.
 
         Raises:
             RecordRefused: the database cannot store it.
@@ -188,10 +190,10 @@ class Journal:
         """
         if self._closing:
             raise _lost()
-        durable = asyncio.get_running_loop().create_future()
+        durable: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._pending.append(_Pending(entry, durable))
         self._ready.set()
-        await durable
+        return await durable
 
     async def _commit_forever(self, conn: Connection) -> None:
         try:
@@ -268,7 +270,8 @@ class Journal:
             if not written.alive:
                 _refuse(pending, _lost())
             elif not pending.durable.done():
-                pending.durable.set_result(None)
+                run = pending.entry.run
+                pending.durable.set_result(run is None or run.id not in written.unmoved)
         if due:
             self._on_runs()
 

@@ -43,12 +43,26 @@ class Retry:
 Outcome = Completed | Failed | Suspended | Retry
 
 
-def record(run: ClaimedRun, outcome: Outcome, *, awaited: bool = False) -> RunRecord:
+def record(run: ClaimedRun, outcome: Outcome, *, awaited: bool = False, took: float = 0.0) -> RunRecord:
     """What becomes of the run; its `failures` are those of the handler before this outcome.
 
-    `awaited`: events are registered that it waits for, or that cancel it.
+    `awaited`: events are registered that it waits for, or that cancel it. `took`: seconds since the handler was called.
     """
-    return _moved(run, outcome)._replace(holds=run.holds or awaited)
+    return _moved(run, outcome)._replace(holds=run.holds or awaited, kept=_kept(run, outcome), took=took)
+
+
+def after_others(attempt: int) -> int:
+    """The number under which an attempt that succeeded is kept; 0 when the first did, of which all is known without."""
+    return attempt if attempt > 1 else 0
+
+
+def _kept(run: ClaimedRun, outcome: Outcome) -> int:
+    match outcome:
+        case Completed():
+            return after_others(run.failures + 1)
+        case Suspended():
+            return 0
+    return run.failures + 1
 
 
 def _moved(run: ClaimedRun, outcome: Outcome) -> RunRecord:

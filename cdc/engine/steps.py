@@ -19,11 +19,12 @@ from cdc.authoring.function import Function
 from cdc.authoring.step import DEFAULT_TIMEOUT
 from cdc.authoring.triggers import SIGNAL
 from cdc.clock import Duration, seconds
-from cdc.engine import backoff, memo, sending, waiting
+from cdc.engine import backoff, inputs, memo, sending, waiting
 from cdc.engine.ai_steps import Aside, LiveAiSteps
 from cdc.engine.bodies import StepDatabase, call, inside
 from cdc.engine.journal import Entry, Journal, RecordRefused
 from cdc.engine.lines import Lines
+from cdc.engine.outcome import after_others
 from cdc.engine.suspension import Suspension, Until
 from cdc.errors import Interrupt, LeaseLost, NonRetriableError, RetryAfter, StepError
 from cdc.events.outbox import Invocation
@@ -43,6 +44,10 @@ _KINDS = {
     "wrap": "a wrapped call of a model",
     "infer": "an inference",
 }
+
+
+Telling = Callable[["Taken", BaseException, float], Aside]
+"""What is known of a failed attempt that took so many seconds."""
 
 
 class RunSuspended(Interrupt):
@@ -85,24 +90,25 @@ class LiveSteps:
     async def run(self, id: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """See `cdc.Step.run`."""
 
-        async def body(key: str, attempt: int) -> str:
+        async def body(step: Taken) -> str:
             began = time.monotonic()
-            document = memo.dump(f"the result of step {key!r}", await call(fn, args, kwargs, self.timeout))
+            result = await call(fn, *step.arguments(args, kwargs), self.timeout)
+            document = memo.dump(f"the result of step {step.key!r}", result)
             faults.point("step.ran")
-            await self.record(StepRecord(self.run_id, key, **_good(attempt, document, began)))
+            await self.record(StepRecord(self.run_id, step.key, **step.good(document, began)))
             return document
 
-        return await self.memoised(id, body, partial(memo.typed, fn=fn))
+        return await self.memoised(id, body, partial(memo.typed, fn=fn), given=partial(inputs.of_call, args, kwargs))
 
     async def transaction(self, id: str, fn: Callable[..., Awaitable[Any]], /) -> Any:
         """See `cdc.Step.transaction`."""
 
-        async def body(key: str, attempt: int) -> str:
+        async def body(step: Taken) -> str:
             began = time.monotonic()
             async with self.database.transaction() as (conn, record):
                 result = await call(fn, (conn,), {}, self.timeout)
-                document = memo.dump(f"the result of step {key!r}", result)
-                await record(StepRecord(self.run_id, key, **_good(attempt, document, began)))
+                document = memo.dump(f"the result of step {step.key!r}", result)
+                await record(StepRecord(self.run_id, step.key, **step.good(document, began)))
             return document
 
         return await self.memoised(id, body, partial(memo.typed, fn=fn))
@@ -131,14 +137,16 @@ class LiveSteps:
 
     async def send_event(self, id: str, events: Event | Sequence[Event], /) -> list[str]:
         """See `cdc.Step.send_event`."""
-        key = self._key(id)
+        key, edit = self._edited(id)
         chosen = [events] if isinstance(events, Event) else events
-        return await self._sent(key, sending.incoming(self.run_id, key, chosen))
+        chosen = chosen if edit is None else inputs.changed_events(key, edit)
+        return await self._sent(key, sending.incoming(self.run_id, key, chosen), partial(inputs.of_events, chosen))
 
     async def send_signal(self, id: str, signal: str, data: dict[str, Any] | None = None) -> None:
         """See `cdc.Step.send_signal`."""
-        key = self._key(id)
-        await self._sent(key, [sending.signal(self.run_id, key, signal, data or {})])
+        key, edit = self._edited(id)
+        given = (data or {}) if edit is None else inputs.checked(key, edit, dict, "a JSON object: the signal's data")
+        await self._sent(key, [sending.signal(self.run_id, key, signal, given)], partial(inputs.of_data, given))
 
     async def wait_for_event(
         self, id: str, event: str, timeout: Duration, *, if_exp: str | None = None, match: str | None = None
@@ -163,14 +171,21 @@ class LiveSteps:
         """See `cdc.Step.invoke`."""
         key, due_in = self._key(id), _seconds(id, timeout)
         recorded = self._recorded(key, "invoke")
-        if recorded is None:
-            function_id = function if isinstance(function, str) else function.id
-            event = sending.invocation(self.run_id, key, data or {})
-            self.suspension.unwritten.steps.append(StepRecord(self.run_id, key, "invoke", wake_in=due_in))
-            self.suspension.unwritten.invocations.append(Invocation(function_id, event, (self.run_id, key)))
-        elif recorded.ended:
+        if recorded is not None and recorded.ended:
             return memo.result(key, recorded)
-        return await self.wait(Until("waiting", due_in if recorded is None else recorded.due_in or 0.0))
+        if recorded is None or recorded.edit is not None:
+            given = data or {}
+            if recorded is not None:
+                given = inputs.checked(key, recorded.edit, dict, "a JSON object: the data of the run that it invokes")
+            function_id = function if isinstance(function, str) else function.id
+            event = sending.invocation(self.run_id, key, given)
+            record = StepRecord(
+                self.run_id, key, "invoke", wake_in=due_in, input=inputs.of_data(given) if self.keeps_content else None
+            )
+            self.suspension.unwritten.steps.append(record)
+            self.suspension.unwritten.invocations.append(Invocation(function_id, event, (self.run_id, key)))
+        left = None if recorded is None else recorded.due_in
+        return await self.wait(Until("waiting", due_in if left is None else left))
 
     # --- one step -----------------------------------------------------------------------------------------------
 
@@ -194,6 +209,12 @@ class LiveSteps:
         key = self._key(id)
         return key, self._recorded(key, kind)
 
+    def _edited(self, id: str) -> tuple[str, Any]:
+        """The key of a step that the handler came to, and the input that it takes in place of its code's, if any."""
+        key = self._key(id)
+        recorded = self.memos.get(key)
+        return key, None if recorded is None or recorded.ended else recorded.edit
+
     def _recorded(self, key: str, kind: str) -> Memo | None:
         """What is recorded of a step.
 
@@ -211,14 +232,15 @@ class LiveSteps:
     async def memoised(
         self,
         id: str,
-        body: Callable[[str, int], Awaitable[str]],
+        body: Callable[[Taken], Awaitable[str]],
         load: Callable[[Any], Any],
         *,
         kind: str = "run",
-        failed: Callable[[str, int, BaseException, float], Aside] | None = None,
+        failed: Telling | None = None,
+        given: Callable[[], str | None] = lambda: None,
     ) -> Any:
         """The recorded result of a step, or that of its `body`, which records it; `load` makes of its JSON value what
-        the handler sees. `failed` tells of a failed attempt besides its error.
+        the handler sees. `failed` tells of a failed attempt besides its error, `given` of the input to be kept.
         """
         key = self._key(id)
         recorded = self._recorded(key, kind)
@@ -226,20 +248,23 @@ class LiveSteps:
             return load(memo.result(key, recorded))
         if recorded is not None and recorded.due_in is not None and recorded.due_in > 0:
             await self.wait(Until("queued", recorded.due_in))
-        attempts = recorded.attempts if recorded else 0
+        if recorded is None:
+            step = Taken(key, kind, 0, failed, given() if self.keeps_content else None)
+        else:
+            step = Taken(key, kind, recorded.attempts, failed, None, recorded.edit)
         try:
             with self.suspension:
-                return load(loads(await self._attempt(_Taken(key, kind, attempts, failed), body)))
+                return load(loads(await self._attempt(step, body)))
         except _Later as later:
             await self.wait(Until("queued", later.due_in))
 
-    async def _attempt(self, step: _Taken, body: Callable[[str, int], Awaitable[str]]) -> str:
+    async def _attempt(self, step: Taken, body: Callable[[Taken], Awaitable[str]]) -> str:
         if not self.journal.leased:
             raise RunLost
         began = time.monotonic()
         outer = inside.set(step.key)
         try:
-            document = await body(step.key, step.attempts + 1)
+            document = await body(step)
         except LeaseLost:
             raise RunLost from None
         except BaseException as error:
@@ -252,9 +277,9 @@ class LiveSteps:
             raise _Later(0.0)
         return document
 
-    async def _failed(self, step: _Taken, error: BaseException, took: float) -> NoReturn:
+    async def _failed(self, step: Taken, error: BaseException, took: float) -> NoReturn:
         key, attempt, due_in = step.key, step.attempts + _counts(error), None
-        aside = step.failed(key, step.attempts + 1, error, took) if step.failed else None
+        aside = step.failed(step, error, took) if step.failed else None
         beside = [aside.beside] if aside else []
         if not isinstance(error, NonRetriableError) and attempt <= self.retries:
             try:
@@ -263,13 +288,15 @@ class LiveSteps:
             except ValueError as unusable:
                 error = unusable
         stored = memo.error_of(error)
+        record = StepRecord(
+            self.run_id, key, step.kind, attempt, error=stored.json, took=took, input=step.input, kept=step.attempt
+        )
         if due_in is None:
-            record = StepRecord(self.run_id, key, step.kind, attempt, error=stored.json, took=took, ended=True)
-            await self.record(record, beside=beside)
+            await self.record(record._replace(ended=True), beside=beside)
             raise StepError(key, stored.name, stored.message) from error
-        record = StepRecord(self.run_id, key, step.kind, attempt, error=stored.json, took=took, wake_in=due_in)
-        self.suspension.unwritten.steps.append(record)
+        self.suspension.unwritten.steps.append(record._replace(wake_in=due_in))
         self.suspension.unwritten.beside.extend(beside)
+        self.suspension.retried += 1
         log.warning("step is tried again", run=self.run_id, step=key, error=stored.name, seconds=due_in)
         raise _Later(due_in)
 
@@ -281,15 +308,17 @@ class LiveSteps:
         elif recorded.due_in is not None and recorded.due_in > 0:
             await self.wait(Until("sleeping", recorded.due_in))
 
-    async def _sent(self, key: str, events: Sequence[Incoming]) -> list[str]:
+    async def _sent(self, key: str, events: Sequence[Incoming], given: Callable[[], str | None]) -> list[str]:
         recorded = self._recorded(key, "run")
         if recorded is not None and recorded.ended:
             return list(memo.result(key, recorded))
+        told = given() if self.keeps_content else None
         sent = [str(UUID(bytes=event.id)) for event in events]
         try:
             with self.suspension:
                 document = memo.dump("the ids of its events", sent)
-                await self.record(StepRecord(self.run_id, key, attempts=1, data=document, ended=True), events)
+                record = StepRecord(self.run_id, key, attempts=1, data=document, ended=True, input=told)
+                await self.record(record, events)
                 if self.drop_after_each_step:
                     raise _Later(0.0)
         except _Later as later:
@@ -304,7 +333,8 @@ class LiveSteps:
         if recorded is None:
             unwritten = self.suspension.unwritten
             wait = waiting.record(self.run_id, key, event, due_in, expression, self.event)
-            unwritten.steps.append(StepRecord(self.run_id, key, "wait", wake_in=due_in))
+            told = waiting.told(event, expression)
+            unwritten.steps.append(StepRecord(self.run_id, key, "wait", wake_in=due_in, input=told))
             since = unwritten.made_at - time.monotonic()
             unwritten.waits.append(wait._replace(since=since, claimed_at=self.claimed_at))
         elif recorded.ended:
@@ -327,17 +357,39 @@ class LiveSteps:
             raise RunLost from None
 
 
-class _Taken(NamedTuple):
-    """A step whose body runs, after so many attempts."""
+class Taken(NamedTuple):
+    """A step whose body runs, after so many attempts. `input` is JSON; `edit` takes the place of its code's."""
 
     key: str
     kind: str
     attempts: int
-    failed: Callable[[str, int, BaseException, float], Aside] | None
+    failed: Telling | None = None
+    input: str | None = None
+    edit: Any = None
 
+    @property
+    def attempt(self) -> int:
+        """This one, from 1."""
+        return self.attempts + 1
 
-def _good(attempt: int, document: str, began: float) -> dict[str, Any]:
-    return {"attempts": attempt, "data": document, "took": time.monotonic() - began, "ended": True}
+    @property
+    def kept(self) -> int:
+        """Its number where it is kept when it succeeds."""
+        return after_others(self.attempt)
+
+    def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> inputs.Arguments:
+        """What its function is called with, where its code says this.
+
+        Raises:
+            NonRetriableError: an edited input cannot be used.
+        """
+        return (args, kwargs) if self.edit is None else inputs.changed_call(self.key, self.edit, args, kwargs)
+
+    def good(self, document: str, began: float) -> dict[str, Any]:
+        """What is recorded of its result."""
+        took = time.monotonic() - began
+        told = {"attempts": self.attempt, "data": document, "took": took, "ended": True}
+        return {**told, "input": self.input, "kept": self.kept}
 
 
 def is_failure(error: BaseException) -> bool:

@@ -39,13 +39,15 @@ class Suspension:
         self._waiting: list[Until] = []
         self._written: list[tuple[float, Until]] = []
         self._waits: list[asyncio.Future[None]] = []
-        self._flushes: list[asyncio.Task[None]] = []
+        self._flushes: list[asyncio.Task[bool]] = []
         self._unwritten: Draft | None = None
         self._turns = _MOST_TURNS
         self._settled = 0
         self.suspended = False
         self.asked = False
         """Whether a model was asked here."""
+        self.retried = 0
+        """Steps whose attempt failed here, and that are tried again."""
         self.awaits = False
         """Whether this execution registered a wait, or an inference."""
 

@@ -7,9 +7,10 @@ from cdc.authoring.expressions import Expression
 from cdc.authoring.options import condition
 from cdc.errors import NonRetriableError
 from cdc.events.ending import FINISHED
+from cdc.store.json import document
 from cdc.store.waits import WaitRecord
 
-__all__ = ["Expression", "checked", "record"]
+__all__ = ["Expression", "checked", "record", "told"]
 
 
 def checked(key: str, event: str, if_exp: str | None, match: str | None) -> Expression | None:
@@ -29,6 +30,11 @@ def checked(key: str, event: str, if_exp: str | None, match: str | None) -> Expr
         return condition(if_exp, match)
     except ValueError as unusable:
         raise NonRetriableError(f"step {key!r}: {unusable}") from None
+
+
+def told(event: str, expression: Expression | None) -> str:
+    """What it waits for, as people see it once it has come, too."""
+    return document({"event": event, "expression": None if expression is None else expression.text})
 
 
 def record(run_id: str, key: str, event: str, timeout: float, expression: Expression | None, own: Event) -> WaitRecord:

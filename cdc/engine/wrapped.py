@@ -46,12 +46,6 @@ def asked_to_wait(error: BaseException) -> float | None:
     return retry_after(headers) if isinstance(headers, Mapping) else None
 
 
-def given(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
-    """The call's arguments as JSON; the name of the class in place of one that is none."""
-    shown = {name: _shown(value) for name, value in kwargs.items()}
-    return memo.dump("the input", {"args": [_shown(value) for value in args], **shown} if args else shown)
-
-
 def dump(key: str, result: Any) -> str:
     """A result as its step records it."""
     document = observe.dump(result)
@@ -93,11 +87,3 @@ def _ended(begun: Call, captured: Captured, took: float) -> Call:
 
 def _provider(module: str) -> str:
     return _PROVIDERS.get(module.partition(".")[0], _UNKNOWN)
-
-
-def _shown(value: Any) -> Any:
-    try:
-        memo.dump("an argument", value)
-    except memo.MemoError:
-        return f"<{value.__qualname__ if isinstance(value, type) else type(value).__qualname__}>"
-    return value

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from cdc.store.events import Extra
 from cdc.store.json import document
 
@@ -9,6 +11,16 @@ EARLIEST, LATEST = 315_532_800_000, 4_102_444_800_000
 """Milliseconds since 1970: the beginning of 1980, and of 2100."""
 
 LONGEST_ID = 255
+
+_TRACEPARENT = re.compile(
+    r"(?!ff)(?P<version>[0-9a-f]{2})-(?P<ids>(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16})-(?P<flags>[0-9a-f]{2})"
+    r"(?P<more>-.*)?",
+    re.DOTALL,
+)
+"""W3C Trace Context, section 3.2: later versions may have more behind the flags."""
+
+_FLAGS = 0b11
+"""Sampled, random: what a later version may mean by the others is not known."""
 
 
 def given_by_sender(id: object, ts: object, user: object, v: object) -> tuple[Extra | None, int | None]:
@@ -26,6 +38,16 @@ def given_by_sender(id: object, ts: object, user: object, v: object) -> tuple[Ex
         return None, None
     extra = Extra(given_id, document(user).encode() if user else None, version, scheduled=ts is not None)
     return extra, None if ts is None else int(ts) * 1000
+
+
+def traceparent_of(value: object) -> str | None:
+    """The trace that something belongs to, as version 00 writes it; None when it names none (W3C Trace Context)."""
+    found = _TRACEPARENT.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        return None
+    if found["version"] == "00":
+        return None if found["more"] else found.string
+    return f"00-{found['ids']}-{int(found['flags'], 16) & _FLAGS:02x}"
 
 
 def _text(name: str, value: object) -> str | None:

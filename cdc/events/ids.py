@@ -10,9 +10,11 @@ from collections.abc import Callable
 from datetime import datetime
 from uuid import NAMESPACE_URL, UUID, uuid5
 
+import uuid_utils
+
 from cdc.lsn import Lsn, Position
 
-_REQUESTS = UUID("6d1f7a4e-3e0b-5f9e-9d5c-0f6c3f1f2b9a")
+_REQUESTS = uuid_utils.UUID("6d1f7a4e-3e0b-5f9e-9d5c-0f6c3f1f2b9a")
 """The namespace of ids made from the seeds of clients."""
 
 MAX_SOURCE = (1 << 26) - 1
@@ -49,7 +51,7 @@ def of_tick(function_id: str, schedule: str, tick: datetime) -> bytes:
 
 def of_request(seed: str, index: int) -> bytes:
     """The 16 bytes of the id of an event that a client sends: the same whenever it sends with the same seed again."""
-    return uuid5(_REQUESTS, f"{index}:{seed}").bytes
+    return uuid_utils.uuid5(_REQUESTS, f"{index}:{seed}").bytes
 
 
 def to_position(id: bytes) -> tuple[int, Position]:

@@ -30,14 +30,21 @@ class Outbox:
         self._registry = Registry.of(-1, [], frozenset())
 
     async def add(
-        self, conn: Connection, incoming: Sequence[Incoming], invocations: Sequence[Invocation] = ()
+        self,
+        conn: Connection,
+        incoming: Sequence[Incoming],
+        invocations: Sequence[Invocation] = (),
+        *,
+        unseen: bool = False,
     ) -> Taken:
         """Take events in and start runs, within the caller's transaction, which has locked their names.
 
-        What is stored already is passed over: the caller repeats a commit whose answer was lost.
+        What is stored already is passed over: the caller repeats a commit whose answer was lost. With `unseen` it is
+        not looked for, and one that is stored fails as a whole (EventRepeated).
         """
         await self.refresh(conn)
-        known = await store.stored(conn, [*incoming, *(each.event for each in invocations)])
+        told = [*incoming, *(each.event for each in invocations)]
+        known = set() if unseen else await store.stored(conn, told)
         fresh = [event for event in incoming if event.id not in known]
         new = [each for each in invocations if each.event.id not in known]
         unknown = [each for each in new if each.function_id not in self._registry.functions]

@@ -66,7 +66,7 @@ class Translator:
                 self._end,
             )
         row = RowChange(_identity(relation), new, old, unchanged) if self._carries_row else None
-        return _new(Incoming, (self._id(position[1]), self._name, header[1], data, position, None, row))
+        return _new(Incoming, (self._id(position[1]), self._name, header[1], data, position, None, row, None))
 
     def sent(self, message: Message) -> Incoming:
         """The event of one `cdc.send()` or `cdc.signal()`; see migrations/source for what the message is.

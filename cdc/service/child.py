@@ -31,6 +31,7 @@ from cdc.service.named import configured, with_sources
 from cdc.service.process import prepare
 from cdc.service.reaching import Reaching
 from cdc.service.stopping import Stopping
+from cdc.service.tallying import tell, tell_forever
 from cdc.store import notifications
 from cdc.store.failures import ConnectionTrouble
 
@@ -68,6 +69,11 @@ class Reports:
     def _say_due(self) -> None:
         self._owed = False
         self.send(due=True)
+
+    def tell(self, **report: Any) -> None:
+        """The same, of what only matters to who knows that we are ready."""
+        if self.ready:
+            self.send(**report)
 
     def send(self, **report: Any) -> None:
         """One report; a parent that is gone does not hear it."""
@@ -138,6 +144,7 @@ async def _work(settings: Settings, functions: Mapping[str, Function], reports: 
             on_runs=reports.due,
         )
 
+    telling = asyncio.create_task(tell_forever(reports.tell))
     try:
         await _lives(worker, stopping, reports, settings.shutdown_timeout)
         if stopping.orphaned:
@@ -147,6 +154,8 @@ async def _work(settings: Settings, functions: Mapping[str, Function], reports: 
         await embeds.close()
         await ledger.close()
         await models.close()
+        telling.cancel()
+        tell(reports.tell)
 
 
 async def _tell_others(databases: Databases) -> None:

@@ -11,6 +11,7 @@ from cdc.service.models import embedder
 from cdc.service.named import Named
 from cdc.service.process import prepare
 from cdc.service.source import watched
+from cdc.service.tallying import Tallying
 from cdc.store import notifications
 from cdc.web.status import Status
 
@@ -43,6 +44,7 @@ async def drain(settings: Settings, named: Named) -> int:
         return await Listening(watched(settings, named), databases, following, status, hooks).drain()
     finally:
         await models.close()
+        await Tallying(databases.to_state).close()
         if due:
             async with await databases.to_state() as state:
                 await notifications.notify(state, "due")

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from cdc.config import Settings
 from cdc.errors import ConfigurationError
+from cdc.service.tallying import write_now
 from cdc.store import notifications
 from cdc.store.connect import STATE, WATCHED, Connection, checked, connect
 from cdc.store.json import register
@@ -44,6 +45,7 @@ async def acting(settings: Settings) -> AsyncIterator[Connection]:
         finally:
             if not conn.closed:
                 await tell(conn)
+                await write_now(conn)
 
 
 async def tell(conn: Connection) -> None:

@@ -28,10 +28,12 @@ from cdc.service.parts import Parts
 from cdc.service.process import prepare
 from cdc.service.reaching import Reaching
 from cdc.service.reloading import reload_forever
+from cdc.service.replication import Replication
 from cdc.service.roles import ALL, Role
 from cdc.service.source import Hooks, Shared
 from cdc.service.source_file import follow_forever
 from cdc.service.sources import Sources
+from cdc.service.tallying import Tallying
 from cdc.service.wakeups import POLL, Wakeups
 from cdc.service.worker_process import Child
 from cdc.store import workers
@@ -95,6 +97,8 @@ class _Service:
         self._roles = roles
         self._stack = stack
         self._started = started
+        self._tallying = Tallying(databases.through_pooler().to_state)
+        stack.push_async_callback(self._tallying.close)
         ledger = Ledger(databases.through_pooler().to_state)
         stack.push_async_callback(ledger.close)
         self._models = embedder(settings, on_call=ledger)
@@ -114,6 +118,7 @@ class _Service:
             await self._databases.prepare_watched(self._settings, listens="listener" in self._roles)
         await self._databases.prepare_state(self._settings)
         await self._start_wakeups()
+        self.parts.loop(self._tallying.loop())
         self._sources = self._of_sources()
         if self._roles != {"web"}:
             await self._start_workers()
@@ -185,7 +190,11 @@ class _Service:
         connection = None
         if "web" in self._roles:
             state = pool(
-                self._databases.state, size=2, name="web", prepared=False, answers_within=self._settings.network_timeout
+                self._databases.state,
+                size=6,  # of which two are for events that are sent
+                name="web",
+                prepared=not self._databases.pooled,
+                answers_within=self._settings.network_timeout,
             )
             connection = (await self._stack.enter_async_context(state)).connection
         site = Site(
@@ -196,10 +205,12 @@ class _Service:
             confirmed=self._confirmed.is_set,
             embeddings=self._embeddings_of,
             embedded=Embedded(self._databases, lambda: self._named),
+            replication=Replication(self._databases, self._settings.publication, lambda: self._named, self._of_child),
         )
         web = Web(app(site), self._settings.port)
         self.parts.add(web.start())
         self._stack.push_async_callback(web.stop)
+        self._stack.callback(site.stopping.set)
         self._address = web.url
 
     # --- what the parts tell each other ---

@@ -14,8 +14,13 @@ import structlog
 
 from cdc import errors
 from cdc.errors import CdcError
+from cdc.service.tallying import hear
 
 log = structlog.get_logger(__name__)
+
+
+_LAST_REPORTS = 1.0
+"""Seconds for the end of the reports, when a process has ended; another that it left behind may hold the line."""
 
 
 class Died(CdcError):
@@ -98,8 +103,10 @@ class Child:
             return
         with suppress(ProcessLookupError):
             process.terminate()
+        hearing = asyncio.create_task(self._hear_out())
         try:
             await asyncio.wait_for(process.wait(), within)
+            await asyncio.wait({hearing}, timeout=_LAST_REPORTS)
         except TimeoutError:
             log.warning("worker process killed: it did not stop in time", pid=process.pid)
             process.kill()
@@ -108,6 +115,13 @@ class Child:
             with suppress(ProcessLookupError):
                 process.kill()
             raise
+        finally:
+            hearing.cancel()
+
+    async def _hear_out(self) -> None:
+        """Its reports to their end: what it counted, at last."""
+        while await self._report() is not None:
+            pass
 
     async def _hear(self) -> None:
         """The first report: ready, or why not."""
@@ -127,9 +141,10 @@ class Child:
         assert self._process is not None, "it was started"
         assert self._process.stdout is not None, "it has a pipe"
         line = await self._process.stdout.readline()
-        if not line:
+        if not line.endswith(b"\n"):
             return None
         report: dict[str, object] = orjson.loads(line)
         if isinstance(worker_id := report.get("ready"), int):
             self.worker_id = worker_id
+        hear(report)
         return report

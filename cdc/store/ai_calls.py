@@ -7,7 +7,9 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from cdc.store.connect import Connection
+from cdc.store.counting import count
 from cdc.store.queries import text
+from cdc.tallies import DOLLAR, Tallies
 
 
 class CallRecord(NamedTuple):
@@ -35,6 +37,9 @@ class CallRecord(NamedTuple):
     finish_reason: str | None = None
     error: str | None = None
 
+
+VECTORS = "vectors"
+"""What calls for vectors are counted as, which are of no function alone."""
 
 _COLUMNS = {
     "run_ids": "run_id",
@@ -82,6 +87,28 @@ async def write(conn: Connection, calls: Sequence[CallRecord]) -> None:
     if calls:
         parameters = {name: [getattr(call, column) for call in calls] for name, column in _COLUMNS.items()}
         await conn.execute(text("ai_calls/write"), parameters)
+        count(conn, _counted(calls))
+
+
+def _counted(calls: Sequence[CallRecord]) -> Tallies:
+    book = Tallies()
+    for call in calls:
+        model, function = f"{call.provider}/{call.model}", call.function_id or VECTORS
+        cost = round((call.cost or 0) * DOLLAR)
+        book.time("call" if call.error is None else "call_failed", model, call.latency)
+        book.add("function_calls", function)
+        sums = [
+            ("input_tokens", model, call.input_tokens or 0),
+            ("output_tokens", model, call.output_tokens or 0),
+            ("cost", model, cost),
+            ("unpriced", model, int(call.cost is None and call.error is None)),
+            ("function_tokens", function, (call.input_tokens or 0) + (call.output_tokens or 0)),
+            ("function_cost", function, cost),
+        ]
+        for what, name, number in sums:
+            if number:
+                book.add(what, name, number)
+    return book
 
 
 async def prune(conn: Connection, limit: int, *, kept: float) -> int:

@@ -19,6 +19,7 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg.abc import PQGen
 
+from cdc.store.counting import Counting
 from cdc.store.queries import text
 
 T = TypeVar("T")
@@ -32,7 +33,7 @@ TCP: dict[str, Any] = {
 """A peer that vanished is noticed within a minute; Linux alone would take hours."""
 
 
-class Bounded(AsyncConnection[tuple[Any, ...]]):
+class Bounded(Counting):
     """What waits for the server longer than its limit fails as it does when the server is gone."""
 
     _limit = math.inf

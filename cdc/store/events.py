@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -15,8 +16,10 @@ from cdc.lsn import Position
 from cdc.store import rows
 from cdc.store.arrays import plain, quoted
 from cdc.store.connect import Connection, in_pipeline
+from cdc.store.counting import count
 from cdc.store.json import loads
 from cdc.store.queries import text
+from cdc.tallies import Tallies
 
 
 class Extra(NamedTuple):
@@ -46,11 +49,15 @@ class RowChange(NamedTuple):
 FEW = 50
 """Rows that one statement writes sooner than COPY, which costs round trips and is faster for many."""
 
+_FEW_BYTES = 256 * 1024
+"""Of data, likewise: as a parameter it is copied several times."""
+
 
 class Incoming(NamedTuple):
     """An event on its way in.
 
-    `id` has 16 bytes, `ts` is microseconds since 1970, `data` is JSON; `position` is set when it comes from WAL.
+    `id` has 16 bytes, `ts` is microseconds since 1970, `data` is JSON; `position` is set when it comes from WAL, and
+    `traceparent` when it belongs to a trace.
     """
 
     id: bytes
@@ -60,6 +67,7 @@ class Incoming(NamedTuple):
     position: Position | None
     extra: Extra | None = None
     row: RowChange | None = None
+    traceparent: str | None = None
 
     @property
     def is_scheduled(self) -> bool:
@@ -71,7 +79,7 @@ class Incoming(NamedTuple):
         extra = self.extra or _NO_EXTRA
         user = loads(extra.user) if extra.user else {}
         id_ = extra.given_id or str(UUID(bytes=self.id))
-        return Event(self.name, loads(self.data), id_, self.ts // 1000, user, extra.v)
+        return Event(self.name, loads(self.data), id_, self.ts // 1000, user, extra.v, self.traceparent)
 
     def as_dict(self) -> dict[str, Any]:
         """As expressions see it."""
@@ -86,22 +94,36 @@ class NewRun(NamedTuple):
     event_ids: list[bytes]
 
 
+def are_few(events: Sequence[Incoming]) -> bool:
+    """Whether one statement writes them sooner than COPY."""
+    return len(events) <= FEW and sum(len(event.data) for event in events) <= _FEW_BYTES
+
+
 async def insert_events(conn: Connection, source_id: int | None, events: Sequence[Incoming]) -> None:
     """Store events in the caller's transaction; fails as a whole when one is stored already."""
-    if len(events) <= FEW or in_pipeline(conn):
+    await _insert(conn, source_id, events)
+    book = Tallies()
+    for name, number in Counter(event.name for event in events).items():
+        book.add("event", name, number)
+    count(conn, book)
+
+
+async def _insert(conn: Connection, source_id: int | None, events: Sequence[Incoming]) -> None:
+    if in_pipeline(conn) or are_few(events):
         await conn.execute(text("events/insert"), {"source_id": source_id, **_columns(events)})
         return
-    common = [event[:4] for event in events if event.extra is None]
+    common = [event[:4] for event in events if event.extra is None and event.traceparent is None]
     if common:
         await _copy(conn, "events/copy", rows.events(source_id, common))
     if len(common) < len(events):
-        sent = (_row(source_id, event, event.extra) for event in events if event.extra is not None)
+        sent = (_row(source_id, event) for event in events if event.extra or event.traceparent)
         await _copy(conn, "events/copy_sent", rows.copied(sent))
 
 
-def _row(source_id: int | None, event: Incoming, extra: Extra) -> bytes:
+def _row(source_id: int | None, event: Incoming) -> bytes:
+    extra = event.extra or _NO_EXTRA
     user = None if extra.user is None else extra.user.decode()
-    return rows.sent_event(source_id, event[:4], (extra.given_id, user, extra.v))
+    return rows.sent_event(source_id, event[:4], (extra.given_id, user, extra.v, event.traceparent))
 
 
 def _columns(events: Sequence[Incoming]) -> dict[str, str]:
@@ -114,6 +136,7 @@ def _columns(events: Sequence[Incoming]) -> dict[str, str]:
         "given_ids": quoted(extra.given_id for extra in extras),
         "users": quoted(None if extra.user is None else extra.user.decode() for extra in extras),
         "vs": quoted(extra.v for extra in extras),
+        "traceparents": quoted(event.traceparent for event in events),
     }
 
 
@@ -141,7 +164,7 @@ async def _copy(conn: Connection, name: str, copied: bytes) -> None:
 
 async def stored(conn: Connection, events: Sequence[Incoming]) -> set[bytes]:
     """The ids among these that are stored already."""
-    ids = [str(UUID(bytes=event.id)) for event in events]
+    ids = plain(event.id.hex() for event in events)
     found = await (await conn.execute(text("events/stored"), {"ids": ids})).fetchall()
     return {row[0].bytes for row in found}
 
@@ -167,10 +190,17 @@ async def load(conn: Connection, ids: Iterable[str]) -> dict[str, Event]:
 
 
 def seen(
-    id: str, name: str, ts: int, data: dict[str, Any], given_id: str | None, user: dict[str, Any] | None, v: str | None
+    id: str,
+    name: str,
+    ts: int,
+    data: dict[str, Any],
+    given_id: str | None,
+    user: dict[str, Any] | None,
+    v: str | None,
+    traceparent: str | None,
 ) -> Event:
     """A stored event as handlers see it: with the id that its sender gave, if there is one."""
-    return Event(name, data, given_id or id, ts, user or {}, v)
+    return Event(name, data, given_id or id, ts, user or {}, v, traceparent)
 
 
 async def send(

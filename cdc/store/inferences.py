@@ -61,7 +61,10 @@ class Inference(NamedTuple):
 
 
 class AnswerRecord(NamedTuple):
-    """What came of a call. `data` and `error` are JSON; with `due_in` another attempt is made in so many seconds."""
+    """What came of a call. `data` and `error` are JSON; with `due_in` another attempt is made in so many seconds.
+
+    `took` is how many the call took.
+    """
 
     run_id: str
     step_id: str
@@ -70,6 +73,7 @@ class AnswerRecord(NamedTuple):
     data: str | None
     error: str | None
     due_in: float | None
+    took: float
 
 
 _INFERENCE = {
@@ -91,6 +95,7 @@ _ANSWER = {
     "data": quoted,
     "errors": quoted,
     "due_ins": plain,
+    "tooks": plain,
 }
 
 

@@ -13,9 +13,10 @@ from cdc.store.queries import text
 
 
 class StepRecord(NamedTuple):
-    """What becomes of a step. `data` and `error` are JSON; `took` and `wake_in` are seconds.
+    """What becomes of a step. `data`, `error` and `input` are JSON; `took` and `wake_in` are seconds.
 
-    A step that has not `ended` waits for another attempt, or sleeps until `wake_at` or for `wake_in`.
+    A step that has not `ended` waits for another attempt, or sleeps until `wake_at` or for `wake_in`. `kept` is the
+    number of the attempt that it tells of, where that failed or succeeded after others: it goes to cdc_state.attempts.
     """
 
     run_id: str
@@ -28,6 +29,8 @@ class StepRecord(NamedTuple):
     wake_in: float | None = None
     took: float = 0.0
     ended: bool = False
+    input: str | None = None
+    kept: int = 0
 
 
 class LogRecord(NamedTuple):
@@ -62,7 +65,8 @@ class Written:
 class RunRecord(NamedTuple):
     """What becomes of a run. `output` and `error` are JSON; `due_in` is seconds until it may be claimed again.
 
-    `claims` tells which claim this is the outcome of: that of an earlier one moves nothing.
+    `claims` tells which claim this is the outcome of: that of an earlier one moves nothing. `kept`: as of a step, of an
+    attempt of the handler that was called `took` seconds ago.
     """
 
     id: str
@@ -74,6 +78,8 @@ class RunRecord(NamedTuple):
     due_in: float | None = None
     holds: bool = False
     """Whether it has places or a turn, or others wait for its end: `ending.settle` follows."""
+    kept: int = 0
+    took: float = 0.0
 
 
 # Each parameter and how its array is written, in the order of the records' fields.
@@ -88,6 +94,7 @@ _STEP = {
     "wake_ins": plain,
     "tooks": plain,
     "endeds": plain,
+    "inputs": quoted,
 }
 _RUN = {
     "run_ids": plain,
@@ -98,11 +105,14 @@ _RUN = {
     "run_errors": quoted,
     "due_ins": plain,
 }
+_KEPT = {"kept_run_ids": plain, "kept_step_ids": quoted, "kept": plain, "kept_errors": quoted, "kept_tooks": plain}
 
 
 async def write(conn: Connection, worker_id: int, steps: Sequence[StepRecord], runs: Sequence[RunRecord]) -> Written:
     """Record steps and move runs in one statement."""
-    parameters = {"worker_id": worker_id, **_columns(_STEP, steps), **_columns(_RUN, [run[:-1] for run in runs])}
+    kept = [(step.run_id, step.id, step.kept, step.error, step.took) for step in steps if step.kept]
+    kept += [(run.id, "", run.kept, run.error, run.took) for run in runs if run.kept]
+    parameters = {"worker_id": worker_id, **_columns(_STEP, steps), **_columns(_RUN, runs), **_columns(_KEPT, kept)}
     row = await (await conn.execute(text("journal/write"), parameters)).fetchone()
     if row is None:
         return Written(alive=False)
@@ -130,5 +140,6 @@ async def told(conn: Connection, run_ids: Sequence[str]) -> dict[str, dict[str, 
 def _columns(
     arrays: Mapping[str, Callable[[Iterable[object]], str]], records: Sequence[tuple[object, ...]]
 ) -> dict[str, str]:
+    """Of as many of the records' fields as there are arrays, from the first on."""
     columns: Iterable[Iterable[object]] = zip(*records, strict=True) if records else [()] * len(arrays)
-    return {name: array(column) for (name, array), column in zip(arrays.items(), columns, strict=True)}
+    return {name: array(column) for (name, array), column in zip(arrays.items(), columns, strict=False)}

@@ -41,6 +41,14 @@ def document(value: Any) -> str:
         return f"{ODD}{json.dumps(value, allow_nan=False)}"
 
 
+def encoded(value: Any) -> bytes:
+    """The same, as bytes."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return document(value).encode()
+
+
 def register() -> None:
     """Make psycopg read json columns with `loads`."""
     set_json_loads(loads)

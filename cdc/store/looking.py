@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from cdc.store import timeline
 from cdc.store.choice import first_id
 from cdc.store.connect import Connection
 from cdc.store.listing import dicts, listed_runs
@@ -21,13 +22,12 @@ _FILLING = timedelta(days=1)
 
 
 async def run(conn: Connection, run_id: str) -> dict[str, Any] | None:
-    """One run with its steps, waits and log lines; None when there is no such run."""
+    """One run with its steps, attempts, waits and log lines; None when there is no such run. See `timeline.timed`."""
     found = await dicts(conn, "runs/by_id", {"id": run_id})
     if not found:
         return None
     return {
-        **found[0],
-        "steps": await _steps(conn, run_id),
+        **await timeline.timed(conn, found[0], await _steps(conn, run_id)),
         "waits": await dicts(conn, "waits/of_run", {"id": run_id}),
         "logs": await dicts(conn, "logs/of_run", {"id": run_id, "limit": MOST_LINES}),
     }

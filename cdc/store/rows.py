@@ -47,10 +47,10 @@ def events(source: int | None, events: Iterable[tuple[bytes, str, int, bytes]]) 
 
 
 def sent_event(source: int | None, event: tuple[bytes, str, int, bytes], given: Iterable[str | None]) -> bytes:
-    """A row of cdc_state.events with the three columns that its sender may have given."""
+    """A row of cdc_state.events with the four columns that its sender may have given."""
     id_, name, ts, data = event
     optional = (NULL if value is None else text_field(value) for value in given)
-    head = _event(8, 16, id_), integer_field(source), text_field(name), _time(8, ts - _POSTGRES_EPOCH, len(data))
+    head = _event(9, 16, id_), integer_field(source), text_field(name), _time(8, ts - _POSTGRES_EPOCH, len(data))
     return b"".join((*head, data, *optional))
 
 

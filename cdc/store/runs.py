@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, LiteralString, NamedTuple
 
 from cdc.store.connect import Connection
+from cdc.store.counting import count
 from cdc.store.json import document
 from cdc.store.queries import text
+from cdc.tallies import Tallies
 
 
 class ClaimedRun(NamedTuple):
@@ -15,7 +17,7 @@ class ClaimedRun(NamedTuple):
 
     `holds`: places or a turn, or another run waits for its result; `ending.settle` sees to it when it leaves.
     `rescues`: how much it is suspected of its workers' ends since it last came any further (see store.workers).
-    `claimed_at`: seconds since 1970 by the database's clock.
+    `claimed_at`, `started_at` and `waited_since` (when it was due): seconds since 1970 by the database's clock.
     """
 
     id: str
@@ -26,6 +28,8 @@ class ClaimedRun(NamedTuple):
     holds: bool = False
     rescues: int = 0
     claimed_at: float = 0.0
+    started_at: float = 0.0
+    waited_since: float = 0.0
 
 
 class Candidate(NamedTuple):
@@ -48,11 +52,12 @@ class Standing(NamedTuple):
 
 
 class CancelledRun(NamedTuple):
-    """A run that was cancelled just now."""
+    """A run that was cancelled just now; `took`: seconds since it started, None if it had not."""
 
     id: str
     function_id: str
     event_ids: list[str]
+    took: float | None
 
 
 class Given(NamedTuple):
@@ -65,7 +70,10 @@ class Given(NamedTuple):
 
 
 class Memo(NamedTuple):
-    """What is recorded of a step. `due_in` is seconds until a sleep ends, negative when it has."""
+    """What is recorded of a step. `due_in` is seconds until a sleep ends, negative when it has.
+
+    `edit` is the input that it takes in place of its code's; nothing else may be recorded of it yet.
+    """
 
     kind: str
     attempts: int
@@ -73,6 +81,7 @@ class Memo(NamedTuple):
     error: dict[str, Any] | None
     ended: bool
     due_in: float | None
+    edit: Any = None
 
 
 async def claim(
@@ -143,7 +152,15 @@ async def refuse_steps(conn: Connection, refused: Sequence[tuple[str, str, dict[
 async def cancel(conn: Connection, run_ids: Sequence[str], error: str) -> list[CancelledRun]:
     """Cancel these runs where they are unfinished; what they held is still to be settled."""
     cursor = await conn.execute(text("runs/cancel"), {"ids": run_ids, "error": error})
-    return [CancelledRun(*row) for row in await cursor.fetchall()]
+    cancelled = [CancelledRun(*row) for row in await cursor.fetchall()]
+    book = Tallies()
+    for run in cancelled:
+        if run.took is None:
+            book.add("cancelled", run.function_id)
+        else:
+            book.time("cancelled", run.function_id, run.took)
+    count(conn, book)
+    return cancelled
 
 
 async def cancelled(conn: Connection, worker_id: int) -> list[str]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
-from uuid import UUID
 
 import orjson
+import uuid_utils
 
 from cdc.store.arrays import plain
 from cdc.store.connect import Connection
@@ -60,7 +60,7 @@ async def singletons(conn: Connection, keys: Iterable[Key]) -> dict[Key, list[st
 
 def uuid(id: bytes) -> str:
     """The text of an id of 16 bytes."""
-    return str(UUID(bytes=id))
+    return str(uuid_utils.UUID(bytes=id))
 
 
 def _columns(keys: Iterable[Key]) -> tuple[list[str], list[str]]:

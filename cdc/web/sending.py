@@ -1,4 +1,7 @@
-"""`POST /e/{key}`: events from applications, as Inngest's SDKs send them."""
+"""`POST /e/{key}`: events from applications, as Inngest's SDKs send them.
+
+It is the busiest route: it speaks ASGI itself, and what comes in is counted (cdc.web.room) before it is read.
+"""
 
 from __future__ import annotations
 
@@ -6,35 +9,102 @@ import hmac
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
-from starlette.requests import Request
-from starlette.responses import Response
+from starlette.requests import ClientDisconnect
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from cdc.store.connect import Connection
-from cdc.store.failures import ConnectionTrouble, StatementFailed, about_a_value
+from cdc.store.failures import StatementFailed, about_a_value
 from cdc.store.starts import uuid
 from cdc.web import incoming
-from cdc.web.answers import Json, body_of
-from cdc.web.gathering import Gathering
+from cdc.web.answers import MOST_BYTES, Json
+from cdc.web.gathering import Gathering, NotStored, Unsure
+from cdc.web.room import Full, Place, Room
 
-_SEED = "x-inngest-event-id-seed"
+_SEED, _TRACE, _KIND, _LENGTH = b"x-inngest-event-id-seed", b"traceparent", b"content-type", b"content-length"
+_TOLD = {_SEED, _TRACE, _KIND, _LENGTH}
+
+_FULL = "More is waiting to be stored than there is room for; nothing of this request was stored. Send it again."
+_NOT_STORED = "The state database does not answer; nothing of this request was stored. Send it again."
+_UNSURE = (
+    "The state database did not answer in time; the events may have been stored. Send the same request again with the "
+    "same x-inngest-event-id-seed: what is stored already is not stored twice."
+)
+_SOON, _LATER = 1, 5
+"""Seconds, for Retry-After: until something was stored, until the database may be there."""
+
+
+class Refused(Exception):
+    """Answered with an error. With `after`, the same may be tried again in so many seconds."""
+
+    def __init__(self, status: int, error: str, after: int | None = None) -> None:
+        super().__init__(error)
+        self.answer = Json(
+            incoming.answer([], error, status),
+            status_code=status,
+            headers=None if after is None else {"retry-after": str(after)},
+        )
 
 
 def routes(
-    connection: Callable[[], AbstractAsyncContextManager[Connection]], wake: Callable[[], None], keys: Sequence[str]
+    connection: Callable[[], AbstractAsyncContextManager[Connection]],
+    wake: Callable[[], None],
+    keys: Sequence[str],
+    room: Room | None = None,
+    patience: float | None = None,
 ) -> list[Route]:
-    """The one route. With `keys`, one of them must be in the path; without, any may. `wake`: runs are due."""
-    gathering = Gathering(connection, wake)
+    """The one route. With `keys`, one of them must be in the path; without, any may. `wake`: runs are due.
 
-    async def send(request: Request) -> Response:
-        if keys and not is_one_of(request.path_params["key"], keys):
-            return Json({"error": "The event key is not known here.", "status": 401}, status_code=401)
-        events, error = incoming.read(await body_of(request), request.headers.get(_SEED))
+    `room` is for what waits, `patience` how many seconds it does.
+    """
+    gathering = Gathering(connection, wake) if patience is None else Gathering(connection, wake, patience=patience)
+    return [Route("/e/{key}", _Sending(gathering, keys, room or Room()), methods=["POST"])]
+
+
+class _Sending:
+    def __init__(self, gathering: Gathering, keys: Sequence[str], room: Room) -> None:
+        self._gathering = gathering
+        self._keys = keys
+        self._room = room
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        try:
+            answer = await self._answer(scope, receive)
+        except Refused as refused:
+            answer = refused.answer
+        except ClientDisconnect:
+            return
+        await answer(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Json:
+        if self._keys and not is_one_of(scope["path_params"]["key"], self._keys):
+            raise Refused(401, "The event key is not known here.")
+        told = {name: value.decode("latin-1") for name, value in scope["headers"] if name in _TOLD}
+        if told.get(_KIND, "").partition(";")[0].strip().lower() != "application/json":
+            raise Refused(415, "Send it as JSON, with the header content-type: application/json.")
+        length = told.get(_LENGTH, "0")
+        size = int(length) if length.isdecimal() else 0
+        if size > MOST_BYTES:
+            raise _too_large()
+        try:
+            with self._room.place(size) as place:
+                read = incoming.read(await _body(receive, place), told.get(_SEED), told.get(_TRACE))
+                return await self._taken(read, place)
+        except Full:
+            raise Refused(503, _FULL, _SOON) from None
+
+    async def _taken(self, read: incoming.Read, place: Place) -> Json:
+        events, error = read
         if events:
+            size = sum([len(event.data) for event in events])
+            place.hold(len(events), size)
             try:
-                await gathering.take(events)
-            except ConnectionTrouble:
-                raise
+                await self._gathering.take(events, size, place)
+            except NotStored:
+                raise Refused(503, _NOT_STORED, _LATER) from None
+            except Unsure:
+                raise Refused(503, _UNSURE, _LATER) from None
             except StatementFailed as failed:
                 if not about_a_value(failed):
                     raise
@@ -42,7 +112,33 @@ def routes(
         ids = [uuid(event.id) for event in events]
         return Json(incoming.answer(ids, error), status_code=400 if error else 200)
 
-    return [Route("/e/{key}", send, methods=["POST"])]
+
+async def _body(receive: Receive, place: Place) -> bytes | bytearray:
+    """All of the body, which takes the place of what was told to come.
+
+    Raises:
+        Refused: it is too large.
+        Full: there is no room for it.
+        ClientDisconnect: it does not come.
+    """
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body"):
+        place.fits(len(message["body"]))
+        return bytes(message["body"])
+    body = bytearray()
+    while message["type"] == "http.request":
+        body += message.get("body", b"")
+        if len(body) > MOST_BYTES:
+            raise _too_large()
+        place.fits(len(body))
+        if not message.get("more_body"):
+            return body
+        message = await receive()
+    raise ClientDisconnect
+
+
+def _too_large() -> Refused:
+    return Refused(413, f"A request has at most {MOST_BYTES} bytes.")
 
 
 def is_one_of(given: str, keys: Sequence[str]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,10 +21,19 @@ At = Callable[[str | None], Embeddings | None]
 """The embeddings of a source, or of the first one; None: there is no such source."""
 
 
-Doctor = Callable[[str | None], Awaitable[Sequence[dict[str, Any]] | None]]
-"""What `cdc doctor --json` finds of a source, or of the first one: check, state (ok, warning, failed), says, next.
-None: there is no such source.
-"""
+class Replication(Protocol):
+    """How changes come from all sources, as their servers tell it."""
+
+    def sources(self) -> Awaitable[Sequence[dict[str, Any]]]:
+        """Each with its name, slot (None: there is none), tables and backfills; `unanswered`: why there is no more."""
+        ...
+
+    def checks(self, source: str | None, /) -> Awaitable[Sequence[dict[str, Any]] | None]:
+        """What `cdc doctor --json` finds of a source, or of the first one: check, state, says, next.
+
+        The state is ok, warning or failed. None: there is no such source.
+        """
+        ...
 
 
 class Embedded(Protocol):
@@ -31,6 +41,13 @@ class Embedded(Protocol):
 
     def standing(self, table: str | None, /) -> Awaitable[Sequence[dict[str, Any]]]:
         """How those of one table, or all, stand; each with the `source` that it is of."""
+        ...
+
+    def put_aside(self, limit: int, /) -> Awaitable[Sequence[dict[str, Any]]]:
+        """Texts that were put aside, the newest of each source.
+
+        With source, table, target, key, ordinal, reason and failed_at.
+        """
         ...
 
     def retry(self, source: str | None, table: str, target: str | None, key: str | None, /) -> Awaitable[int | None]:
@@ -48,7 +65,8 @@ class Site:
     """What is served. Without a `connection` only how the service is can be told.
 
     `wake`: something may be due, or was cancelled. `keys` are those that events may come with. Nothing is changed
-    before it is `confirmed` that the state is the watched database's. `embeddings` are those of a source.
+    before it is `confirmed` that the state is the watched database's. `embeddings` are those of a source. `stopping`
+    is set before the server stops: answers without an end (`GET /live`) end then.
     """
 
     statuses: Statuses
@@ -58,8 +76,9 @@ class Site:
     confirmed: Callable[[], bool] = lambda: True
     embeddings: At = lambda source: None
     embedded: Embedded | None = None
-    doctor: Doctor | None = None
+    replication: Replication | None = None
     outbox: Outbox = field(default_factory=Outbox)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def state(self) -> Connecting:

@@ -55,6 +55,11 @@ class Statuses:
     working: bool = True
 
     @property
+    def every(self) -> list[Status]:
+        """How all sources are, that of DATABASE_URL first."""
+        return [self.home, *self.others.values()] if self.home else [*self.others.values()]
+
+    @property
     def listening(self) -> bool:
         """Whether it listens to the first source."""
         return self._first is not None and self._first.listening
@@ -71,13 +76,12 @@ class Statuses:
     def as_json(self) -> dict[str, object]:
         """The first source, which most services have only, and all `sources`."""
         first = self._first or Status("", "", "")
-        every = [self.home, *self.others.values()] if self.home else [*self.others.values()]
         return {
             "source": first.source,
             "publication": first.publication,
             "ready": self.ready,
             **first.as_json(),
-            "sources": [{"name": status.source, **status.as_json()} for status in every],
+            "sources": [{"name": status.source, **status.as_json()} for status in self.every],
         }
 
     @property

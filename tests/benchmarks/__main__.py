@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.benchmarks import claims, decode, embed, hnsw, huge, idle, latency, runs, tls, wal, writers
+from tests.benchmarks import claims, decode, embed, hnsw, huge, idle, intake, latency, runs, tls, wal, writers
 from tests.benchmarks.command import main
 
 main(
@@ -17,6 +17,7 @@ main(
         "runs": runs.measure,
         "claims": claims.measure,
         "idle": idle.measure,
+        "intake": intake.measure,
         "embed": embed.measure,
         "writers": writers.measure,
         "hnsw": hnsw.measure,

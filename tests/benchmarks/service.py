@@ -20,10 +20,11 @@ _START_WITHIN = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service that listens. `listening_at` is when it began to, in seconds since the epoch."""
+    """A service that listens. `listening_at` is when it began to, in seconds since the epoch; its API is at `url`."""
 
     pid: int
     listening_at: float
+    url: str
 
 
 def environment(url: str, settings: Mapping[str, str]) -> dict[str, str]:
@@ -41,9 +42,9 @@ async def service(url: str, **settings: str) -> AsyncIterator[Service]:
     assert process.stderr is not None, "it has a pipe"
     try:
         async with asyncio.timeout(_START_WITHIN):
-            listening_at = await _listening_at(process.stderr)
+            listening_at, url = await _ready(process.stderr)
         rest = asyncio.create_task(process.stderr.read())  # the pipe must not fill up
-        yield Service(process.pid, listening_at)
+        yield Service(process.pid, listening_at, url)
         assert process.returncode is None, f"the service ended:\n{(await rest).decode()}"
     finally:
         if process.returncode is None:
@@ -51,10 +52,13 @@ async def service(url: str, **settings: str) -> AsyncIterator[Service]:
         await process.wait()
 
 
-async def _listening_at(stderr: asyncio.StreamReader) -> float:
-    log = b""
+async def _ready(stderr: asyncio.StreamReader) -> tuple[float, str]:
+    """When it began to listen, and where its API is: it tells the latter when all of it is ready."""
+    log, listening_at = b"", 0.0
     async for line in stderr:
         log += line
         if b'"event": "listening"' in line:
-            return datetime.fromisoformat(orjson.loads(line)["timestamp"]).timestamp()
+            listening_at = datetime.fromisoformat(orjson.loads(line)["timestamp"]).timestamp()
+        elif b'"event": "api"' in line and listening_at:
+            return listening_at, orjson.loads(line)["url"]
     raise AssertionError(f"the service does not listen:\n{log.decode()}")

@@ -12,7 +12,7 @@ from tests.benchmarks.ground import ROOT
 
 
 def test_quick_figures_of_the_engine(tmp_path: Path) -> None:
-    out = _measured(tmp_path, "decode", "runs", "claims", "idle")
+    out = _measured(tmp_path, "decode", "runs", "claims", "idle", "intake")
     assert "three-steps" in out
     assert "two workers to one" in out
 

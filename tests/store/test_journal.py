@@ -121,6 +121,58 @@ async def test_an_attempt_is_followed_by_others_until_the_step_has_ended(state: 
     assert await memos(state, run_id) == {"a": Memo("run", 3, 1, None, True, None)}
 
 
+def failed(run_id: str, attempt: int, message: str = "no", *, counted: bool = True) -> StepRecord:
+    error = json.dumps({"name": "E", "message": message})
+    return StepRecord(run_id, "a", attempts=attempt - (not counted), error=error, took=2.0, wake_in=0.0, kept=attempt)
+
+
+async def kept(state: State) -> list[tuple[str, int, str | None]]:
+    return [
+        tuple(row) for row in await state.rows("select step_id, attempt, error->>'message' from cdc_state.attempts")
+    ]
+
+
+async def test_failed_attempts_of_a_step_are_kept_and_a_repeated_batch_changes_none(any_state: State) -> None:
+    state = any_state
+    worker, (run_id,) = await claimed(state, 1)
+    batches = [[failed(run_id, 1)], [failed(run_id, 2, "still no")], [done(run_id)._replace(attempts=3, kept=3)]]
+    for batch in batches:
+        await journal.write(state.connection, worker, batch, [])
+        written = await state.rows("select * from cdc_state.attempts order by attempt")
+        await journal.write(state.connection, worker, batch, [])
+        assert await state.rows("select * from cdc_state.attempts order by attempt") == written
+    assert await kept(state) == [("a", 1, "no"), ("a", 2, "still no"), ("a", 3, None)]
+    assert await state.one("select bool_and(ended_at - started_at = '2 s') from cdc_state.attempts where attempt < 3")
+
+
+async def test_an_attempt_that_does_not_count_makes_way_for_the_next(state: State) -> None:
+    worker, (run_id,) = await claimed(state, 1)
+    for record in (failed(run_id, 1, "away", counted=False), failed(run_id, 1, "back"), failed(run_id, 2, "done")):
+        await journal.write(state.connection, worker, [record], [])
+    assert await kept(state) == [("a", 1, "back"), ("a", 2, "done")]
+
+
+async def test_the_handlers_attempts_are_kept_only_by_who_holds_the_run(any_state: State) -> None:
+    state = any_state
+    worker, (run_id,) = await claimed(state, 1)
+    again = RunRecord(run_id, 1, "queued", 1, error='{"message": "no"}', due_in=0.0, kept=1, took=0.5)
+    other, _ = await claimed(state, 0)
+    await journal.write(state.connection, other, [], [again])
+    await journal.write(state.connection, worker, [], [again._replace(claims=0)])
+    assert await kept(state) == []
+    await journal.write(state.connection, worker, [], [again])
+    await journal.write(state.connection, worker, [], [again._replace(error='{"message": "late"}')])
+    assert await kept(state) == [("", 1, "no")]
+
+
+async def test_without_a_lease_no_attempt_is_kept(state: State) -> None:
+    worker, (run_id,) = await claimed(state, 1)
+    await workers.leave(state.connection, [worker])
+    over = completed(run_id)._replace(status="failed", error='{"message": "no"}', kept=1)
+    assert not await journal.write(state.connection, worker, [failed(run_id, 1)], [over])
+    assert await kept(state) == []
+
+
 async def test_a_sleep_keeps_its_first_end(state: State) -> None:
     worker, (run_id,) = await claimed(state, 1)
     until = datetime(2036, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -139,6 +139,7 @@ CALLS = {
     "data": many("'{}'", 100, "json"),
     "errors": many("null", 100, "json"),
     "due_ins": many("null", 100, "float8"),
+    "tooks": many("0.1", 100, "float8"),
 }
 FULFIL = {"run_ids": ids(W, 100), "ids": many("'answer'", 100, "text"), "data": many("'{}'", 100, "json")}
 WRITE = {
@@ -153,6 +154,7 @@ WRITE = {
     "wake_ins": many("null", 1000, "float8"),
     "tooks": many("0.1", 1000, "float8"),
     "endeds": many("true", 1000, "boolean"),
+    "inputs": many("null", 1000, "json"),
     "run_ids": ids(R, 1000),
     "run_claims": many("1", 1000, "integer"),
     "statuses": many("'completed'", 1000, "text"),
@@ -160,6 +162,18 @@ WRITE = {
     "outputs": many("'1'", 1000, "json"),
     "run_errors": many("null", 1000, "json"),
     "due_ins": many("null", 1000, "float8"),
+    "kept_run_ids": "array[]::uuid[]",
+    "kept_step_ids": "array[]::text[]",
+    "kept": "array[]::integer[]",
+    "kept_errors": "array[]::json[]",
+    "kept_tooks": "array[]::float8[]",
+}
+FAILURES = {
+    "kept_run_ids": ids(R, 1000),
+    "kept_step_ids": many("'first'", 1000, "text"),
+    "kept": many("1", 1000, "integer"),
+    "kept_errors": many("'{}'", 1000, "json"),
+    "kept_tooks": many("0.1", 1000, "float8"),
 }
 WEEK = {"kept": "604800.0", "looked": "604800.0", "limit": str(MOST)}
 HUNDRED = {"functions": many("'greet'", 100, "text"), "keys": names("", 100)}
@@ -217,6 +231,7 @@ GUARDS = [
     Guard("events/listed", {"ids": ids("e", 100)}, "events_pkey", 8 * 100),
     Guard("events/by_id", {"id": f"'{ident('e', 7)}'"}, "events_pkey", 8),
     Guard("journal/write", WRITE, "runs_pkey", 40 * 1000),
+    Guard("journal/write", {**WRITE, **FAILURES}, "runs_pkey", 45 * 1000),
     Guard("steps/of_runs", {"ids": ids(W, MOST)}, "steps_pkey", 8 * MOST, measured=True),
     Guard("steps/answer", {"ids": ids(R, 1000)}, "runs_pkey", 8 * 1000, measured=True),
     Guard("steps/expire", {"ids": ids(W, 100)}, "steps_pkey", 8 * 100, measured=True),

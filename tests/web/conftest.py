@@ -63,17 +63,16 @@ async def serve(migrated_url: str, connect: Connect) -> AsyncIterator[Serve]:
             state = await open_state(migrated_url, connect)
             connections = await stack.enter_async_context(pool(migrated_url, size=4, name="web"))
             woken: list[None] = []
-            application = app(
-                Site(
-                    Statuses(Status("default", "cdc", "cdc")),
-                    connections.connection,
-                    wake=lambda: woken.append(None),
-                    keys=keys,
-                )
+            site = Site(
+                Statuses(Status("default", "cdc", "cdc")),
+                connections.connection,
+                wake=lambda: woken.append(None),
+                keys=keys,
             )
-            web = Web(around(application), 0)  # type: ignore[arg-type]
+            web = Web(around(app(site)), 0)  # type: ignore[arg-type]
             web.start()
             stack.push_async_callback(web.stop)
+            stack.callback(site.stopping.set)
             return Served(web.url, state, woken)
 
         yield serve

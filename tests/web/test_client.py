@@ -12,6 +12,8 @@ from uuid_utils import uuid7
 from cdc import Client, Event, EventsRefused, ServiceUnreachable, client
 from tests.web.conftest import Asgi, Serve, Served
 
+TRACE = f"00-{'a' * 32}-{'b' * 16}-01"
+
 Send = Callable[[Client, Any], Any]
 
 
@@ -34,15 +36,17 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 @both
 async def test_one_event_or_several_are_sent(served: Served, send: Send) -> None:
     sender = Client(f"{served.url}/")
-    one = await send(sender, Event("app/order.paid", {"id": 1}, id="own", user={"id": 2}, v="3"))
+    one = await send(sender, Event("app/order.paid", {"id": 1}, id="own", user={"id": 2}, v="3", traceparent=TRACE))
     two = await send(sender, [Event("app/a"), {"name": "app/b", "data": {"n": 1}}])
     assert await send(sender, []) == []
 
-    stored = await served.state.rows("select id::text, name, data, given_id, user_data, v from cdc_state.events")
+    stored = await served.state.rows(
+        "select id::text, name, data, given_id, user_data, v, traceparent from cdc_state.events"
+    )
     assert {(*one, "app/order.paid", 1, "own"), (two[0], "app/a", None, None), (two[1], "app/b", None, None)} == {
         (row[0], row[1], row[2].get("id"), row[3]) for row in stored
     }
-    assert [row[4:] for row in stored if row[3]] == [({"id": 2}, "3")]
+    assert [row[4:] for row in stored if row[3]] == [({"id": 2}, "3", TRACE)]
 
 
 @both

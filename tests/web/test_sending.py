@@ -13,6 +13,7 @@ from tests.web.conftest import Serve, Served
 
 PAID = {"name": "app/order.paid", "data": {"id": 7}}
 SEED = "1727146545006,AAECAwQFBgcICQ=="
+TRACE, OTHER = f"00-{'a' * 32}-{'b' * 16}-01", f"00-{'c' * 32}-{'d' * 16}-01"
 
 
 async def test_events_are_stored_and_start_their_functions(served: Served) -> None:
@@ -65,6 +66,18 @@ async def test_what_senders_give_is_kept(served: Served) -> None:
         == [("order-7", 1_750_000_000_123, {"id": 1}, "2")] * 2
     )
     assert (await served.state.counts())[1] == 1, "an id of the sender's counts once"
+
+
+@pytest.mark.parametrize("count", [1, 60], ids=["inserted", "copied"])
+async def test_events_belong_to_the_trace_of_their_request_unless_they_name_another(served: Served, count: int) -> None:
+    sent = [PAID, {**PAID, "traceparent": OTHER, "v": "2"}, {**PAID, "traceparent": "00-nonsense"}] * count
+    _, answer = await served.post("/e/any", sent, traceparent=TRACE)
+    assert (await served.post("/e/any", [{"name": "app/untraced"}] * count, traceparent="nonsense"))[0] == 200
+
+    stored = await served.state.rows("select traceparent, count(*)::int from cdc_state.events group by 1")
+    assert sorted(stored, key=str) == [(TRACE, 2 * count), (OTHER, count), (None, count)]
+    _, found = await served.get(f"/v1/events/{answer['ids'][1]}")
+    assert found["data"]["traceparent"] == OTHER
 
 
 async def test_a_time_in_the_future_is_when_its_runs_start(served: Served) -> None:

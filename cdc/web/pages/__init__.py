@@ -7,6 +7,8 @@ from pathlib import Path
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from cdc.web import live
+from cdc.web.pages import embeddings, replication, run
 from cdc.web.site import Site
 
 STATIC = Path(__file__).parents[1] / "static"
@@ -14,8 +16,12 @@ STATIC = Path(__file__).parents[1] / "static"
 
 def routes(site: Site) -> list[BaseRoute]:
     """All pages, and what they load."""
-    return [*_pages(site), Mount("/static", StaticFiles(directory=STATIC), name="static")]
+    return [*_pages(site), live.route(site), Mount("/static", StaticFiles(directory=STATIC), name="static")]
 
 
 def _pages(site: Site) -> list[Route]:
-    return []
+    return [
+        *run.routes(site),
+        *embeddings.routes(site),
+        *replication.routes(site),
+    ]

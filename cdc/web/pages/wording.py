@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from math import floor, log10
 from typing import Any
 
 LONGEST = 65_536
@@ -73,18 +74,34 @@ def ago(value: datetime | None) -> str:
     return f"{words} ago" if seconds > 0 else f"in {words}"
 
 
-def pretty(value: Any) -> str:
+def pretty(value: Any, longest: int = LONGEST) -> str:
     """JSON on many lines; what is too long is cut, and says so. NULs and lone surrogates stay escapes."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
-    text = text.encode("utf-8", "backslashreplace").decode()
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}\n… {len(text) - LONGEST:,} characters more"
+    return cut(json.dumps(value, indent=2, ensure_ascii=False, default=str), longest)
+
+
+def brief(value: Any, longest: int = 120) -> str:
+    """The beginning of JSON on one line."""
+    text = readable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))
+    return text if len(text) <= longest else f"{text[:longest]}…"
+
+
+def cut(text: str, longest: int = LONGEST) -> str:
+    """What is too long is cut, and says so."""
+    text = readable(text)
+    return text if len(text) <= longest else f"{text[:longest]}\n… {len(text) - longest:,} characters more"
+
+
+def readable(text: str) -> str:
+    """Text; what of it is none (NUL, half a surrogate pair) as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
 
 
 def money(dollars: float | None) -> str:
     """$1.23, $0.0042."""
     if dollars is None:
         return _NOTHING
-    return f"${dollars:,.2f}" if dollars >= 1 or not dollars else f"${dollars:.3g}"
+    places = 2 if dollars >= 1 or not dollars else max(2, 1 - floor(log10(dollars)))
+    return f"${dollars:,.{places}f}"
 
 
 def percent(part: float | None) -> str:
@@ -95,6 +112,8 @@ def percent(part: float | None) -> str:
 FILTERS: dict[str, Callable[..., Any]] = {
     "ago": ago,
     "between": between,
+    "brief": brief,
+    "cut": cut,
     "duration": duration,
     "moment": moment,
     "money": money,

@@ -146,6 +146,7 @@ create unique index runs_filling on cdc_state.runs (function_id, filling) where 
 create index runs_turns on cdc_state.runs (turn) where has_turn;
 create index runs_singleton on cdc_state.runs (function_id, singleton) where singleton is not null and ended_at is null;
 create index runs_replays on cdc_state.runs (replays) where replays is not null;
+create index runs_invoker on cdc_state.runs (invoker) where invoker is not null;
 create index runs_failed on cdc_state.runs (id) where status in ('failed', 'cancelled');
 create index runs_deadline on cdc_state.runs (deadline) where deadline is not null and ended_at is null;
 
@@ -163,7 +164,8 @@ create table cdc_state.steps (
     id         text not null,                  -- the author's id, numbered when repeated: a, a:1, a:2
     kind       text not null check (kind in ('run', 'sleep', 'wait', 'invoke', 'wrap', 'infer')),
     attempts   integer not null default 0,
-    input      json,                           -- of calls of models; null: no such step, or CDC_AI_CONTENT=drop
+    input      json,                           -- null: none, or too long to keep, or CDC_AI_CONTENT=drop
+    edited     boolean not null default false, -- the input is not its code's: it was given to a replay
     data       json,
     error      json,                           -- of the last attempt
     wake_at    timestamptz,                    -- end of a sleep, of a wait's timeout, of the pause before a retry
@@ -172,13 +174,14 @@ create table cdc_state.steps (
     primary key (run_id, id)
 ) with (autovacuum_vacuum_insert_scale_factor = 0.05);
 
--- Attempts that failed, for those who look at the run: of steps, and of the handler itself (step_id '').
+-- Attempts that failed, and the one that then succeeded, for those who look at the run: of steps, and of the handler itself
+-- (step_id ''). One that does not count is kept under the number of the next, which takes its place if it fails, too.
 create table cdc_state.attempts (
     run_id     uuid not null,
     step_id    text not null,
     attempt    integer not null,
-    error      json,
-    started_at timestamptz not null,
+    error      json,                           -- null: it succeeded
+    started_at timestamptz not null,           -- of the handler: when it was called last in this attempt
     ended_at   timestamptz not null,
     primary key (run_id, step_id, attempt)
 );
@@ -306,24 +309,28 @@ create table cdc_state.ai_calls (
 create index ai_calls_ended on cdc_state.ai_calls (ended_at);
 create index ai_calls_of_run on cdc_state.ai_calls (run_id) where run_id is not null;
 
--- What happened in a minute. Counted in memory by each process and added every few seconds: pages and metrics never count
--- events or runs. A crash loses the last few seconds of it.
+-- What happened in a minute, and in an hour. Counted in memory by each process and added every few seconds: pages and
+-- metrics never count events or runs. A crash loses the last few seconds of it.
 create table cdc_state.tallies (
-    minute  timestamptz not null,
-    what    text not null
-        check (what in ('event', 'started', 'completed', 'failed', 'cancelled', 'retried')),
-    name    text not null,                     -- of the event or the function; beyond a number of names, 'other'
+    width   integer not null check (width in (60, 3600)),    -- seconds: each is counted in its minute and in its hour
+    what    text not null check (what in (
+        'event', 'started', 'completed', 'failed', 'cancelled', 'retried', 'call', 'call_failed', 'input_tokens',
+        'output_tokens', 'cost', 'unpriced', 'function_calls', 'function_tokens', 'function_cost')),
+    name    text collate "C" not null,         -- of the event, the function or the model (cdc/tallies.py); '': of all
+    at      timestamptz not null,              -- when it began
     count   bigint not null,
     seconds float8 not null default 0,         -- together: that runs waited (started), or took (completed, failed)
-    buckets bigint[] not null default '{}',    -- how many took so long (cdc/telemetry.py has the bounds)
-    primary key (minute, what, name)
-) with (fillfactor = 70);
+    buckets bigint[] not null default '{}',    -- how many took so long (cdc/tallies.py has the bounds)
+    primary key (width, what, name, at)
+) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
+create index tallies_at on cdc_state.tallies (at);
 
 -- What was measured once in a minute: lag, queues, slots.
 create table cdc_state.gauges (
-    minute timestamptz not null,
     what   text not null,
-    name   text not null,                      -- of the source, of the state
+    name   text collate "C" not null,          -- of the source, of the state; '' where there is one only
+    at     timestamptz not null,
     value  float8 not null,
-    primary key (minute, what, name)
+    primary key (what, name, at)
 );
+create index gauges_at on cdc_state.gauges (at);

@@ -20,6 +20,8 @@ with seen as materialized (
        for update skip locked
 ), steps as (
     delete from cdc_state.steps where run_id = any (array(select id from old))
+), attempts as (
+    delete from cdc_state.attempts where run_id = any (array(select id from old))
 ), logs as (
     delete from cdc_state.logs where run_id = any (array(select id from old))
 ), waits as (

@@ -1,16 +1,18 @@
 -- What came of calls: a step has its result or its last error and its run goes on, or another attempt is due in due_ins
 -- seconds. Only of inferences that the worker holds, and by the claim it holds them with; a cancelled run has none.
 -- One row comes back if the worker still has its lease, else none: whether any run goes on.
--- Parameters: worker_id, and arrays, one item a call: run_ids, step_ids, claims, attempts, data and errors (JSON), due_ins.
--- Lock order: the worker's row (key share), run rows by id (as whoever cancels them), inferences, steps.
--- A run whose handler failed keeps its pause before it is called again.
+-- Parameters: worker_id, and arrays, one item a call: run_ids, step_ids, claims, attempts, data and errors (JSON), due_ins, tooks
+-- (seconds).
+-- Lock order: the worker's row (key share), run rows by id (as whoever cancels them), inferences, steps, attempts.
+-- A run whose handler failed keeps its pause before it is called again. Calls that failed, and those that succeeded after
+-- others, are kept as attempts, numbered as the calls are.
 with alive as materialized (
     select id from cdc_state.workers where id = %(worker_id)s for key share
 ), n as materialized (
     select n.*
       from unnest(%(run_ids)s::uuid[], %(step_ids)s::text[], %(claims)s::integer[], %(attempts)s::integer[],
-                  %(data)s::json[], %(errors)s::json[], %(due_ins)s::float8[])
-           as n (run_id, step_id, claims, attempts, data, error, due_in)
+                  %(data)s::json[], %(errors)s::json[], %(due_ins)s::float8[], %(tooks)s::float8[])
+           as n (run_id, step_id, claims, attempts, data, error, due_in, took)
 ), unfinished as materialized (
     select r.id
       from cdc_state.runs r
@@ -18,7 +20,7 @@ with alive as materialized (
      order by r.id
        for no key update
 ), mine as materialized (
-    select n.*
+    select n.*, i.calls
       from cdc_state.inferences i
       join n on n.run_id = i.run_id and n.step_id = i.step_id and n.claims = i.claims
      where i.worker_id = %(worker_id)s and i.run_id in (select id from unfinished)
@@ -39,6 +41,12 @@ with alive as materialized (
       from mine
      where s.run_id = mine.run_id and s.id = mine.step_id and s.ended_at is null
     returning s.run_id, s.ended_at
+), kept as (
+    insert into cdc_state.attempts (run_id, step_id, attempt, error, started_at, ended_at)
+    select run_id, step_id, calls + 1, error, now() - make_interval(secs => took), now()
+      from mine
+     where error is not null or calls > 0
+    on conflict do nothing
 ), woken as (
     update cdc_state.runs r
        set woken = (r.status = 'running'), status = case r.status when 'running' then 'running' else 'queued' end,

@@ -1,3 +1,4 @@
 -- What is recorded of these runs' steps. Parameters: ids.
-select run_id::text, id, kind, attempts, data, error, ended_at is not null, extract(epoch from wake_at - now())::float8
+select run_id::text, id, kind, attempts, data, error, ended_at is not null, extract(epoch from wake_at - now())::float8,
+       case when edited then input end
   from cdc_state.steps where run_id = any (%(ids)s::uuid[])

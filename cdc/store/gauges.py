@@ -1,0 +1,72 @@
+"""What is measured once a minute: lag, queues, slots."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from cdc.store.arrays import plain, quoted
+from cdc.store.connect import Connection
+from cdc.store.plots import Plot, Window, line, plot
+from cdc.store.queries import text
+
+KINDS = {
+    "lag_bytes": "WAL that a source has and that is not accepted yet, by source",
+    "lag_seconds": "age of the oldest commit that is not accepted yet, by source",
+    "retained_bytes": "WAL that a source's server keeps for the slot, by source",
+    "slot_lost": "1 where the server has invalidated the slot, else 0, by source",
+    "runs": "unfinished runs, by status (`held`: they stand at a limit or are paused); each is counted to 10,000",
+    "queue_age": "seconds that the oldest run which is due has waited for a worker",
+    "inferences": "calls of models that runs wait for; counted to 10,000",
+    "gaps": "windows in which changes were lost that are still open",
+    "connections": "connections to the state database, of all",
+    "backlog": "rows that should have a vector and have none yet, by source and target",
+    "put_aside": "rows with a text that was put aside, by source and target",
+}
+"""All that is measured, and by what name ('' where there is one only)."""
+
+
+class Measured(NamedTuple):
+    """The last value, `age` seconds old."""
+
+    what: str
+    name: str
+    value: float
+    age: float
+
+
+class Value(NamedTuple):
+    """A value to keep."""
+
+    what: str
+    name: str
+    value: float
+
+
+async def keep(conn: Connection, values: Sequence[Value]) -> None:
+    """Keep these values as those of this minute."""
+    if values:
+        whats, names, numbers = zip(*values, strict=True)
+        parameters = {"whats": plain(whats), "names": quoted(names), "values": plain(numbers)}
+        await conn.execute(text("gauges/set"), parameters)
+
+
+async def latest(conn: Connection) -> list[Measured]:
+    """What was measured in the last minutes, each by its last value."""
+    return [Measured(*row) for row in await (await conn.execute(text("gauges/latest"))).fetchall()]
+
+
+async def series(conn: Connection, window: Window, what: str) -> Plot:
+    """One line for each name of this kind of value (`KINDS`): the greatest value in each step, None where none was
+    measured.
+    """
+    parameters = {"what": what, "since": window.since, "step": window.step}
+    found: dict[str, dict[int, float]] = {}
+    for name, number, value in await (await conn.execute(text("gauges/bins"), parameters)).fetchall():
+        found.setdefault(name, {})[number] = value
+    return plot(window, [line(name, window, values, None) for name, values in sorted(found.items())])
+
+
+async def prune(conn: Connection, limit: int, *, kept: float) -> int:
+    """Delete up to `limit` values that are `kept` seconds old; how many."""
+    return (await conn.execute(text("gauges/prune"), {"limit": limit, "kept": kept})).rowcount

@@ -1,0 +1,12 @@
+-- Delete what was counted so long ago that nobody looks at it. Parameters: limit, and after how many seconds: minutes,
+-- hours. Locks: its rows, skipping locked ones.
+with old as materialized (
+    select width, what, name, at from cdc_state.tallies
+     where at < now() - make_interval(secs => least(%(minutes)s, %(hours)s)::float8)
+       and at < now() - make_interval(secs => case width when 60 then %(minutes)s else %(hours)s end::float8)
+     order by at
+     limit %(limit)s
+       for update skip locked
+)
+delete from cdc_state.tallies t
+ using old where (t.width, t.what, t.name, t.at) = (old.width, old.what, old.name, old.at)

@@ -1,0 +1,107 @@
+"""What services count of their work is what they have stored, whoever did it and by whichever door it came."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from tests.acceptance.conftest import Write
+from tests.acceptance.service import cdc, running
+from tests.acceptance.state import USERS
+from tests.servers import Connect, Connection
+from tests.waiting import eventually
+
+BUSY = """
+    from cdc import Context, Event, NonRetriableError, function
+
+    @function("greet", on="db/users.inserted", retries=3)
+    async def greet(ctx: Context) -> str:
+        async def unsure() -> str:
+            if ctx.event.data["new"]["name"] == "Grace" and not tried:
+                tried.append(True)
+                raise ConnectionError("not yet")
+            return "hello"
+
+        said = await ctx.step.run("say", unsure)
+        await ctx.step.send_event("tell", Event("greeted", {}))
+        return said
+
+    tried = []
+
+    @function("refuse", on="greeted")
+    async def refuse(ctx: Context) -> None:
+        raise NonRetriableError("no")
+
+    @function("rest", on="sent/rest")
+    async def rest(ctx: Context) -> None:
+        await ctx.step.sleep("long", "1h")
+"""
+
+
+async def stored(conn: Connection) -> dict[str, Counter[str]]:
+    """What the tables of events and runs hold."""
+    found = {"event": await counter(conn, "select name from cdc_state.events")}
+    found["started"] = await counter(conn, "select function_id from cdc_state.runs where started_at is not null")
+    for status in ("completed", "failed", "cancelled"):
+        found[status] = await counter(conn, f"select function_id from cdc_state.runs where status = '{status}'")
+    return found
+
+
+async def counter(conn: Connection, query: str) -> Counter[str]:
+    return Counter(name for (name,) in await (await conn.execute(query.encode())).fetchall())
+
+
+async def tallied(conn: Connection, width: int) -> dict[str, Counter[str]]:
+    query = (
+        "select what, name, sum(count)::integer from cdc_state.tallies where width = %s and name <> '' group by 1, 2"
+    )
+    found: dict[str, Counter[str]] = {}
+    for what, name, count in await (await conn.execute(query, [width])).fetchall():
+        found.setdefault(what, Counter())[name] = count
+    return found
+
+
+async def test_what_replicas_counted_is_what_is_stored(
+    connect: Connect, database_url: str, functions: Path, write: Write
+) -> None:
+    write("busy.py", BUSY)
+    conn = await connect(database_url)
+    await conn.execute(USERS)
+    settings = {"DATABASE_URL": database_url, "CDC_FUNCTIONS": str(functions)}
+    async with running(**settings, CDC_WORKERS="2") as service, running("--only", "worker", **settings):
+        await conn.execute("insert into users (name) select 'user ' || n from generate_series(1, 99) n")
+        await conn.execute("insert into users (name) values ('Grace')")
+        sent = await service.post("/e/key", [{"name": "sent/rest", "data": {}}] * 7)
+        assert sent.status_code == 200
+
+        async def settled() -> bool:
+            found = await stored(conn)
+            asleep = await counter(conn, "select function_id from cdc_state.runs where status = 'sleeping'")
+            return found["completed"]["greet"] == found["failed"]["refuse"] == 100 and asleep["rest"] == 7
+
+        await eventually(settled, within=40)
+        (run_id,) = await (
+            await conn.execute("select id::text from cdc_state.runs where function_id = 'rest' limit 1")
+        ).fetchone() or ("",)
+        assert (await service.post(f"/v1/runs/{run_id}/cancel", {})).status_code == 200
+        assert (await cdc("cancel", "--function", "rest", "--yes", **settings)).code == 0
+
+        async def cancelled() -> bool:
+            return (await stored(conn))["cancelled"]["rest"] == 7
+
+        await eventually(cancelled)
+    expected = await stored(conn)
+    for width in (60, 3600):
+        found = await tallied(conn, width)
+        retried = found.pop("retried")
+        assert found == expected
+        assert 1 <= retried["greet"] <= 2, "once in each process that had not tried"
+    (waited, took, short) = await (
+        await conn.execute(
+            "select sum(seconds) filter (where what = 'started'), sum(seconds) filter (where what = 'completed'), "
+            "sum(buckets[array_length(buckets, 1)]) from cdc_state.tallies where width = 60 and name <> ''"
+        )
+    ).fetchone() or (0, 0, 1)
+    assert 0 < waited < 107 * 40
+    assert 0 < took < 100 * 40
+    assert short == 0, "nothing took longer than a day"

@@ -1,0 +1,55 @@
+"""What is true of every page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import BrowserContext
+
+from cdc.web.pages.rendering import PLACES
+from tests.acceptance.state import runs
+from tests.browser.conftest import Dashboard
+from tests.waiting import eventually
+
+WCAG_AA = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"], "resultTypes": ["violations"]}
+
+PHONE: Any = {"width": 390, "height": 844}
+
+
+async def test_every_page_is_accessible_fits_a_phone_and_can_be_read_without_a_script(dashboard: Dashboard) -> None:
+    addresses = [place.path for place in PLACES] + await _details(dashboard)
+    for scheme in ("light", "dark"):
+        window = await dashboard.signed_in(viewport=PHONE, color_scheme=scheme)
+        for address in addresses:
+            page = await dashboard.page(window, address)
+            width = await page.evaluate("document.documentElement.scrollWidth")
+            assert width <= PHONE["width"], f"{address} is {width} pixels wide"
+            found = (await Axe().run(page, options=WCAG_AA)).response["violations"]
+            assert [(each["id"], [node["target"] for node in each["nodes"]]) for each in found] == [], address
+            await page.close()
+    without = await dashboard.signed_in(java_script_enabled=False)
+    for address in addresses:
+        await _reads(dashboard, without, address)
+
+
+async def _details(dashboard: Dashboard) -> list[str]:
+    """Pages about one run, event, function and call, once there is one of each."""
+    await dashboard.conn.execute("insert into users (name) values ('Ada')")
+    await dashboard.conn.execute("insert into documents (title, body) values ('Tea', 'Leaves in hot water')")
+
+    async def ended() -> str | None:
+        found = [run for run in await runs(dashboard.conn) if run.function == "welcome"]
+        return found[0].id if found and found[0].status == "completed" else None
+
+    run = await eventually(ended, within=30, what="the user is welcome")
+    cursor = await dashboard.conn.execute("select event_ids[1]::text from cdc_state.runs where id = %s", (run,))
+    (event,) = await cursor.fetchone() or ("",)
+    return [f"/runs/{run}", f"/events/{event}", "/functions/welcome"]
+
+
+async def _reads(dashboard: Dashboard, window: BrowserContext, address: str) -> None:
+    page = await dashboard.page(window, address)
+    assert await page.get_by_role("heading", level=1).inner_text()
+    assert len(await page.get_by_role("main").inner_text()) > 40, address
+    await page.close()
