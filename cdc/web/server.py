@@ -11,7 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from cdc.errors import ConfigurationError
-from cdc.web.guard.connections import Patient
+from cdc.web.guard.crowd import Crowd
 
 HOST = "127.0.0.1"
 
@@ -36,7 +36,7 @@ class Web:
         self._server = _Server(
             uvicorn.Config(
                 app,
-                http=Patient,
+                http=Crowd,
                 ws="none",
                 log_config=None,
                 access_log=False,

@@ -38,7 +38,7 @@ class Served:
         """An answer; a `body` that is not bytes is sent as JSON."""
         content = body if body is None or isinstance(body, bytes) else orjson.dumps(body)
         sent = {"content-type": "application/json", **{name.replace("_", "-"): each for name, each in headers.items()}}
-        async with httpx.AsyncClient(base_url=self.url, trust_env=False) as client:
+        async with httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=60) as client:
             return await client.request(method, path, content=content, headers=sent)
 
     async def post(self, path: str, body: object = None, **headers: str) -> tuple[int, Any]:
