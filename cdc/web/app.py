@@ -9,10 +9,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Route
 
-from cdc.web import api, pages, sending
+from cdc.web import api, metrics, pages, sending
 from cdc.web.api import document, health
 from cdc.web.api.refusing import HANDLERS
 from cdc.web.held import Held
+from cdc.web.requests import Requests
 from cdc.web.site import Site
 
 
@@ -25,13 +26,14 @@ def app(site: Site) -> FastAPI:
         **document.ABOUT,
         openapi_url=None,
         middleware=[
+            Middleware(Requests, counts=site.requests),
             Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"]),
             Middleware(Held, confirmed=site.confirmed),
         ],
         exception_handlers=HANDLERS,
     )
     made.state.site = site
-    made.router.routes.extend(_routes(site))
+    made.router.routes.extend([*_routes(site), *metrics.routes(site)])
     return made
 
 
