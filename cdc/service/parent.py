@@ -16,7 +16,7 @@ from cdc.embedding import declare
 from cdc.errors import CdcError, ConfigurationError
 from cdc.maintenance import upkeep
 from cdc.maintenance.loop import Loop
-from cdc.service import children, published
+from cdc.service import children, published, tracing
 from cdc.service.absences import Absences
 from cdc.service.children import Children
 from cdc.service.databases import Databases
@@ -73,6 +73,8 @@ async def run(
     # Only the API: what is watched does not matter, and may not even be given.
     named = configured(settings if only != {"web"} else with_sources(settings, ""), url)
     async with AsyncExitStack() as stack:
+        if traces := tracing.start():
+            stack.push_async_callback(traces.close)
         service = _Service(settings, databases, named, only, stack, started)
         await service.start()
         if reload:
