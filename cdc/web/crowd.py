@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 MOST_CONNECTIONS = 512
 
@@ -31,5 +31,5 @@ class Crowd(HttpToolsProtocol):
     @property
     def is_quiet(self) -> bool:
         """Whether nothing is asked over it."""
-        asked = self.cycle is not None and not self.cycle.response_complete
-        return not asked and not self.transport.is_closing()
+        last: RequestResponseCycle | None = self.cycle
+        return (last is None or last.response_complete) and not self.transport.is_closing()
