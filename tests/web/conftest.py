@@ -16,6 +16,7 @@ import pytest
 
 from cdc.store.connect import pool
 from cdc.web.app import app
+from cdc.web.guard.terms import NOTHING_ASKED, Terms
 from cdc.web.server import Web
 from cdc.web.site import Site
 from cdc.web.status import Status, Statuses
@@ -56,10 +57,15 @@ Serve = Callable[..., Awaitable[Served]]
 
 @pytest.fixture
 async def serve(migrated_url: str, connect: Connect) -> AsyncIterator[Serve]:
-    """Serves the API, with `keys` for events, and `around` the application."""
+    """Serves the API, with `keys` for events, `terms` for all else, and `around` the application."""
     async with AsyncExitStack() as stack:
 
-        async def serve(*keys: str, around: Callable[[Asgi], Asgi] = lambda inner: inner) -> Served:
+        async def serve(
+            *keys: str,
+            terms: Terms = NOTHING_ASKED,
+            proxies: str = "",
+            around: Callable[[Asgi], Asgi] = lambda inner: inner,
+        ) -> Served:
             state = await open_state(migrated_url, connect)
             connections = await stack.enter_async_context(pool(migrated_url, size=4, name="web"))
             woken: list[None] = []
@@ -68,8 +74,9 @@ async def serve(migrated_url: str, connect: Connect) -> AsyncIterator[Serve]:
                 connections.connection,
                 wake=lambda: woken.append(None),
                 keys=keys,
+                terms=terms,
             )
-            web = Web(around(app(site)), 0)  # type: ignore[arg-type]
+            web = Web(around(app(site)), 0, proxies=proxies)
             web.start()
             stack.push_async_callback(web.stop)
             stack.callback(site.stopping.set)

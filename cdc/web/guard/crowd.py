@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from typing import cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from cdc.web.guard.connections import Patient
 
 MOST_CONNECTIONS = 512
 
 
-class Crowd(HttpToolsProtocol):
+class Crowd(Patient):
     """A connection that gives way to new ones while nothing is asked over it, once there are too many."""
 
     quiet_since = 0.0
@@ -31,5 +34,6 @@ class Crowd(HttpToolsProtocol):
     @property
     def is_quiet(self) -> bool:
         """Whether nothing is asked over it."""
-        last: RequestResponseCycle | None = self.cycle
-        return (last is None or last.response_complete) and not self.transport.is_closing()
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        asked = cycle is not None and not cycle.response_complete
+        return not asked and not self.transport.is_closing()
