@@ -399,9 +399,14 @@ class Taken(NamedTuple):
 
     def good(self, document: str, began: float) -> dict[str, Any]:
         """What is recorded of its result."""
-        took = time.monotonic() - began
-        told = {"attempts": self.attempt, "data": document, "took": took, "ended": True}
-        return {**told, "input": self.input, "kept": self.kept}
+        return {
+            "attempts": self.attempt,
+            "data": document,
+            "took": time.monotonic() - began,
+            "ended": True,
+            "input": self.input,
+            "kept": self.kept,
+        }
 
 
 def is_failure(error: BaseException) -> bool:
