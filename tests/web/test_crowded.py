@@ -12,7 +12,8 @@ import pytest
 from starlette.applications import Starlette
 
 from cdc.store.connect import pool
-from cdc.web import crowd, sending
+from cdc.web import sending
+from cdc.web.guard import crowd
 from cdc.web.room import Room
 from cdc.web.server import Web
 from tests.servers import Connect

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from typing import cast
+
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from cdc.web.guard.connections import Patient
 
@@ -31,5 +34,6 @@ class Crowd(Patient):
     @property
     def is_quiet(self) -> bool:
         """Whether nothing is asked over it."""
-        asked = self.cycle is not None and not self.cycle.response_complete
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        asked = cycle is not None and not cycle.response_complete
         return not asked and not self.transport.is_closing()
