@@ -8,7 +8,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 from cdc.authoring.event import Event
@@ -26,6 +26,8 @@ _LOOK = 0.2
 """Seconds between looks at the runs of an event."""
 
 Sendable = Event | Mapping[str, Any]
+
+T = TypeVar("T")
 
 
 class Client:
@@ -86,7 +88,8 @@ class Client:
         return attempt.ids
 
     async def ended(self, event_id: str, *, within: float = 120.0) -> list[dict[str, Any]]:
-        """The runs that an event started, once all have ended: as `GET /v1/events/{id}/runs` has them.
+        """The runs that an event started, once all have ended: as `GET /v1/events/{id}/runs` has them,
+        with all of their output and error.
 
         Raises:
             EventsRefused: the service knows no such event.
@@ -107,15 +110,23 @@ class Client:
         address = f"{self._service}/v1/events/{quote(event_id, safe='')}/runs"
         with httpx.Client(timeout=self._timeout, trust_env=self._by_proxy) as client:
             while True:
-                runs = _runs(self._service, client.get, address)
+                runs = _asked(self._service, client.get, address, list)
                 if all(run["status"] in _ENDED for run in runs):
-                    return runs
+                    return [_whole(self._service, client.get, run) for run in runs]
                 if time.monotonic() > until:
                     raise TimeoutError(f"The runs of event {event_id} have not ended within {within:g} seconds.")
                 time.sleep(_LOOK)
 
 
-def _runs(service: str, get: Callable[[str], httpx.Response], address: str) -> list[dict[str, Any]]:
+def _whole(service: str, get: Callable[[str], httpx.Response], run: dict[str, Any]) -> dict[str, Any]:
+    """A run as a list has it, with what was left out there."""
+    if not run.get("truncated"):
+        return run
+    whole = _asked(service, get, f"{service}/v1/runs/{run['id']}", dict)
+    return {**run, "output": whole["output"], "error": whole["error"], "truncated": False, "excerpt": None}
+
+
+def _asked(service: str, get: Callable[[str], httpx.Response], address: str, kind: type[T]) -> T:
     import httpx
 
     try:
@@ -125,8 +136,8 @@ def _runs(service: str, get: Callable[[str], httpx.Response], address: str) -> l
             f"The service at {service} was not reached: {error}.", hint="Look whether it runs, then ask again."
         ) from None
     said = _said(response)
-    if response.status_code == 200 and isinstance(said.get("data"), list):
-        return list(said["data"])
+    if response.status_code == 200 and isinstance(data := said.get("data"), kind):
+        return data
     reason = _reason(response)
     if response.status_code == 404:
         raise EventsRefused(f"The service at {service}: {reason}.", hint="Give an id that `send` returned.")

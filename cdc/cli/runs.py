@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
 
 from cdc import config
 from cdc.cli import choosing, showing
 from cdc.errors import ConfigurationError
 from cdc.service import hands
-from cdc.store import looking
+from cdc.store import listing, looking
 from cdc.store.choice import Choice
+from cdc.store.listing import Page, Which
 
 _MOST = 1000
+
+Key = TypeVar("Key")
 
 
 def runs(
@@ -47,7 +50,7 @@ def events(event: str | None = None, *, name: str | None = None, limit: int = 20
 
     Args:
         event: the id of one event, as cdc gave it.
-        name: only events of this name.
+        name: only events of this name, or of all names that begin so: db/users.*
         limit: how many, 1 to 1000.
     """
     if event is not None:
@@ -57,7 +60,7 @@ def events(event: str | None = None, *, name: str | None = None, limit: int = 20
 
 async def _runs(choice: Choice, limit: int) -> int:
     async with hands.looking(config.load()) as conn:
-        found = await looking.runs(conn, choice, limit)
+        found = await _newest(lambda after: listing.runs(conn, choice, limit, after=after), limit)
     showing.show(showing.of_runs(found) if found else "There are no such runs.")
     return 0
 
@@ -104,13 +107,13 @@ def _facts(run: Mapping[str, Any]) -> list[str]:
 
 async def _events(name: str | None, limit: int) -> int:
     async with hands.looking(config.load()) as conn:
-        found = await looking.events(conn, limit, name=name)
+        found = await _newest(lambda after: listing.events(conn, Which(name), limit, after=after), limit)
     if not found:
         showing.show("There are no such events.")
         return 0
     made = showing.table("event", "name", "time", "data")
     for event in found:
-        made.add_row(event["id"], event["name"], showing.time(event["ts"]), showing.start_of(event["data"]))
+        made.add_row(event["id"], event["name"], showing.time(event["ts"]), _data(event))
     showing.show(made)
     return 0
 
@@ -135,6 +138,21 @@ async def _event(event_id: str) -> int:
     showing.show(*(f"{name:11} {value}" for name, value in facts.items() if value))
     showing.show(showing.of_runs(runs) if runs else "It started no runs.")
     return 0
+
+
+async def _newest(turn: Callable[[Key | None], Awaitable[Page[Key]]], limit: int) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    async for page in listing.each(turn):
+        found += page.rows
+        if len(found) >= limit:
+            break
+    return found[:limit]
+
+
+def _data(event: Mapping[str, Any]) -> str:
+    """The beginning of an event's data, as far as lists have it."""
+    left_out = event["excerpt"] or "(very large)"
+    return showing.start_of(left_out if event["truncated"] else event["data"])
 
 
 def _checked(limit: int) -> int:

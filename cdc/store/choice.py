@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -47,7 +47,7 @@ class Counted(NamedTuple):
 
 async def count(conn: Connection, choice: Choice) -> Counted:
     """How many runs a choice has now. It ends now, unless it ended before."""
-    parameters = {**choice.parameters(), "after": _below(choice)}
+    parameters = {**choice.parameters(), "after": below(choice)}
     row = await (await conn.execute(text("runs/count_chosen"), parameters)).fetchone()
     assert row is not None, "an aggregate has one row"
     return Counted(replace(choice, until=row[1]), row[0])
@@ -55,18 +55,23 @@ async def count(conn: Connection, choice: Choice) -> Counted:
 
 async def pages(conn: Connection, choice: Choice, size: int) -> AsyncIterator[list[str]]:
     """The runs of a counted choice, `size` at a time, by id: each page is read when the one before is done with."""
-    parameters = {**choice.parameters(), "after": _below(choice), "limit": size}
+    parameters = {**choice.parameters(), "after": below(choice), "limit": size}
     while page := [row[0] for row in await (await conn.execute(text("runs/chosen"), parameters)).fetchall()]:
         yield page
         parameters["after"] = page[-1]
 
 
-def first_id(moment: datetime) -> str:
-    """The least id of a run that is made at this moment: its first 48 bits are the milliseconds."""
-    milliseconds = max(0, int(moment.astimezone(UTC).timestamp() * 1000))
-    return str(UUID(int=milliseconds << 80))
+def first_id(moment: datetime, later: timedelta = timedelta()) -> str:
+    """The least id of a run that is made at this moment, or so much later: its first 48 bits are the milliseconds."""
+    milliseconds = int((moment.timestamp() + later.total_seconds()) * 1000)
+    return str(UUID(int=min(max(0, milliseconds), (1 << 48) - 1) << 80))
 
 
-def _below(choice: Choice) -> str:
+def below(choice: Choice) -> str:
     """An id below those of all runs of this choice."""
-    return str(UUID(int=0)) if choice.since is None else first_id(choice.since - _SKEW)
+    return str(UUID(int=0)) if choice.since is None else first_id(choice.since, -_SKEW)
+
+
+def above(choice: Choice) -> str:
+    """An id above those of all runs of this choice."""
+    return str(UUID(int=(1 << 128) - 1)) if choice.until is None else first_id(choice.until, _SKEW)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from cdc.store.queries import text
 from tests.store.state import State
@@ -178,6 +179,24 @@ WEEK = {"kept": "604800.0", "looked": "604800.0", "limit": str(MOST)}
 HUNDRED = {"functions": many("'greet'", 100, "text"), "keys": names("", 100)}
 
 ANY = {"functions": "null", "statuses": "null", "since": "null"}
+CHOSEN = {
+    **ANY,
+    "since": "'-infinity'",
+    "until": "'infinity'",
+    "first": f"'{UUID(int=0)}'",
+    "before": f"'{UUID(int=(1 << 128) - 1)}'",
+    "looks": "50000",
+    "limit": "101",
+}
+PAGE = {
+    "name": "null",
+    "since": "'-infinity'",
+    "before_at": "'infinity'",
+    "before_id": f"'{UUID(int=0)}'",
+    "looks": "50000",
+    "limit": "101",
+}
+CONTAINING = {"containing": "'nothing has it'", "looks": "10000", "bytes": "33554432"}
 SEEN = {"id": f"'{ident('e', 7)}'", "earliest": f"'{ident(F, 1)}'", "first": f"'{ident(F, 1)}'"}
 
 GUARDS = [
@@ -193,11 +212,24 @@ GUARDS = [
     Guard("runs/filling", HUNDRED, "runs_filling", 10 * 100),
     Guard("runs/overdue", {"limit": "100"}, "runs_deadline", 4 * 100),
     Guard("runs/next_deadline", {}, "runs_deadline", 150),
-    Guard("runs/latest", {**ANY, "until": "null", "before": "null", "limit": "100"}, "runs_pkey", 8 * 100),
+    Guard("runs/page", {**CHOSEN, "looks": "101"}, "runs_pkey", 8 * 100),
+    Guard("runs/page", {**CHOSEN, "statuses": "array['completed']"}, "runs_pkey", 2000, measured=True),
+    Guard("runs/page", {**CHOSEN, "functions": "array['nobody']"}, "runs_pkey", 50_000 + 10_000, measured=True),
+    Guard("runs/page_failed", {**CHOSEN, "statuses": "array['failed']"}, "runs_failed", 20),
+    Guard("runs/page_unfinished", {**CHOSEN, "statuses": "array['running']", "looks": "20000"}, "runs_due", 90_000),
+    Guard("runs/listed", {"ids": ids(F, 100)}, "runs_pkey", 8 * 100),
+    Guard("runs/by_id", {"id": f"'{ident(F, 7)}'"}, "runs_pkey", 8),
+    Guard("runs/exists", {"id": f"'{ident(F, 7)}'"}, "runs_pkey", 8),
+    Guard("steps/of_run", {"id": f"'{ident(F, 7)}'"}, "steps_pkey", 20),
+    Guard("waits/of_run", {"id": f"'{ident(W, 7)}'"}, "waits_pkey", 20),
     Guard("runs/chosen", {**ANY, "until": "now()", "after": f"'{ident(F, 1)}'", "limit": "500"}, "runs_pkey", 8 * 500),
     Guard("runs/of_event", {**SEEN, "last": f"'{ident(F, 100)}'"}, "runs_pkey", 8 * 100),
     Guard("runs/repeatable", {"ids": ids(F, MOST)}, "runs_pkey", 8 * MOST),
-    Guard("events/latest", {"name": "null", "limit": "100"}, "events_accepted", 8 * 100),
+    Guard("events/page", {**PAGE, "looks": "101"}, "events_accepted", 8 * 100),
+    Guard("events/page", {**PAGE, "name": "'app/%'"}, "events_accepted", 50_000, measured=True),
+    Guard("events/page_containing", {**PAGE, **CONTAINING}, "events_accepted", 10_000, measured=True),
+    Guard("events/listed", {"ids": ids("e", 100)}, "events_pkey", 8 * 100),
+    Guard("events/by_id", {"id": f"'{ident('e', 7)}'"}, "events_pkey", 8),
     Guard("journal/write", WRITE, "runs_pkey", 40 * 1000),
     Guard("journal/write", {**WRITE, **FAILURES}, "runs_pkey", 45 * 1000),
     Guard("steps/of_runs", {"ids": ids(W, MOST)}, "steps_pkey", 8 * MOST, measured=True),

@@ -12,7 +12,7 @@ T = TypeVar("T")
 MOST = 100
 """Rows in one answer."""
 
-Limit = Annotated[int, Query(ge=1, le=MOST, description="How many at most.")]
+Limit = Annotated[int | None, Query(ge=1, le=MOST, description="How many at most: 100 without; of CSV, 100,000.")]
 Cursor = Annotated[str | None, Query(description="The `next` of the answer before: what comes after that.")]
 EventId = Annotated[str, Path(alias="id", json_schema_extra={"format": "uuid"}, description="Of an event.")]
 RunId = Annotated[str, Path(alias="id", json_schema_extra={"format": "uuid"}, description="Of a run.")]
@@ -71,3 +71,9 @@ def refused(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def changes(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The same of a route that takes a body."""
     return refused(*statuses, 413, 415)
+
+
+def listed(name: str) -> dict[int | str, dict[str, Any]]:
+    """The answers of a list, which may be CSV."""
+    table = {"text/csv": {"schema": {"type": "string", "description": f"The same {name}, a line each."}}}
+    return {200: {"content": table}, **refused()}

@@ -5,14 +5,29 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from cdc.errors import ConfigurationError, DatabaseRefused
 from cdc.web.answers import Json
-from cdc.web.api.answering import changes, refused
+from cdc.web.api.answering import All, One, changes, refused
 from cdc.web.api.strict import Here, Strict
 
 router = APIRouter(route_class=Strict, tags=["embeddings"])
+
+
+class Standing(BaseModel):
+    """How one declared embedding stands, or why a source cannot be asked."""
+
+    model_config = ConfigDict(extra="allow")
+
+    source: str
+    problem: str | None
+
+
+class Retried(BaseModel):
+    """Texts are tried again."""
+
+    rows: int = Field(description="That will be looked at.")
 
 
 class Again(BaseModel):
@@ -24,7 +39,13 @@ class Again(BaseModel):
     key: str | None = Field(default=None, description="Of one row.")
 
 
-@router.get("/v1/embeddings", operation_id="list_embeddings", summary="How they stand", responses=refused())
+@router.get(
+    "/v1/embeddings",
+    operation_id="list_embeddings",
+    summary="How embeddings stand",
+    response_model=All[Standing],
+    responses=refused(),
+)
 async def list_embeddings(
     site: Here, table: Annotated[str | None, Query(description="Only of this table.")] = None
 ) -> Json:
@@ -32,7 +53,13 @@ async def list_embeddings(
     return Json({"data": [] if site.embedded is None else await site.embedded.standing(table)})
 
 
-@router.post("/v1/embeddings/retry", operation_id="retry_texts", summary="Try texts again", responses=changes(403, 404))
+@router.post(
+    "/v1/embeddings/retry",
+    operation_id="retry_texts",
+    summary="Try texts again",
+    response_model=One[Retried],
+    responses=changes(403, 404),
+)
 async def retry_texts(site: Here, body: Again) -> Json:
     """Those that were put aside."""
     try:

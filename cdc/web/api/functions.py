@@ -2,20 +2,52 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, HTTPException
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from cdc.store import looking
 from cdc.store.json import document
 from cdc.web.answers import Json
-from cdc.web.api.answering import FunctionId, changes, refused
+from cdc.web.api.answering import All, FunctionId, One, changes, refused
 from cdc.web.api.strict import Here, Strict
 
 router = APIRouter(route_class=Strict, tags=["functions"])
 
 T = TypeVar("T")
+
+
+class Function(BaseModel):
+    """A function as it is registered."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+    name: str
+    triggers: list[dict[str, Any]]
+    retries: int
+    updated_at: datetime
+    paused_at: datetime | None
+
+
+class Held(BaseModel):
+    """A function was paused."""
+
+    held: int = Field(description="Runs that had not started, and stand aside.")
+
+
+class Released(BaseModel):
+    """A function goes on."""
+
+    released: int = Field(description="Runs that had stood aside.")
+
+
+class Invoked(BaseModel):
+    """A function was invoked."""
+
+    event_id: str = Field(description="Its run is found by it.")
 
 
 class Invoking(BaseModel):
@@ -24,15 +56,38 @@ class Invoking(BaseModel):
     data: dict[str, Any] | None = Field(default=None, description="Of its event.")
 
 
-@router.get("/v1/functions", operation_id="list_functions", summary="Functions in force", responses=refused())
+@router.get(
+    "/v1/functions",
+    operation_id="list_functions",
+    summary="Functions in force",
+    response_model=All[Function],
+    responses=refused(),
+)
 async def list_functions(site: Here) -> Json:
     """As they are registered, by id."""
     async with site.state() as conn:
         return Json({"data": await looking.functions(conn)})
 
 
+@router.get(
+    "/v1/functions/{id}",
+    operation_id="get_function",
+    summary="One function",
+    response_model=One[Function],
+    responses=refused(404),
+)
+async def get_function(site: Here, function_id: FunctionId) -> Json:
+    """As it is registered."""
+    async with site.state() as conn:
+        return Json({"data": _known(await looking.function(conn, function_id))})
+
+
 @router.post(
-    "/v1/functions/{id}/pause", operation_id="pause_function", summary="Pause a function", responses=changes(404)
+    "/v1/functions/{id}/pause",
+    operation_id="pause_function",
+    summary="Pause a function",
+    response_model=One[Held],
+    responses=changes(404),
 )
 async def pause_function(site: Here, function_id: FunctionId) -> Json:
     """What it has begun goes on; events still create runs, which wait."""
@@ -42,7 +97,11 @@ async def pause_function(site: Here, function_id: FunctionId) -> Json:
 
 
 @router.post(
-    "/v1/functions/{id}/resume", operation_id="resume_function", summary="Resume a function", responses=changes(404)
+    "/v1/functions/{id}/resume",
+    operation_id="resume_function",
+    summary="Resume a function",
+    response_model=One[Released],
+    responses=changes(404),
 )
 async def resume_function(site: Here, function_id: FunctionId) -> Json:
     """The runs that waited first."""
@@ -52,7 +111,11 @@ async def resume_function(site: Here, function_id: FunctionId) -> Json:
 
 
 @router.post(
-    "/v1/functions/{id}/invoke", operation_id="invoke_function", summary="Invoke a function", responses=changes(404)
+    "/v1/functions/{id}/invoke",
+    operation_id="invoke_function",
+    summary="Invoke a function",
+    response_model=One[Invoked],
+    responses=changes(404),
 )
 async def invoke_function(site: Here, function_id: FunctionId, body: Invoking | None = None) -> Json:
     """Start one run, whatever its triggers."""

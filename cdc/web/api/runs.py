@@ -2,34 +2,63 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from fastapi import APIRouter, HTTPException
+from starlette.responses import Response
 
-from fastapi import APIRouter, HTTPException, Query
-
-from cdc.store import looking
-from cdc.web.answers import MOST, Json, uuid_of
-from cdc.web.api.answering import Limit, RunId, changes, refused
+from cdc.store import listing, looking
+from cdc.store.listing import Page
+from cdc.web.answers import Json, uuid_of
+from cdc.web.api import cursors, tables
+from cdc.web.api.answering import MOST, Cursor, Limit, Listed, One, RunId, changes, listed, refused
 from cdc.web.api.choosing import Chosen
+from cdc.web.api.shown import Cancelled, Replayed, Run, RunListed
 from cdc.web.api.strict import Here, Strict
+from cdc.web.api.tables import AsTable
 from cdc.web.site import Site
 
 router = APIRouter(route_class=Strict, tags=["runs"])
 
-_REASON = "cancelled over the API"
+REASON = "cancelled over the API"
+
+_COLUMNS = (
+    *("id", "function_id", "status", "failures", "created_at", "started_at", "ended_at", "replays"),
+    *("output", "error", "truncated", "excerpt"),
+)
 
 
-@router.get("/v1/runs", operation_id="list_runs", summary="The latest runs", responses=refused())
+@router.get(
+    "/v1/runs",
+    operation_id="list_runs",
+    summary="The latest runs",
+    response_model=Listed[RunListed],
+    responses=listed("runs"),
+)
 async def list_runs(
-    site: Here, choice: Chosen, before: Annotated[str | None, Query()] = None, limit: Limit = MOST
-) -> Json:
+    site: Here, as_table: AsTable, choice: Chosen, cursor: Cursor = None, limit: Limit = None
+) -> Response:
     """Newest first."""
-    async with site.state() as conn:
-        return Json({"data": await looking.runs(conn, choice, limit, before=before and uuid_of(before))})
+    after = cursors.run(cursor)
+
+    async def page(after: str | None, size: int) -> Page[str]:
+        async with site.state() as conn:
+            return await listing.runs(conn, choice, size, after=after)
+
+    if as_table:
+        pages = listing.each(lambda then: page(then or after, tables.ROWS))
+        return await tables.table("runs", _COLUMNS, pages, limit)
+    found = await page(after, limit or MOST)
+    return Json(
+        {
+            "data": found.rows,
+            "next": found.next and cursors.after_run(found.next),
+            "searched_until": found.searched_until,
+        }
+    )
 
 
-@router.get("/v1/runs/{id}", operation_id="get_run", summary="One run", responses=refused(404))
+@router.get("/v1/runs/{id}", operation_id="get_run", summary="One run", response_model=One[Run], responses=refused(404))
 async def get_run(site: Here, run_id: RunId) -> Json:
-    """With its steps, waits and log lines."""
+    """With its steps, what it waits for, and its first 1,000 log lines."""
     async with site.state() as conn:
         found = await looking.run(conn, uuid_of(run_id))
     if found is None:
@@ -37,30 +66,42 @@ async def get_run(site: Here, run_id: RunId) -> Json:
     return Json({"data": found})
 
 
-@router.post("/v1/runs/{id}/cancel", operation_id="cancel_run", summary="Cancel a run", responses=changes(404, 409))
+@router.post(
+    "/v1/runs/{id}/cancel",
+    operation_id="cancel_run",
+    summary="Cancel a run",
+    response_model=One[Cancelled],
+    responses=changes(404, 409),
+)
 async def cancel_run(site: Here, run_id: RunId) -> Json:
-    """A step under way is stopped."""
+    """A step under way is stopped. 409: it has ended."""
     known = await _known(site, run_id)
     async with site.hands() as hands:
-        if not await hands.cancel([known], _REASON):
+        if not await hands.cancel([known], REASON):
             raise HTTPException(409, "The run has ended already.")
     return Json({"data": {"run_id": known}})
 
 
-@router.post("/v1/runs/{id}/replay", operation_id="replay_run", summary="Replay a run", responses=changes(404, 409))
+@router.post(
+    "/v1/runs/{id}/replay",
+    operation_id="replay_run",
+    summary="Replay a run",
+    response_model=One[Replayed],
+    responses=changes(404, 409),
+)
 async def replay_run(site: Here, run_id: RunId) -> Json:
     """Give its events to a new run of the same function."""
     known = await _known(site, run_id)
     async with site.hands() as hands:
         repeated = await hands.replay([known])
-        if known in repeated.skipped:
-            raise HTTPException(409, f"The run cannot be replayed: {repeated.skipped[known]}.")
+    if known in repeated.skipped:
+        raise HTTPException(409, f"The run cannot be replayed: {repeated.skipped[known]}.")
     return Json({"data": {"run_id": repeated.runs[known], "replays": known}})
 
 
 async def _known(site: Site, run_id: str) -> str:
     known = uuid_of(run_id)
     async with site.state() as conn:
-        if await looking.run(conn, known) is None:
-            raise HTTPException(404, "There is no such run.")
-    return known
+        if await looking.is_run(conn, known):
+            return known
+    raise HTTPException(404, "There is no such run.")

@@ -15,7 +15,7 @@ from cdc.authoring.context import Embeddings
 from cdc.errors import ConfigurationError, DatabaseRefused, DatabaseUnreachable
 from cdc.store.failures import ConnectionTrouble, PoolTimeout
 from cdc.web.answers import Dense, Json
-from cdc.web.api.answering import changes
+from cdc.web.api.answering import All, One, changes
 from cdc.web.api.strict import Here, Strict
 from cdc.web.site import Site
 
@@ -53,7 +53,35 @@ class Embedding(BaseModel, strict=True):
     source: str | None = None
 
 
-@router.post("/v1/search", operation_id="search", summary="Search", responses=changes(403, 404, 422, 502))
+class Hit(BaseModel):
+    """A row that was found."""
+
+    key: dict[str, Any]
+    columns: dict[str, Any]
+    distance: float | None
+    similarity: float | None
+    ordinal: int | None = Field(description="Of the chunk.")
+    chunk: str | None
+    score: float | None = Field(description="Of a hybrid search.")
+    vector_rank: int | None
+    text_rank: int | None
+
+
+class Embedded(BaseModel):
+    """Texts as vectors."""
+
+    model: str
+    dimensions: int
+    vectors: list[list[float]]
+
+
+@router.post(
+    "/v1/search",
+    operation_id="search",
+    summary="Search",
+    response_model=All[Hit],
+    responses=changes(403, 404, 422, 502),
+)
 async def search(site: Here, body: Searching) -> Json:
     """Find rows by meaning."""
     found = _of(site, body.source).search(
@@ -70,7 +98,13 @@ async def search(site: Here, body: Searching) -> Json:
     return Json({"data": [asdict(hit) for hit in await _answered(found)]})
 
 
-@router.post("/v1/embed", operation_id="embed", summary="Embed texts", responses=changes(403, 404, 422, 502))
+@router.post(
+    "/v1/embed",
+    operation_id="embed",
+    summary="Embed texts",
+    response_model=One[Embedded],
+    responses=changes(403, 404, 422, 502),
+)
 async def embed(site: Here, body: Embedding) -> Json:
     """The vectors of some texts."""
     return Dense({"data": await _answered(_embedded(_of(site, body.source), body))})

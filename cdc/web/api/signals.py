@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from cdc.store.json import document
 from cdc.web.answers import Json
-from cdc.web.api.answering import changes
+from cdc.web.api.answering import One, changes
 from cdc.web.api.strict import Here, Strict
 
 router = APIRouter(route_class=Strict, tags=["runs"])
@@ -22,7 +22,19 @@ class Signal(BaseModel):
     data: dict[str, Any] | None = Field(default=None, description="What it carries.")
 
 
-@router.post("/v1/signals", operation_id="send_signal", summary="Send a signal", responses=changes(404))
+class Signalled(BaseModel):
+    """The run that goes on."""
+
+    run_id: str
+
+
+@router.post(
+    "/v1/signals",
+    operation_id="send_signal",
+    summary="Send a signal",
+    response_model=One[Signalled],
+    responses=changes(404),
+)
 async def send_signal(site: Here, body: Signal) -> Json:
     """The run that waits for it goes on."""
     if not body.signal.isprintable():

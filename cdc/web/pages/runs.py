@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from cdc.store import looking
+from cdc.store import listing, looking
 from cdc.store.choice import STATUSES
+from cdc.store.listing import Page
+from cdc.web.api import cursors
 from cdc.web.pages import asked
 from cdc.web.pages.rendering import render
 from cdc.web.site import Site
@@ -23,18 +23,18 @@ def routes(site: Site) -> list[Route]:
 
     async def listed(request: Request) -> Response:
         wanted = asked.runs(request.query_params)
-        before = asked.text(request.query_params, "before")
-        found: list[dict[str, Any]] = []
+        cursor = asked.text(request.query_params, "cursor")
+        found: Page[str] = Page([])
         async with site.state() as conn:
             functions = [each["id"] for each in await looking.functions(conn)]
             if wanted.time.problem is None:
-                found = await looking.runs(conn, wanted.choice, PAGE + 1, before=before or None)
-        older = wanted.address("/runs", before=found[PAGE - 1]["id"]) if len(found) > PAGE else None
+                found = await listing.runs(conn, wanted.choice, PAGE, after=cursors.run(cursor or None))
+        older = wanted.address("/runs", cursor=cursors.after_run(found.next)) if found.next else None
         return render(
             request,
             "runs.html",
-            topic="runs" if not before else None,
-            runs=found[:PAGE],
+            topic="runs" if not cursor else None,
+            runs=found.rows,
             older=older,
             asked=wanted,
             functions=functions,

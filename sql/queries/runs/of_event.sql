@@ -13,6 +13,5 @@ with recursive begun as (
     select r.id from found
      cross join lateral (select id from cdc_state.runs where replays = found.id order by replays limit 1000) as r
 )
-select r.id::text, r.function_id, r.status, r.failures, r.created_at, r.started_at, r.ended_at, r.replays::text,
-       r.output, r.error
+select r.id::text
   from cdc_state.runs r where r.id = any (array(select id from found)) order by r.id

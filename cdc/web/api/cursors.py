@@ -1,0 +1,66 @@
+"""Where a page of a list goes on, as a text that means nothing to whoever gives it back."""
+
+from __future__ import annotations
+
+import struct
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from fastapi import HTTPException
+
+from cdc.store.listing import EventKey
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EVENT = struct.Struct(">q16s")
+
+
+def after_event(key: EventKey) -> str:
+    """The cursor of what comes after this event."""
+    return _written(_EVENT.pack((key.accepted_at - _EPOCH) // timedelta(microseconds=1), UUID(key.id).bytes))
+
+
+def event(cursor: str | None) -> EventKey | None:
+    """What it was made of.
+
+    Raises:
+        HTTPException: no list of events gave it.
+    """
+    if cursor is None:
+        return None
+    try:
+        microseconds, id_ = _EVENT.unpack(_read(cursor))
+        return EventKey(_EPOCH + timedelta(microseconds=microseconds), str(UUID(bytes=id_)))
+    except (ValueError, OverflowError, struct.error):
+        raise _unknown() from None
+
+
+def after_run(run_id: str) -> str:
+    """The cursor of what comes after this run."""
+    return _written(UUID(run_id).bytes)
+
+
+def run(cursor: str | None) -> str | None:
+    """What it was made of.
+
+    Raises:
+        HTTPException: no list of runs gave it.
+    """
+    if cursor is None:
+        return None
+    try:
+        return str(UUID(bytes=_read(cursor)))
+    except ValueError:
+        raise _unknown() from None
+
+
+def _written(key: bytes) -> str:
+    return urlsafe_b64encode(key).rstrip(b"=").decode()
+
+
+def _read(cursor: str) -> bytes:
+    return urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
+
+
+def _unknown() -> HTTPException:
+    return HTTPException(400, "cursor is not one that this list gave: give back its `next` as it is, or none.")

@@ -1,0 +1,141 @@
+"""What runs look like in answers, for the document."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cdc.web.api.choosing import Status
+
+
+class RunListed(BaseModel):
+    """A run in a list."""
+
+    id: str
+    function_id: str
+    status: Status
+    failures: int = Field(description="Of the handler itself, outside steps.")
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    replays: str | None = Field(description="The run whose events this one was given again.")
+    output: Any = Field(description="Null when it has more than 4 kB.")
+    error: dict[str, Any] | None = Field(description="Its name and the beginning of its message, when it is very long.")
+    truncated: bool = Field(description="Whether something is left out: GET /v1/runs/{id} has it.")
+    excerpt: str | None = Field(description="The beginning of an output that is left out, unless it is very large.")
+
+
+class Call(BaseModel):
+    """A call of a model."""
+
+    model_config = ConfigDict(extra="allow")
+
+    attempt: int | None
+    ended_at: datetime
+    operation: str
+    provider: str
+    model: str
+    input_tokens: int | None
+    output_tokens: int | None
+    latency: float = Field(description="Seconds.")
+    cost: str = Field(description="US dollars, or `unknown`.")
+    error: str | None
+
+
+class Attempt(BaseModel):
+    """An attempt of a step, or of the handler."""
+
+    attempt: int
+    started_at: datetime
+    ended_at: datetime | None = Field(description="Null: it is under way.")
+    error: Any = Field(description="Null: it succeeded, or is under way.")
+
+
+class Awaited(BaseModel):
+    """What a step waits for."""
+
+    event: str | None
+    expression: str | None
+    expires_at: datetime | None
+
+
+class Step(BaseModel):
+    """A step of a run."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+    kind: str
+    attempts: list[Attempt]
+    copied: bool = Field(description="From the run that this one replays.")
+    waits_for: Awaited | None = Field(default=None, description="Of a step that waits.")
+    invoked: str | None = Field(default=None, description="Of a step that invokes: the run.")
+    input: Any
+    data: Any
+    error: Any
+    wake_at: datetime | None = Field(description="End of a sleep, of a wait's timeout, of the pause before a retry.")
+    started_at: datetime
+    ended_at: datetime | None
+    calls: list[Call] = Field(default=[], description="Of models.")
+
+
+class Wait(BaseModel):
+    """What a run waits for, or what cancels it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+    cancels: bool
+    event: str
+    expression: str | None
+    expires_at: datetime
+
+
+class Line(BaseModel):
+    """What a run told its logger."""
+
+    ts: datetime
+    level: str
+    line: str
+    fields: dict[str, Any]
+
+
+class Run(BaseModel):
+    """A run."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+    function_id: str
+    status: Status
+    failures: int = Field(description="Of the handler itself, outside steps.")
+    event_ids: list[str]
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    due_at: datetime
+    held_at: str | None = Field(description="Where it stands out of the queue: a limit of flow control, or `paused`.")
+    deadline: datetime | None
+    replays: str | None
+    output: Any
+    error: Any
+    attempts: list[Attempt] = Field(description="Of the handler, outside steps.")
+    replayed_by: list[str]
+    steps: list[Step]
+    waits: list[Wait]
+    logs: list[Line]
+
+
+class Cancelled(BaseModel):
+    """The run that was cancelled."""
+
+    run_id: str
+
+
+class Replayed(BaseModel):
+    """The new run."""
+
+    run_id: str
+    replays: str
