@@ -19,7 +19,7 @@ from cdc.tallies import DOLLAR, Tallies
 from tests.web.conftest import Served
 
 EVIL = '<script>alert("\u202e")</script>'
-FORM = {"content_type": "application/x-www-form-urlencoded"}
+FIELD = re.compile(r'name="csrf" value="(\w+)"')
 
 
 def spoken(page: str) -> str:
@@ -33,6 +33,15 @@ async def page(served: Served, path: str) -> httpx.Response:
     assert "style=" not in response.text
     assert "onclick" not in response.text
     return response
+
+
+async def submit(served: Served, what: str, **fields: str) -> httpx.Response:
+    """Send a form of the page of `paid`, as a browser does."""
+    async with httpx.AsyncClient(base_url=served.url, trust_env=False, timeout=60) as browser:
+        found = FIELD.search((await browser.get("/functions/paid")).text)
+        assert found
+        fields["csrf"] = found[1]
+        return await browser.post(f"/functions/{what}", data=fields, headers={"sec-fetch-site": "same-origin"})
 
 
 async def told(served: Served, path: str) -> str:
@@ -120,27 +129,23 @@ async def test_a_function_is_shown_with_its_options_plots_and_runs(served: Serve
 
 
 async def test_a_function_is_paused_resumed_and_invoked_from_its_page(served: Served) -> None:
-    async def does(what: str, body: bytes = b"") -> httpx.Response:
-        return await served.ask("POST", f"/functions/paid/{what}", body, **FORM)
-
-    paused = await does("pause")
+    paused = await submit(served, "paid/pause")
     assert (paused.status_code, paused.headers["location"]) == (303, "/functions/paid?done=pause")
     assert "what it has begun goes on" in await told(served, paused.headers["location"])
     assert await served.state.one("select paused_at is not null from cdc_state.functions")
-    await does("resume")
+    await submit(served, "paid/resume")
     assert await served.state.one("select paused_at is null from cdc_state.functions")
-    invoked = await does("invoke", b"data=%7B%22by%22%3A%22hand%22%7D")
+    invoked = await submit(served, "paid/invoke", data='{"by": "hand"}')
     assert invoked.headers["location"] == "/functions/paid?done=invoke"
     assert await served.state.one("select data ->> 'by' from cdc_state.events") == "hand"
     assert len(served.woken) >= 3
     for what in ("pause", "resume", "invoke"):
-        assert (await served.ask("POST", f"/functions/nobody/{what}", b"", **FORM)).status_code == 404
+        assert (await submit(served, f"nobody/{what}")).status_code == 404
 
 
 @pytest.mark.parametrize(("typed", "why"), [("{<b>", "This is no JSON"), ("[1]", "but no object")])
 async def test_what_cannot_be_sent_is_kept_beside_what_is_wrong_with_it(served: Served, typed: str, why: str) -> None:
-    body = f"data={httpx.QueryParams({'data': typed})['data']}".encode()
-    response = await served.ask("POST", "/functions/paid/invoke", body, **FORM)
+    response = await submit(served, "paid/invoke", data=typed)
     assert response.status_code == 400
     assert why in response.text
     assert f"{typed}</textarea>".replace("<b>", "&lt;b&gt;") in response.text
