@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from cdc.store import looking
+from cdc.store import listing, looking
 from cdc.store.choice import STATUSES
+from cdc.store.listing import Page
+from cdc.web.api import cursors
 from cdc.web.pages import asked
 from cdc.web.pages.rendering import render
 from cdc.web.site import Site
@@ -23,24 +23,25 @@ def routes(site: Site) -> list[Route]:
 
     async def listed(request: Request) -> Response:
         wanted = asked.runs(request.query_params)
-        before = asked.text(request.query_params, "before")
-        found: list[dict[str, Any]] = []
+        after = asked.cursor(request.query_params, cursors.run)
         async with site.state() as conn:
             functions = [each["id"] for each in await looking.functions(conn)]
+            found: Page[str] = Page([])
             if wanted.time.problem is None:
-                found = await looking.runs(conn, wanted.choice, PAGE + 1, before=before or None)
-        older = wanted.address("/runs", before=found[PAGE - 1]["id"]) if len(found) > PAGE else None
+                found = await listing.runs(conn, wanted.choice, PAGE, after=after)
         return render(
             request,
             "runs.html",
-            topic="runs" if not before else None,
-            runs=found[:PAGE],
-            older=older,
+            topic=None if after else "runs",
+            runs=found.rows,
+            older=found.next and wanted.address("/runs", cursor=cursors.after_run(found.next)),
+            searched_until=found.searched_until,
+            first=wanted.address("/runs") if after else None,
             asked=wanted,
             functions=functions,
             statuses=STATUSES,
             spans=asked.SPANS,
-            csv=wanted.address("/v1/runs", format="csv"),
+            csv=wanted.table,
             problem=wanted.time.problem,
         )
 
