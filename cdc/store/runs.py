@@ -11,6 +11,9 @@ from cdc.store.json import document
 from cdc.store.queries import text
 from cdc.tallies import Tallies
 
+COUNTED = 10_000
+"""Runs that are counted at most: of those that are due or rest, those with limits, those held, and those running."""
+
 
 class ClaimedRun(NamedTuple):
     """A run that this worker holds. `failures` counts failed attempts of the handler itself.
@@ -220,8 +223,10 @@ async def hold_paused(conn: Connection, run_ids: Sequence[str]) -> None:
 
 
 async def counts(conn: Connection) -> dict[str, int]:
-    """How many runs are unfinished, by status."""
-    return dict(await (await conn.execute(text("runs/counts"))).fetchall())
+    """How many runs are unfinished, by status (`held`: they stand at a limit, or are paused); of what there is more of
+    than `COUNTED`, as many.
+    """
+    return dict(await (await conn.execute(text("runs/counts"), {"limit": COUNTED})).fetchall())
 
 
 async def _rows(conn: Connection, name: LiteralString, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:

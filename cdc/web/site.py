@@ -12,6 +12,7 @@ from cdc.authoring.context import Embeddings
 from cdc.events.hands import Hands
 from cdc.events.outbox import Outbox
 from cdc.store.connect import Connection
+from cdc.web.guard.terms import NOTHING_ASKED, Terms
 from cdc.web.status import Statuses
 
 Connecting = Callable[[], AbstractAsyncContextManager[Connection]]
@@ -64,15 +65,16 @@ class Embedded(Protocol):
 class Site:
     """What is served. Without a `connection` only how the service is can be told.
 
-    `wake`: something may be due, or was cancelled. `keys` are those that events may come with. Nothing is changed
-    before it is `confirmed` that the state is the watched database's. `embeddings` are those of a source. `stopping`
-    is set before the server stops: answers without an end (`GET /live`) end then.
+    `wake`: something may be due, or was cancelled. `keys` are those that events may come with, `terms` what all else
+    asks for. Nothing is changed before it is `confirmed` that the state is the watched database's. `embeddings` are
+    those of a source. `stopping` is set before the server stops: answers without an end (`GET /live`) end then.
     """
 
     statuses: Statuses
     connection: Connecting | None = None
     wake: Callable[[], None] = lambda: None
     keys: Sequence[str] = ()
+    terms: Terms = NOTHING_ASKED
     confirmed: Callable[[], bool] = lambda: True
     embeddings: At = lambda source: None
     embedded: Embedded | None = None

@@ -44,6 +44,23 @@ class Call(BaseModel):
     error: str | None
 
 
+class Attempt(BaseModel):
+    """An attempt of a step, or of the handler."""
+
+    attempt: int
+    started_at: datetime
+    ended_at: datetime | None = Field(description="Null: it is under way.")
+    error: Any = Field(description="Null: it succeeded, or is under way.")
+
+
+class Awaited(BaseModel):
+    """What a step waits for."""
+
+    event: str | None
+    expression: str | None
+    expires_at: datetime | None
+
+
 class Step(BaseModel):
     """A step of a run."""
 
@@ -51,7 +68,10 @@ class Step(BaseModel):
 
     id: str
     kind: str
-    attempts: int
+    attempts: list[Attempt]
+    copied: bool = Field(description="From the run that this one replays.")
+    waits_for: Awaited | None = Field(default=None, description="Of a step that waits.")
+    invoked: str | None = Field(default=None, description="Of a step that invokes: the run.")
     input: Any
     data: Any
     error: Any
@@ -101,6 +121,8 @@ class Run(BaseModel):
     replays: str | None
     output: Any
     error: Any
+    attempts: list[Attempt] = Field(description="Of the handler, outside steps.")
+    replayed_by: list[str]
     steps: list[Step]
     waits: list[Wait]
     logs: list[Line]

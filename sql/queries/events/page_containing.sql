@@ -1,6 +1,7 @@
 -- The same of events whose data has a text in it, as it is written there. What is looked at is limited by its size, too,
--- which is known without reading it; what is compressed counts fourfold. Parameters: as events/page; containing (the
--- text), bytes (how many may be looked at; one event is in any case).
+-- which is known without reading it; what is compressed counts fourfold. Parameters, as of events/page: name,
+-- since, before_at, before_id, looks, limit; containing (the text), bytes (how many may be looked at; one event is in any
+-- case).
 select page.id::text, page.accepted_at,
        case when page.spent >= %(bytes)s::bigint then %(looks)s::bigint else page.place end as place,
        (%(name)s::text is null or page.name like %(name)s::text) and strpos(page.data::text, %(containing)s::text) > 0

@@ -1,5 +1,5 @@
 -- The same of runs that failed or were cancelled: through their own index, for they may be few among many.
--- Parameters: as runs/page.
+-- Parameters, as of runs/page: functions, statuses, since, until, first, before, looks, limit.
 select page.id::text, page.created_at, page.place, page.matched
   from (select seen.id, seen.created_at, row_number() over (order by seen.id desc) as place,
                (%(functions)s::text[] is null or seen.function_id = any (%(functions)s::text[]))

@@ -1,6 +1,6 @@
 -- The same of unfinished runs, wherever they are among those that ended: through the indexes of what is due, stands or
 -- runs. `whole`: all of them were looked at; else there are more than `looks` in one of these places, and none is told.
--- Parameters: as runs/page.
+-- Parameters, as of runs/page: functions, statuses, since, until, first, before, looks, limit.
 with standing as materialized (
     (select id, function_id, status, created_at, 1 as part from cdc_state.runs
       where status in ('queued', 'sleeping', 'waiting') and held_at is null and gates is null
