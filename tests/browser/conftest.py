@@ -42,7 +42,7 @@ class Dashboard:
         context.set_default_timeout(15_000)
         page = await self.page(context, "/login")
         await page.get_by_label("Token").fill(TOKEN)
-        await page.get_by_role("button", name="Sign in").click()
+        await page.get_by_role("button", name="Log in").click()
         await page.wait_for_url("**/overview")
         await page.close()
         return context
@@ -50,7 +50,7 @@ class Dashboard:
     async def page(self, context: BrowserContext, path: str) -> Page:
         """A page of a window; what it complains of is kept."""
         page = await context.new_page()
-        page.on("console", self._hear)
+        page.on("console", lambda message: self._hear(message))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         await page.goto(path)
         return page
