@@ -10,10 +10,11 @@ from functools import partial
 import structlog
 
 from cdc import faults
-from cdc.engine import counting, places
+from cdc.engine import counting, places, whereabouts
 from cdc.engine.executor import Executor
 from cdc.engine.outcome import Retry, Suspended
 from cdc.engine.places import Claimed
+from cdc.engine.whereabouts import Whereabouts
 from cdc.errors import DatabaseUnreachable, LeaseLost
 from cdc.store import events, journal, runs, workers
 from cdc.store.connect import Connection
@@ -203,9 +204,11 @@ class Claims:
             await runs.expire_waits(conn, replayed)
         memos = await runs.memos(conn, replayed)
         told = await journal.told(conn, replayed)
+        traces = await whereabouts.load(conn, claimed, loaded)
         for run in claimed:
             seen = [loaded[id_] for id_ in run.event_ids if id_ in loaded]
-            execute = partial(self._executor.execute, run, seen, memos.get(run.id, {}), told.get(run.id, {}))
+            place = Whereabouts(run, traces.get(run.id))
+            execute = partial(self._executor.execute, run, seen, memos.get(run.id, {}), told.get(run.id, {}), place)
             self._flight[run.id] = asyncio.create_task(self._follow(run.id, execute))
 
     async def _drop_cancelled(self, conn: Connection) -> bool:

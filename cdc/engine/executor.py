@@ -23,6 +23,7 @@ from cdc.engine.outcome import Completed, Failed, Outcome, Retry, Suspended
 from cdc.engine.sources import AtSource, Sources, named, source_of
 from cdc.engine.steps import LiveSteps, RunLost, is_failure
 from cdc.engine.suspension import Suspension
+from cdc.engine.whereabouts import Whereabouts
 from cdc.errors import EventUnfit, LeaseLost, NonRetriableError, RetryAfter, StepError
 from cdc.events.ending import FAILED, FINISHED, lifecycle
 from cdc.store.events import Incoming
@@ -50,13 +51,19 @@ class Executor:
     drop_after_each_step: bool = False
 
     async def execute(
-        self, run: ClaimedRun, events: Sequence[Event], memos: Mapping[str, Memo], told: Mapping[str, int]
+        self,
+        run: ClaimedRun,
+        events: Sequence[Event],
+        memos: Mapping[str, Memo],
+        told: Mapping[str, int],
+        place: Whereabouts,
     ) -> Outcome:
         """Take the run as far as it goes now, and record where that is. `told`: see `Lines`.
 
         Raises:
             LeaseLost: the run belongs to another worker; nothing was recorded.
         """
+        place.enter()
         began = time.monotonic()
         function = self.functions[run.function_id]
         suspension = Suspension(self.journal, _cancel_current_task())
@@ -74,6 +81,7 @@ class Executor:
                 suspension,
                 lines,
                 StepDatabase(at.db, self.worker_id, at.has_state),
+                place,
                 run.claimed_at,
                 run.function_id,
                 self.keeps_content,
@@ -85,7 +93,12 @@ class Executor:
         awaited = "cancel_on" in function.flow or not kinds.isdisjoint(("wait", "infer"))
         asked = suspension.asked or not kinds.isdisjoint(("wrap", "infer"))
         ending = _Ending(run, events, lines, awaited, asked and not self.keeps_content, time.monotonic() - began)
-        return await self._recorded(ending, ended, suspension)
+        ended = await self._recorded(ending, ended, suspension)
+        if isinstance(ended, Completed):
+            place.ended(function, events, "completed")
+        elif isinstance(ended, Failed):
+            place.ended(function, events, "failed", loads(ended.error)["name"])
+        return ended
 
     def _context(self, run: ClaimedRun, events: Sequence[Event], steps: LiveSteps, at: AtSource) -> Context:
         return Context(

@@ -11,9 +11,10 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import structlog
+from opentelemetry.trace import SpanContext
 
 from cdc import faults
-from cdc.engine import counting
+from cdc.engine import counting, whereabouts
 from cdc.engine.inference import Answered, Asked, Models
 from cdc.errors import DatabaseUnreachable
 from cdc.store import ai_calls, inferences
@@ -162,15 +163,17 @@ class Inferrer:
         claimed = await inferences.claim(conn, self._worker_id, limit)
         if claimed:
             faults.point("inference.claimed")
+        traced = await whereabouts.of_inferences(conn, claimed)
         for inference in claimed:
             asked = Asked(inference, self._models, self._now)
-            self._flight[inference.key] = asyncio.create_task(self._ask(asked))
+            self._flight[inference.key] = asyncio.create_task(self._ask(asked, traced.get(inference.key)))
         if len(claimed) == limit:
             self._look_at = 0.0
         elif (due_in := await inferences.next_due(conn)) is not None:
             self._look_at = min(self._look_at, now + max(_SHORTEST, due_in))
 
-    async def _ask(self, asked: Asked) -> None:
+    async def _ask(self, asked: Asked, span: SpanContext | None) -> None:
+        whereabouts.enter_inference(asked.inference, span)
         answered = await asked.answer()
         faults.point("inference.answered")
         self._answered.append(answered)

@@ -26,6 +26,7 @@ from cdc.engine.journal import Entry, Journal, RecordRefused
 from cdc.engine.lines import Lines
 from cdc.engine.outcome import after_others
 from cdc.engine.suspension import Suspension, Until
+from cdc.engine.whereabouts import Whereabouts
 from cdc.errors import Interrupt, LeaseLost, NonRetriableError, RetryAfter, StepError
 from cdc.events.outbox import Invocation
 from cdc.store.events import Incoming
@@ -78,6 +79,7 @@ class LiveSteps:
     suspension: Suspension
     lines: Lines
     database: StepDatabase
+    place: Whereabouts
     claimed_at: float = 0.0
     function_id: str = ""
     keeps_content: bool = True
@@ -140,13 +142,15 @@ class LiveSteps:
         key, edit = self._edited(id)
         chosen = [events] if isinstance(events, Event) else events
         chosen = chosen if edit is None else inputs.changed_events(key, edit)
-        return await self._sent(key, sending.incoming(self.run_id, key, chosen), partial(inputs.of_events, chosen))
+        return await self._sent(
+            key, partial(sending.incoming, self.run_id, key, chosen), partial(inputs.of_events, chosen)
+        )
 
     async def send_signal(self, id: str, signal: str, data: dict[str, Any] | None = None) -> None:
         """See `cdc.Step.send_signal`."""
         key, edit = self._edited(id)
         given = (data or {}) if edit is None else inputs.checked(key, edit, dict, "a JSON object: the signal's data")
-        await self._sent(key, [sending.signal(self.run_id, key, signal, given)], partial(inputs.of_data, given))
+        await self._sent(key, partial(sending.signal, self.run_id, key, signal, given), partial(inputs.of_data, given))
 
     async def wait_for_event(
         self, id: str, event: str, timeout: Duration, *, if_exp: str | None = None, match: str | None = None
@@ -178,7 +182,7 @@ class LiveSteps:
             if recorded is not None:
                 given = inputs.checked(key, recorded.edit, dict, "a JSON object: the data of the run that it invokes")
             function_id = function if isinstance(function, str) else function.id
-            event = sending.invocation(self.run_id, key, given)
+            event = sending.invocation(self.run_id, key, given, self.place.traceparent(key))
             record = StepRecord(
                 self.run_id, key, "invoke", wake_in=due_in, input=inputs.of_data(given) if self.keeps_content else None
             )
@@ -195,7 +199,7 @@ class LiveSteps:
             raise RunSuspended
         if (outer := inside.get()) is not None:
             raise NonRetriableError(
-                f"step {id!r} is taken inside step {outer!r}; a step's body cannot take steps: call them one after "
+                f"step {id!r} is taken inside step {outer.key!r}; a step's body cannot take steps: call them one after "
                 "the other in the handler"
             )
         count = self._seen.get(id, 0)
@@ -262,14 +266,17 @@ class LiveSteps:
         if not self.journal.leased:
             raise RunLost
         began = time.monotonic()
-        outer = inside.set(step.key)
+        outer = inside.set(step)
+        span = self.place.span(step.key, step.kind, step.attempt)
         try:
-            document = await body(step)
+            with span:
+                document = await body(step)
         except LeaseLost:
             raise RunLost from None
         except BaseException as error:
             if not is_failure(error):
                 raise
+            span.failed(error)
             return await self._failed(step, error, time.monotonic() - began)
         finally:
             inside.reset(outer)
@@ -308,17 +315,22 @@ class LiveSteps:
         elif recorded.due_in is not None and recorded.due_in > 0:
             await self.wait(Until("sleeping", recorded.due_in))
 
-    async def _sent(self, key: str, events: Sequence[Incoming], given: Callable[[], str | None]) -> list[str]:
+    async def _sent(
+        self, key: str, events: Callable[[str | None], Sequence[Incoming]], given: Callable[[], str | None]
+    ) -> list[str]:
+        """Send these `events`, which are in the trace that they are given."""
         recorded = self._recorded(key, "run")
         if recorded is not None and recorded.ended:
             return list(memo.result(key, recorded))
         told = given() if self.keeps_content else None
-        sent = [str(UUID(bytes=event.id)) for event in events]
         try:
             with self.suspension:
-                document = memo.dump("the ids of its events", sent)
-                record = StepRecord(self.run_id, key, attempts=1, data=document, ended=True, input=told)
-                await self.record(record, events)
+                with self.place.span(key, "send", 1):
+                    incoming = events(self.place.traceparent(key))
+                    sent = [str(UUID(bytes=event.id)) for event in incoming]
+                    document = memo.dump("the ids of its events", sent)
+                    record = StepRecord(self.run_id, key, attempts=1, data=document, ended=True, input=told)
+                    await self.record(record, incoming)
                 if self.drop_after_each_step:
                     raise _Later(0.0)
         except _Later as later:
@@ -387,9 +399,14 @@ class Taken(NamedTuple):
 
     def good(self, document: str, began: float) -> dict[str, Any]:
         """What is recorded of its result."""
-        took = time.monotonic() - began
-        told = {"attempts": self.attempt, "data": document, "took": took, "ended": True}
-        return {**told, "input": self.input, "kept": self.kept}
+        return {
+            "attempts": self.attempt,
+            "data": document,
+            "took": time.monotonic() - began,
+            "ended": True,
+            "input": self.input,
+            "kept": self.kept,
+        }
 
 
 def is_failure(error: BaseException) -> bool:

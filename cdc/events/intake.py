@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import uuid_utils
 
-from cdc.events import ending, fulfil, start
+from cdc.events import ending, fulfil, start, traces
 from cdc.events.match import NOT_JUDGED, Changed, Registry
 from cdc.events.start import Decided, Wanted
 from cdc.store import events as store
@@ -63,6 +63,8 @@ async def take(
         given = bool(turns) and await gates.give_turns(conn, turns)
         count += len(started.runs) + len(decided.runs)
         due = due or given or ended.due or woken > 0 or bool(started.runs or decided.runs)
+        if source_id is None:  # of row changes the listener tells, when they are durable
+            traces.accepted(stored)
         incoming, directed, source_id, matching = ended.events, (), None, None
     return Taken(count, due)
 

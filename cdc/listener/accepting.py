@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from cdc import tracing
+from cdc.events import traces
 from cdc.events.accept import Accepted, Also, Door
 from cdc.lsn import Lsn, Position
 from cdc.store.checkpoints import Checkpoint
@@ -19,11 +21,15 @@ MOST = 20_000
 MOST_BYTES = 16 * 1024 * 1024
 """Event data in one accept."""
 
+_TOLD_AT_ONCE = 500
+"""Events whose spans are made without a breath for the rest of the process."""
+
 
 class Accepting:
     """Gathers events and the place that they reach to, and hands them to the door.
 
-    `checkpoint` is what is durable, `position` the last added, `end_lsn` how far transactions were added whole.
+    `checkpoint` is what is durable, `position` the last added, `end_lsn` how far transactions were added whole;
+    `source` is the name of where all of it comes from.
 
     `on_accepted` is awaited after each accept, before the next one begins; `on_end` is called whenever one has ended,
     so that whoever waits for the stream comes round to `start` and `settle`.
@@ -33,6 +39,7 @@ class Accepting:
         self,
         door: Door,
         checkpoint: Checkpoint,
+        source: str,
         *,
         on_accepted: Callable[[Accepted], Awaitable[None]],
         on_end: Callable[[], None],
@@ -41,6 +48,7 @@ class Accepting:
         self.position = checkpoint.position
         self.end_lsn = checkpoint.end_lsn
         self._door = door
+        self._source = source
         self._on_accepted = on_accepted
         self._on_end = on_end
         self._events: list[Incoming] = []
@@ -127,3 +135,10 @@ class Accepting:
         accepted = await self._door.accept(events, self.checkpoint, reached, also)
         self.checkpoint = accepted.checkpoint
         await self._on_accepted(accepted)
+        if tracing.on():
+            await self._trace(events)
+
+    async def _trace(self, events: list[Incoming]) -> None:
+        for first in range(0, len(events), _TOLD_AT_ONCE):
+            traces.accepted(events[first : first + _TOLD_AT_ONCE], self._source)
+            await asyncio.sleep(0)

@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from cdc import lsn
+from cdc import lsn, telemetry
 from cdc.authoring.triggers import message_name
 from cdc.events.accept import Accepted, Door
 from cdc.listener.accepting import Accepting
@@ -114,6 +114,7 @@ class Listener:
             StreamLost: the connection ended; attach again and make a new listener.
             ListenerFenced: another listener moved the checkpoint.
         """
+        telemetry.about.set(self._told)
         self._moved_at = asyncio.get_running_loop().time()
         async with await ReplicationStream.open(
             self._watched.url,
@@ -125,7 +126,7 @@ class Listener:
             # Only with the slot in hand: to wait for it must not stop the listener that has it.
             self._resume_after(await self._door.take_over(self.checkpoint))
             await self._catalog.read_published(self._watched.publication)
-            log.info("listening", source=self._watched.name, lsn=lsn.render(self.checkpoint.end_lsn))
+            log.info("listening")
             self._stream = stream
             self._on_listening()
             try:
@@ -138,6 +139,9 @@ class Listener:
                 await self._accepting.end()
                 self._stream = None
             stream.confirm(self._standbys.confirmable(self.checkpoint.end_lsn, stream.received))
+
+    def _told(self) -> dict[str, object]:
+        return {"source": self._watched.name, "lsn": lsn.render(self.checkpoint.end_lsn)}
 
     async def _turn(self, stream: ReplicationStream) -> None:
         """Take what is at hand, and have it accepted while the next is read; confirm what has become durable."""
@@ -152,7 +156,9 @@ class Listener:
 
     def _resume_after(self, checkpoint: Checkpoint) -> None:
         self._transactions = Transactions(checkpoint.position, self._catalog.types)
-        self._accepting = Accepting(self._door, checkpoint, on_accepted=self._accepted, on_end=self._come_round)
+        self._accepting = Accepting(
+            self._door, checkpoint, self._watched.name, on_accepted=self._accepted, on_end=self._come_round
+        )
 
     async def _receive(self, stream: ReplicationStream) -> list[bytes]:
         """What is at hand, or comes; nothing when an accept has ended, or when `stop` is called meanwhile."""

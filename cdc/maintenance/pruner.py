@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from cdc.store import ai_calls, history, row_hashes
+from cdc.store import ai_calls, gauges, history, row_hashes, tallied
 from cdc.store.connect import Connection
 from cdc.store.history import FIRST_EVENT, FIRST_RUN
 
@@ -21,6 +21,10 @@ log = structlog.get_logger(__name__)
 
 _PAGE = 500
 """Rows that one transaction looks at."""
+
+_MINUTES = 2 * 86400.0
+_FIGURES = 31 * 86400.0
+"""Seconds that what was counted by the minute, and all other figures, are kept at most: plots reach no further back."""
 
 _SKEW = 3600.0
 """Seconds; the clocks that ids of runs are made from may differ from the database's by as much."""
@@ -43,6 +47,7 @@ class Pruner:
             await self._prune_gates(conn)
             await self._prune_row_hashes(conn)
             await self._prune_calls(conn)
+            await self._prune_figures(conn)
         if runs or events:
             log.info("pruned", runs=runs, events=events)
 
@@ -97,6 +102,16 @@ class Pruner:
     async def _prune_calls(self, conn: Connection) -> None:
         began = time.monotonic()
         while await ai_calls.prune(conn, self._page, kept=self._retention) == self._page:
+            await _rest(began)
+            began = time.monotonic()
+
+    async def _prune_figures(self, conn: Connection) -> None:
+        minutes, months = min(self._retention, _MINUTES), min(self._retention, _FIGURES)
+        began = time.monotonic()
+        while await tallied.prune(conn, self._page, minutes=minutes, hours=months) == self._page:
+            await _rest(began)
+            began = time.monotonic()
+        while await gauges.prune(conn, self._page, kept=months) == self._page:
             await _rest(began)
             began = time.monotonic()
 

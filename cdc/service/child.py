@@ -24,6 +24,7 @@ from cdc.authoring.function import Function
 from cdc.config import Settings
 from cdc.engine.worker import Worker
 from cdc.errors import CdcError, DatabaseUnreachable, LeaseLost
+from cdc.service import tracing
 from cdc.service.databases import Databases
 from cdc.service.ledger import Ledger
 from cdc.service.models import embedder, models_of
@@ -93,7 +94,13 @@ async def run(settings: Settings, *, check: bool = False, pooled: bool = False) 
         if check:
             reports.send(loaded=len(functions))
         else:
-            await _work(settings, functions, reports, pooled=pooled)
+            # After the functions are loaded: an SDK that one of them sets up is left alone.
+            traces = tracing.start()
+            try:
+                await _work(settings, functions, reports, pooled=pooled)
+            finally:
+                if traces:
+                    await traces.close()
     except CdcError as error:
         reports.send(error={"kind": type(error).__name__, "message": error.message, "hint": error.hint})
         return _ending(error.exit_code)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cdc.config import Settings
+from cdc.service import tracing
 from cdc.service.absences import Absences
 from cdc.service.databases import Databases
 from cdc.service.following import Following
@@ -36,7 +37,7 @@ async def drain(settings: Settings, named: Named) -> int:
         nonlocal due
         due = True
 
-    models = embedder(settings)
+    models, traces = embedder(settings), tracing.start()
     try:
         following = Following(settings, databases.watched, models, status, Absences())
         await following.declare()
@@ -45,6 +46,8 @@ async def drain(settings: Settings, named: Named) -> int:
     finally:
         await models.close()
         await Tallying(databases.to_state).close()
+        if traces:
+            await traces.close()
         if due:
             async with await databases.to_state() as state:
                 await notifications.notify(state, "due")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -140,8 +141,7 @@ class Listening:
     async def look(self) -> None:
         """Bring the status up to date."""
         if self._listener is not None:
-            self._status.received = self._listener.received
-            self._status.confirmed = self._listener.checkpoint.end_lsn
+            self._status.look(self._listener.received, self._listener.checkpoint.end_lsn, time.monotonic())
 
     async def _listen(self, *, drains: bool = False) -> None:
         async with await self._databases.to_state() as state:

@@ -16,7 +16,7 @@ from cdc.embedding import declare
 from cdc.errors import CdcError, ConfigurationError
 from cdc.maintenance import upkeep
 from cdc.maintenance.loop import Loop
-from cdc.service import children, published
+from cdc.service import children, published, serving, tracing
 from cdc.service.absences import Absences
 from cdc.service.children import Children
 from cdc.service.databases import Databases
@@ -30,6 +30,7 @@ from cdc.service.reaching import Reaching
 from cdc.service.reloading import reload_forever
 from cdc.service.replication import Replication
 from cdc.service.roles import ALL, Role
+from cdc.service.sampling import Sampling
 from cdc.service.source import Hooks, Shared
 from cdc.service.source_file import follow_forever
 from cdc.service.sources import Sources
@@ -68,10 +69,13 @@ async def run(
     prepare()
     discovery.search_path(settings.functions)
     _check(settings, url)
+    serving.check(settings, to_read="web" in only)
     databases = Databases.of(settings, url, watches=only != {"web"})
     # Only the API: what is watched does not matter, and may not even be given.
     named = configured(settings if only != {"web"} else with_sources(settings, ""), url)
     async with AsyncExitStack() as stack:
+        if traces := tracing.start():
+            stack.push_async_callback(traces.close)
         service = _Service(settings, databases, named, only, stack, started)
         await service.start()
         if reload:
@@ -108,6 +112,7 @@ class _Service:
         self._children = Children(0, self._child, grace=0.0, hooks=self._of_children())
         self._searched = Reaching(named, state=databases.state, models=self._models, sleeps=settings.listen is not None)
         stack.push_async_callback(self._searched.close)
+        self._embedded = Embedded(databases, lambda: self._named)
         self._confirmed = asyncio.Event()
         self._address = ""
         self.parts = Parts(stack)
@@ -125,6 +130,7 @@ class _Service:
         if self._sources.home:
             await self._sources.home.declare()
         await self._start_web()
+        self._start_sampling()
         if self._roles != {"web"}:
             lease, retention = self._settings.lease, self._settings.retention
             for loop in upkeep.loops(self._to_confirmed_state, lease=lease, retention=retention, on_runs=self._due):
@@ -202,16 +208,29 @@ class _Service:
             connection,
             wake=self._due,
             keys=self._settings.event_keys,
+            terms=serving.terms(self._settings),
             confirmed=self._confirmed.is_set,
             embeddings=self._embeddings_of,
-            embedded=Embedded(self._databases, lambda: self._named),
+            embedded=self._embedded,
+            totals=lambda: self._tallying.totals,
             replication=Replication(self._databases, self._settings.publication, lambda: self._named, self._of_child),
         )
-        web = Web(app(site), self._settings.port)
+        web = Web(app(site), self._settings.port, host=self._settings.host, proxies=self._settings.proxies)
         self.parts.add(web.start())
         self._stack.push_async_callback(web.stop)
         self._stack.callback(site.stopping.set)
         self._address = web.url
+
+    def _start_sampling(self) -> None:
+        sampling = Sampling(
+            self._to_confirmed_state,
+            self._databases,
+            lambda: self._named,
+            self._sources.statuses,
+            self._embedded,
+            follows="listener" in self._roles and self._settings.listen is None,
+        )
+        self.parts.loop(sampling.loop())
 
     # --- what the parts tell each other ---
 

@@ -9,6 +9,7 @@ from cdc.store.arrays import plain, quoted
 from cdc.store.connect import Connection
 from cdc.store.plots import Plot, Window, line, plot
 from cdc.store.queries import text
+from cdc.store.runs import COUNTED, counts
 
 KINDS = {
     "lag_bytes": "WAL that a source has and that is not accepted yet, by source",
@@ -41,6 +42,12 @@ class Value(NamedTuple):
     what: str
     name: str
     value: float
+
+
+async def measure(conn: Connection) -> list[Value]:
+    """What there is now in the state: runs, queue, inferences, gaps, connections."""
+    found = [Value(*row) for row in await (await conn.execute(text("gauges/measure"), {"limit": COUNTED})).fetchall()]
+    return [*found, *(Value("runs", status, number) for status, number in (await counts(conn)).items())]
 
 
 async def keep(conn: Connection, values: Sequence[Value]) -> None:

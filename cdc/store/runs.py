@@ -11,6 +11,9 @@ from cdc.store.json import document
 from cdc.store.queries import text
 from cdc.tallies import Tallies
 
+COUNTED = 10_000
+"""Runs that are counted at most: of those that are due or rest, those with limits, those held, and those running."""
+
 
 class ClaimedRun(NamedTuple):
     """A run that this worker holds. `failures` counts failed attempts of the handler itself.
@@ -30,6 +33,8 @@ class ClaimedRun(NamedTuple):
     claimed_at: float = 0.0
     started_at: float = 0.0
     waited_since: float = 0.0
+    is_first: bool = False
+    """Whether it has never been claimed before; it may have memos all the same, of the run that it replays."""
 
 
 class Candidate(NamedTuple):
@@ -214,14 +219,28 @@ async def repeatable(conn: Connection, run_ids: Sequence[str]) -> list[Given]:
     return [Given(*row) for row in await cursor.fetchall()]
 
 
+async def editable(conn: Connection, run_id: str, step_id: str) -> tuple[str, bool] | None:
+    """The kind of a step, and whether its input is known; None when the run has no such step."""
+    found = await _rows(conn, "steps/editable", {"run_id": run_id, "id": step_id})
+    return (str(found[0][0]), bool(found[0][1])) if found else None
+
+
+async def begin_from(conn: Connection, run_id: str, replays: str, step_id: str, input: str | None) -> None:
+    """Give a new run the memos of the one that it replays, up to a step, which has this `input` (JSON), if any."""
+    parameters = {"run_id": run_id, "replays": replays, "step": step_id, "input": input}
+    await conn.execute(text("steps/begin_from"), parameters)
+
+
 async def hold_paused(conn: Connection, run_ids: Sequence[str]) -> None:
     """Keep runs of paused functions, created in the caller's transaction, from starting."""
     await conn.execute(text("runs/hold_paused"), {"ids": run_ids})
 
 
 async def counts(conn: Connection) -> dict[str, int]:
-    """How many runs are unfinished, by status."""
-    return dict(await (await conn.execute(text("runs/counts"))).fetchall())
+    """How many runs are unfinished, by status (`held`: they stand at a limit, or are paused); of what there is more of
+    than `COUNTED`, as many.
+    """
+    return dict(await (await conn.execute(text("runs/counts"), {"limit": COUNTED})).fetchall())
 
 
 async def _rows(conn: Connection, name: LiteralString, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:

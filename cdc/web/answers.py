@@ -12,6 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from cdc.web.guard.limits import MOST_DEPTH, too_deep
+
 MOST_BYTES = 32 * 1024 * 1024
 """Of one request."""
 
@@ -44,7 +46,7 @@ async def body_of(request: Request) -> bytes:
     answered with no.
 
     Raises:
-        HTTPException: it is no JSON, or too large.
+        HTTPException: it is no JSON, too large or too deep.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
@@ -54,6 +56,8 @@ async def body_of(request: Request) -> bytes:
         body += chunk
         if len(body) > MOST_BYTES:
             raise HTTPException(413, f"A request has at most {MOST_BYTES} bytes.")
+    if too_deep(body):
+        raise HTTPException(400, f"The body has more than {MOST_DEPTH} lists and objects within each other.")
     return bytes(body)
 
 

@@ -1,41 +1,45 @@
-"""What is served over HTTP: the API and the pages, on loopback only."""
+"""What is served over HTTP: the API and the pages."""
 
 from __future__ import annotations
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Route
 
-from cdc.web import api, pages, sending
+from cdc.web import api, metrics, pages, sending
 from cdc.web.api import document, health
 from cdc.web.api.refusing import HANDLERS
+from cdc.web.guard.gate import Gate
 from cdc.web.held import Held
+from cdc.web.pages.login import Login
+from cdc.web.requests import Requests
 from cdc.web.site import Site
 
 
 def app(site: Site) -> FastAPI:
     """The application; without a connection to the state it answers only how the service is.
 
-    A page elsewhere cannot reach it through a name of its own: the Host header is checked.
+    Before it stands what asks for credentials: `cdc.web.guard`.
     """
+    gate = Gate(site.terms, site.keys)
     made = FastAPI(
         **document.ABOUT,
         openapi_url=None,
         middleware=[
-            Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"]),
+            Middleware(Requests, counts=site.requests),
+            *gate.middleware(),
             Middleware(Held, confirmed=site.confirmed),
         ],
         exception_handlers=HANDLERS,
     )
     made.state.site = site
-    made.router.routes.extend(_routes(site))
+    made.router.routes.extend([*_routes(site, gate), *metrics.routes(site)])
     return made
 
 
-def _routes(site: Site) -> list[BaseRoute]:
+def _routes(site: Site, gate: Gate) -> list[BaseRoute]:
     """The busiest first: they are looked through one by one."""
     if site.connection is None:
         return [*health.probes.routes]
@@ -45,6 +49,7 @@ def _routes(site: Site) -> list[BaseRoute]:
         *api.routes(),
         Route("/openapi.json", document.answer, include_in_schema=False),
         Route("/", _to_overview, include_in_schema=False),
+        *Login(gate).routes(),
         *pages.routes(site),
     ]
 

@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from cdc.web.api.refusing import refusal
 
 _READS = {"GET", "HEAD", "OPTIONS"}
+_SESSIONS = {"/login", "/logout"}
 
 _ANSWER = refusal(
     "It is not known yet whether the state belongs to the watched database; nothing was changed. Try again.", 503
@@ -24,7 +25,7 @@ class Held:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
-        if scope["type"] != "http" or scope["method"] in _READS or self._confirmed():
+        if scope["type"] != "http" or scope["method"] in _READS or scope["path"] in _SESSIONS or self._confirmed():
             await self._app(scope, receive, send)
             return
         await _ANSWER(scope, receive, send)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 
 from cdc import lsn
 from cdc.lsn import Lsn
+
+_MOST_LOOKS = 3600
+"""Looks at the WAL that are remembered: an hour of them."""
 
 
 @dataclass(slots=True)
@@ -25,6 +29,24 @@ class Status:
     confirmed: Lsn = 0
     unpublished: dict[str, str] = field(default_factory=dict)
     problem: str | None = None
+    _ahead: deque[tuple[float, Lsn]] = field(default_factory=lambda: deque(maxlen=_MOST_LOOKS))
+
+    def look(self, received: Lsn, confirmed: Lsn, now: float) -> None:
+        """So far WAL was received and accepted at this moment of `time.monotonic()`."""
+        if received > self.received or not self._ahead:
+            self._ahead.append((now, received))
+        self.received, self.confirmed = received, confirmed
+        while self._ahead and self._ahead[0][1] <= confirmed:
+            self._ahead.popleft()
+
+    @property
+    def lag_bytes(self) -> int:
+        """WAL that was received and is not accepted yet."""
+        return max(0, self.received - self.confirmed)
+
+    def lag_seconds(self, now: float) -> float:
+        """How long the oldest WAL that was received and is not accepted has waited, at this moment."""
+        return max(0.0, now - self._ahead[0][0]) if self._ahead else 0.0
 
     @property
     def tried(self) -> bool:
@@ -39,7 +61,7 @@ class Status:
             "problem": self.problem,
             "received_lsn": lsn.render(self.received),
             "confirmed_lsn": lsn.render(self.confirmed),
-            "lag_bytes": max(0, self.received - self.confirmed),
+            "lag_bytes": self.lag_bytes,
             "unpublished": self.unpublished,
         }
 

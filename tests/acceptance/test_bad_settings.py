@@ -48,7 +48,7 @@ async def test_a_port_that_is_taken_is_refused_before_there_is_a_slot(connect: C
         await refused(
             "run",
             code=78,
-            says=f"Port {port} cannot be used",
+            says=f"Port {port} cannot be used on 127.0.0.1",
             hint="CDC_PORT",
             DATABASE_URL=database_url,
             CDC_PORT=str(port),

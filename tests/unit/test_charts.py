@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from cdc.web import axes, charts
-from cdc.web.axes import BYTES, COUNT, MONEY, NUMBER, SECONDS, Unit
-from cdc.web.charts import HEIGHT, WIDE, named
+from cdc.web.pages import axes, charts
+from cdc.web.pages.axes import BYTES, COUNT, MONEY, NUMBER, SECONDS, Unit
+from cdc.web.pages.charts import HEIGHT, WIDE, named
 
 NOON = 1_772_366_400
 MINUTES = [NOON + 60 * n for n in range(60)]
@@ -60,13 +60,15 @@ def test_what_is_drawn_stays_inside_and_bars_stand_upon_each_other() -> None:
     figures = [[rolled.choice([None, 0.0, rolled.uniform(0, 900)]) for _ in MINUTES] for _ in range(3)]
     series = named(zip("abc", figures, strict=True))
     drawn = charts.bars("Runs", MINUTES, 60, series, COUNT, over=series[:1])
-    for bar in drawn.bars:
-        assert bar.x >= 0
-        assert bar.x + bar.width <= 100
+    assert [shape.look for shape in drawn.bars] == ["series-1", "series-2", "series-3"]
+    top = sum(max(value or 0.0 for value in each) for each in figures)
+    found = charts.piled(series, top)
+    for bar in found:
+        assert 0 <= bar.x < bar.x + bar.width <= WIDE
         assert bar.y >= -5
         assert bar.height > 0
     for number in range(len(MINUTES)):
-        pile = [bar for bar in drawn.bars if number * 100 / 60 <= bar.x < (number + 1) * 100 / 60]
+        pile = [bar for bar in found if number * WIDE / 60 <= bar.x < (number + 1) * WIDE / 60]
         assert len(pile) == sum(1 for each in figures if each[number])
         foot = float(HEIGHT)
         for bar in pile:
@@ -105,7 +107,7 @@ def test_a_plot_of_nothing_is_empty_and_can_be_made(values: list[float | None]) 
     series = named([("default", values)])
     for make in (charts.lines, charts.bars):
         drawn = make("Lag", MINUTES[: len(values)], 60, series, SECONDS)
-        assert (drawn.empty, drawn.steps, len(drawn.bars)) == (True, [], 0)
+        assert (drawn.empty, drawn.steps, [shape.outline for shape in drawn.bars if shape.outline]) == (True, [], [])
     assert charts.bars("Cost", MINUTES, 60, [], MONEY).empty
     assert charts.spark(values) is None
 

@@ -16,6 +16,7 @@ import pytest
 
 from cdc.store.connect import pool
 from cdc.web.app import app
+from cdc.web.guard.terms import NOTHING_ASKED, Terms
 from cdc.web.server import Web
 from cdc.web.site import Site
 from cdc.web.status import Status, Statuses
@@ -37,7 +38,7 @@ class Served:
         """An answer; a `body` that is not bytes is sent as JSON."""
         content = body if body is None or isinstance(body, bytes) else orjson.dumps(body)
         sent = {"content-type": "application/json", **{name.replace("_", "-"): each for name, each in headers.items()}}
-        async with httpx.AsyncClient(base_url=self.url, trust_env=False) as client:
+        async with httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=60) as client:
             return await client.request(method, path, content=content, headers=sent)
 
     async def post(self, path: str, body: object = None, **headers: str) -> tuple[int, Any]:
@@ -56,10 +57,15 @@ Serve = Callable[..., Awaitable[Served]]
 
 @pytest.fixture
 async def serve(migrated_url: str, connect: Connect) -> AsyncIterator[Serve]:
-    """Serves the API, with `keys` for events, and `around` the application."""
+    """Serves the API, with `keys` for events, `terms` for all else, and `around` the application."""
     async with AsyncExitStack() as stack:
 
-        async def serve(*keys: str, around: Callable[[Asgi], Asgi] = lambda inner: inner) -> Served:
+        async def serve(
+            *keys: str,
+            terms: Terms = NOTHING_ASKED,
+            proxies: str = "",
+            around: Callable[[Asgi], Asgi] = lambda inner: inner,
+        ) -> Served:
             state = await open_state(migrated_url, connect)
             connections = await stack.enter_async_context(pool(migrated_url, size=4, name="web"))
             woken: list[None] = []
@@ -68,8 +74,9 @@ async def serve(migrated_url: str, connect: Connect) -> AsyncIterator[Serve]:
                 connections.connection,
                 wake=lambda: woken.append(None),
                 keys=keys,
+                terms=terms,
             )
-            web = Web(around(app(site)), 0)  # type: ignore[arg-type]
+            web = Web(around(app(site)), 0, proxies=proxies)
             web.start()
             stack.push_async_callback(web.stop)
             stack.callback(site.stopping.set)

@@ -14,6 +14,7 @@ from cdc.ai.errors import InputRefused, ProviderRejected, ProviderUnavailable
 from cdc.authoring.hit import Hit
 from cdc.errors import CdcError
 from cdc.store.failures import ConnectionTrouble, PoolTimeout
+from cdc.web.guard.forms import checked_form
 from cdc.web.pages.rendering import render
 from cdc.web.site import Embedded, Site
 
@@ -111,7 +112,7 @@ def _quoted(table: str) -> str:
 
 
 async def _retry(embedded: Embedded, request: Request) -> Response:
-    form = await request.form()
+    form = await checked_form(request)
     source, table, target, key = (str(form.get(name) or "") for name in ("source", "table", "target", "key"))
     try:
         await embedded.retry(source or None, _quoted(table), target or None, key or None)

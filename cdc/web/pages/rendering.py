@@ -51,7 +51,12 @@ def render(request: Request, template: str, *, status_code: int = 200, **context
             signed_in=state.get("signed_in", False),
         )
     )
-    return HTMLResponse(page, status_code=status_code)
+    return HTMLResponse(page.encode("utf-8", "backslashreplace"), status_code=status_code)
+
+
+def missing(request: Request, what: str, back: str) -> HTMLResponse:
+    """The page that says that there is no such thing; `back` is the list of those that there are."""
+    return render(request, "missing.html", status_code=404, what=what, back=back)
 
 
 @cache

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from cdc.events.hands import Hands
 from cdc.store import looking
 from cdc.store.choice import ENDED
 from cdc.web.answers import uuid_of
 from cdc.web.pages import timeline
-from cdc.web.pages.rendering import render
+from cdc.web.pages.rendering import missing, render
 from cdc.web.site import Site
 
 MOST_STEPS = 300
@@ -45,7 +45,6 @@ def routes(site: Site) -> list[Route]:
             run = await looking.run(conn, run_id)
             if run is None:
                 return missing(request, "run", "/runs")
-            run = _timed(run)
             events = [await looking.event(conn, each) for each in run["event_ids"][:_MOST_EVENTS]]
         done = request.query_params.get("done", "")
         steps = run["steps"][:MOST_STEPS]
@@ -59,6 +58,7 @@ def routes(site: Site) -> list[Route]:
             left_out=len(run["steps"]) - len(steps),
             longest=max(1000, min(32_768, _ALL // (len(steps) + 1))),
             ended=run["status"] in ENDED,
+            spent=_spent(call for step in run["steps"] for call in step.get("calls", ())),
             notice=_NOTICES.get(done),
             problem=_PROBLEMS.get(done),
         )
@@ -66,17 +66,15 @@ def routes(site: Site) -> list[Route]:
     async def cancel(request: Request) -> Response:
         run_id = uuid_of(request.path_params["id"])
         await request.form()
-        async with site.state() as conn:
-            cancelled = await Hands(conn).cancel([run_id], "cancelled on the dashboard")
-        site.wake()
+        async with site.hands() as hands:
+            cancelled = await hands.cancel([run_id], "cancelled on the dashboard")
         return RedirectResponse(f"/runs/{run_id}?done={'cancelled' if cancelled else 'ended'}", 303)
 
     async def replay(request: Request) -> Response:
         run_id = uuid_of(request.path_params["id"])
         await request.form()
-        async with site.state() as conn:
-            repeated = await Hands(conn).replay([run_id])
-        site.wake()
+        async with site.hands() as hands:
+            repeated = await hands.replay([run_id])
         if new := repeated.runs.get(run_id):
             return RedirectResponse(f"/runs/{new}?done=replayed", 303)
         return RedirectResponse(f"/runs/{run_id}?done=unrepeatable", 303)
@@ -88,17 +86,9 @@ def routes(site: Site) -> list[Route]:
     ]
 
 
-def missing(request: Request, what: str, back: str) -> Response:
-    """The page that says that there is no such thing."""
-    return render(request, "missing.html", status_code=404, what=what, back=back)
-
-
-def _timed(run: Mapping[str, Any]) -> dict[str, Any]:
-    steps = [{**step, "attempts": _alone(step)} for step in run["steps"]]
-    return {**run, "steps": steps, "attempts": [], "replayed_by": []}
-
-
-def _alone(step: Mapping[str, Any]) -> list[dict[str, Any]]:
-    if step["ended_at"] is None:
-        return []
-    return [{"attempt": step["attempts"], **{key: step[key] for key in ("started_at", "ended_at", "error")}}]
+def _spent(calls: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """What calls of models took together; the cost is that of those whose price is known."""
+    made = [*calls]
+    tokens = sum((call["input_tokens"] or 0) + (call["output_tokens"] or 0) for call in made)
+    priced = [Decimal(call["cost"]) for call in made if call["cost"] != "unknown"]
+    return {"calls": len(made), "tokens": tokens, "cost": float(sum(priced)) if priced else None} if made else None

@@ -29,7 +29,7 @@ class Unit:
 
     def label(self, value: float) -> str:
         """A figure beside an axis: what is round is short."""
-        return re.sub(r" 0[a-z]$|\.00$", "", self.say(value)) if value else "0"
+        return re.sub(r" 0[a-z]$|\.00$|(?<=\.\d\d)0+$|(?<=\.\d\d\d)0+$", "", self.say(value)) if value else "0"
 
 
 COUNT = Unit(wording.number, whole=True)

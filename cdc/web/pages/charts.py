@@ -6,12 +6,12 @@ a plot fills whatever room it has, and its words keep their size.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from cdc.web import axes
-from cdc.web.axes import Tick, Unit
+from cdc.web.pages import axes
+from cdc.web.pages.axes import Tick, Unit
 
 HEIGHT = 150
 """Pixels from the top of a plot to its axis."""
@@ -43,7 +43,7 @@ class Entry(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """A rectangle: percents across, pixels down."""
+    """A rectangle: thousandths across, pixels down."""
 
     x: float
     y: float
@@ -68,8 +68,15 @@ class Dot(NamedTuple):
     look: str
 
 
+class Shape(NamedTuple):
+    """All bars of one series, as the outline that SVG draws at once."""
+
+    outline: str
+    look: str
+
+
 class Step(NamedTuple):
-    """What is told of one step: of its bar or point, and in the table. Percents across."""
+    """What is told of one step: of its bar or point, and in the table. Thousandths across."""
 
     x: float
     width: float
@@ -88,7 +95,7 @@ class Chart:
     scale: list[Tick]
     times: list[Tick]
     steps: list[Step]
-    bars: Sequence[Bar] = ()
+    bars: Sequence[Shape] = ()
     paths: Sequence[Path] = ()
     dots: Sequence[Dot] = ()
     empty: bool = False
@@ -104,36 +111,70 @@ def named(lines: Iterable[tuple[str, Sequence[float | None]]], looks: dict[str, 
     return [Series(name, values, looks.get(name, f"series-{n}")) for n, (name, values) in enumerate(found, 1)]
 
 
+def total(values: Sequence[float | None]) -> float:
+    """What they add up to."""
+    return sum(value or 0.0 for value in values)
+
+
+def mean(values: Sequence[float | None]) -> float | None:
+    """What they are on average, where there are any."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def last(values: Sequence[float | None]) -> float | None:
+    """The last that is known."""
+    return next((value for value in reversed(values) if value is not None), None)
+
+
 def lines(title: str, times: Sequence[int], step: int, series: Sequence[Series], unit: Unit) -> Chart:
     """Lines over steps that begin at `times`, each `step` seconds long; the legend has the last values."""
     top, _ = axes.values(axes.greatest([each.values for each in series]), unit)
     paths, dots = _traced(series, top, len(times))
-    last = [next((value for value in reversed(each.values) if value is not None), None) for each in series]
-    return _chart(title, times, step, series, unit, last, top, paths=paths, dots=dots)
+    figures = [last(each.values) for each in series]
+    return _chart(title, times, step, series, unit, figures, top, paths=paths, dots=dots)
 
 
 def bars(
-    title: str, times: Sequence[int], step: int, series: Sequence[Series], unit: Unit, *, over: Sequence[Series] = ()
+    title: str,
+    times: Sequence[int],
+    step: int,
+    series: Sequence[Series],
+    unit: Unit,
+    *,
+    over: Sequence[Series] = (),
+    figure: Callable[[Sequence[float | None]], float | None] = total,
 ) -> Chart:
-    """Bars, those of all series upon each other, and lines `over` them; the legend has what each adds up to."""
-    sums = [sum(value or 0.0 for value in values) for values in zip(*(each.values for each in series), strict=True)]
-    top, _ = axes.values(axes.greatest([sums, *(each.values for each in over)]), unit)
-    drawn, width = [], 100 / max(1, len(times))
-    for number in range(len(times)):
-        floor = float(HEIGHT)
-        for each in series:
-            if value := each.values[number]:
+    """Bars, those of all series upon each other, and lines `over` them; the legend has a `figure` of each.
+
+    The last step is under way: its bar grows, while a line ends before it.
+    """
+    piles = [sum(value or 0.0 for value in values) for values in zip(*(each.values for each in series), strict=True)]
+    top, _ = axes.values(axes.greatest([piles, *(each.values for each in over)]), unit)
+    drawn = piled(series, top)
+    shapes = [Shape(_outline(bar for bar in drawn if bar.look == each.look), each.look) for each in series]
+    every = [*over, *series]
+    figures = [figure(each.values) for each in every]
+    paths, dots = _traced([each._replace(values=each.values[:-1]) for each in over], top, len(times))
+    return _chart(title, times, step, every, unit, figures, top, bars=shapes, paths=paths, dots=dots)
+
+
+def piled(series: Sequence[Series], top: float) -> list[Bar]:
+    """The bars of each step, the first series at the bottom."""
+    found = []
+    for number, values in enumerate(zip(*(each.values for each in series), strict=True)):
+        width, floor = WIDE / len(series[0].values), float(HEIGHT)
+        for each, value in zip(series, values, strict=True):
+            if value:
                 height = max(_LEAST, value / top * HEIGHT)
                 floor -= height
-                drawn.append(Bar((number + 0.1) * width, floor, width * 0.8, height, each.look))
-    every = [*over, *series]
-    totals = [sum(value or 0.0 for value in each.values) for each in every]
-    paths, dots = _traced(over, top, len(times))
-    return _chart(title, times, step, every, unit, totals, top, bars=drawn, paths=paths, dots=dots)
+                found.append(Bar((number + 0.1) * width, floor, width * 0.8, height, each.look))
+    return found
 
 
 def spark(values: Sequence[float | None]) -> Path | None:
-    """A small line without words, 24 pixels high; None when there is nothing to see."""
+    """A small line without words, 24 pixels high, up to the step under way; None when there is nothing to see."""
+    values = values[:-1]
     top = axes.greatest([values])
     if not top or len(values) < 2:
         return None
@@ -156,7 +197,7 @@ def _chart(
     unit: Unit,
     figures: Sequence[float | None],
     top: float,
-    **drawn: Sequence[Bar] | Sequence[Path] | Sequence[Dot],
+    **drawn: Sequence[Shape] | Sequence[Path] | Sequence[Dot],
 ) -> Chart:
     legend = [Entry(each.name, each.look, unit.say(figure)) for each, figure in zip(series, figures, strict=True)]
     _, scale = axes.values(top, unit)
@@ -178,7 +219,7 @@ def _step(n: int, count: int, moment: int, step: int, series: Sequence[Series], 
         return None
     figures, when = [unit.say(each.values[n]) for each in series], axes.told(moment, step)
     words = [f"{each.name}: {figure}" for each, figure in zip(series, figures, strict=True) if each.values[n]]
-    return Step(n * 100 / count, 100 / count, when, figures, "\n".join([when, *words]))
+    return Step(n * WIDE / count, WIDE / count, when, figures, "\n".join([when, *words]))
 
 
 def _traced(series: Sequence[Series], top: float, count: int) -> tuple[list[Path], list[Dot]]:
@@ -203,6 +244,10 @@ def _stretches(values: Sequence[float | None]) -> list[list[tuple[int, float]]]:
         elif found[-1]:
             found.append([])
     return [stretch for stretch in found if stretch]
+
+
+def _outline(bars: Iterable[Bar]) -> str:
+    return "".join(f"M{b.x:.1f} {b.y:.1f}h{b.width:.1f}v{b.height:.1f}h-{b.width:.1f}z" for b in bars)
 
 
 def _path(points: Sequence[tuple[float, float]], look: str, floor: float = HEIGHT) -> Path:

@@ -1,0 +1,40 @@
+"""What the service asks of those who come by HTTP."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The credentials that count. Without a `token` nothing is asked: right on loopback only.
+
+    `metrics_token` opens /metrics only. `reading` are what Inngest's SDKs send for a signing key, which opens what they
+    read. `anywhere`: the service is served to others on purpose, whatever is asked.
+    """
+
+    token: str | None = field(default=None, repr=False)
+    metrics_token: str | None = field(default=None, repr=False)
+    reading: Sequence[str] = field(default=(), repr=False)
+    anywhere: bool = False
+
+
+NOTHING_ASKED = Terms()
+
+
+def same(given: str, known: str) -> bool:
+    """Whether two secrets are the same; how long that takes tells nothing of them, not even how long they are."""
+    return hmac.compare_digest(_digest(given), _digest(known))
+
+
+def one_of(given: str, known: Sequence[str]) -> bool:
+    """Whether a secret is among those that are known."""
+    found = [same(given, each) for each in known]  # all are compared, whichever it is
+    return any(found)
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).digest()
