@@ -212,6 +212,7 @@ class _Service:
             confirmed=self._confirmed.is_set,
             embeddings=self._embeddings_of,
             embedded=self._embedded,
+            totals=lambda: self._tallying.totals,
             replication=Replication(self._databases, self._settings.publication, lambda: self._named, self._of_child),
         )
         web = Web(app(site), self._settings.port, host=self._settings.host, proxies=self._settings.proxies)

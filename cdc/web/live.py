@@ -71,7 +71,7 @@ class _Topic:
     async def look(self) -> None:
         """Ask the database, unless another viewer did just now; one that does not answer has nothing new."""
         async with self._looking:
-            if time.monotonic() - self._looked < self.every / 2:
+            if time.monotonic() - self._looked < self.every * 0.9:
                 return
             with suppress(PoolTimeout, *ConnectionTrouble):
                 seen = await self._ask()

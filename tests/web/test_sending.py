@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from typing import Any
 
@@ -114,6 +115,8 @@ async def test_odd_values_come_through_and_what_is_ours_is_taken_out(served: Ser
         ({"name": "app/x", "id": 7}, "id is not"),
         ({"name": "app/x", "id": "a\x00b"}, "id has characters"),
         ({"name": "app/x", "user": []}, "user is not"),
+        ({"name": "app/x", "data": json.loads('{"a":' * 65 + "0" + "}" * 65)}, "within each other"),
+        ({"name": "app/x", "user": json.loads('{"a":' * 65 + "0" + "}" * 65)}, "within each other"),
         ({"name": "app/x", "data": {"large": "x" * (3 << 20)}}, "more than"),
         ("app/x", "an event is an object"),
     ],
@@ -138,6 +141,8 @@ async def test_too_many_events_and_too_large_a_request_are_refused(served: Serve
     code, answer = await served.post("/e/any", [PAID] * 5001)
     assert (code, answer["ids"]) == (400, [])
     assert (await served.post("/e/any", b" " * (33 << 20)))[0] == 413
+    code, answer = await served.post("/e/any", b"[%b0]" % (b"0," * 3_000_000))
+    assert (code, "values" in answer["error"]) == (400, True)
     assert (await served.post("/e/any", [PAID] * 5000))[0] == 200
     assert await served.state.counts() == (5000, 5000, 0)
 

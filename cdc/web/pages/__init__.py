@@ -8,7 +8,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from cdc.web import live
-from cdc.web.pages import ai, embeddings, functions, overview, replication, run
+from cdc.web.pages import ai, embeddings, event, events, functions, overview, replication, run, runs, sending
 from cdc.web.site import Site
 
 STATIC = Path(__file__).parents[1] / "static"
@@ -24,6 +24,10 @@ def _pages(site: Site) -> list[Route]:
         *overview.routes(site),
         *functions.routes(site),
         *ai.routes(site),
+        *events.routes(site),
+        *sending.routes(site),
+        *event.routes(site),
+        *runs.routes(site),
         *run.routes(site),
         *embeddings.routes(site),
         *replication.routes(site),

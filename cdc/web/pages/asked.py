@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import TypeVar
 from urllib.parse import urlencode
 
 from starlette.datastructures import FormData, QueryParams
+from starlette.exceptions import HTTPException
 
 from cdc import clock
 from cdc.store.choice import STATUSES, Choice
+from cdc.store.listing import Which
 
 SPANS = {"": "Any time", "1h": "Last hour", "24h": "Last 24 hours", "7d": "Last 7 days", "custom": "From … to …"}
 """How far back, as the filters offer it."""
 
 _LONGEST = 500
 """Characters of a field."""
+
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,20 @@ class Time:
         custom = self.span == "custom"
         typed = [("since", self.since_typed), ("until", self.until_typed)] if custom else []
         return [(name, value) for name, value in [("span", self.span), *typed] if value]
+
+    @property
+    def moments(self) -> list[tuple[str, str]]:
+        """As the API takes them."""
+        moments = (("since", self.since), ("until", self.until))
+        return [(name, f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}") for name, moment in moments if moment]
+
+    @property
+    def says(self) -> str:
+        """In words; empty: any."""
+        if self.span != "custom":
+            return SPANS[self.span].lower() if self.span else ""
+        moments = (("from", self.since), ("to", self.until))
+        return " ".join(f"{word} {moment:%Y-%m-%d %H:%M} UTC" for word, moment in moments if moment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +79,48 @@ class Runs:
         return [*function, *(("status", status) for status in self.statuses), *self.time.fields]
 
     @property
+    def table(self) -> str:
+        """All of them as CSV."""
+        function = [("function", self.function)] if self.function else []
+        return address(
+            "/v1/runs",
+            [("format", "csv"), *function, *(("status", each) for each in self.statuses), *self.time.moments],
+        )
+
+    @property
     def says(self) -> str:
         """In words."""
         states = " or ".join(self.statuses) or "in any state"
         function = f"of {self.function}" if self.function else "of all functions"
-        time = f"{clock_words(self.time)}"
-        return ", ".join(part for part in (states, function, time) if part)
+        return ", ".join(part for part in (states, function, self.time.says) if part)
 
     def address(self, path: str, **more: str | None) -> str:
         """A page of the same runs."""
         return address(path, self.fields, **more)
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """Which events are asked for."""
+
+    name: str
+    text: str
+    time: Time
+
+    @property
+    def which(self) -> Which:
+        """The same for the database."""
+        return Which(self.name or None, self.text or None, self.time.since, self.time.until)
+
+    def address(self, path: str, **more: str | None) -> str:
+        """A page of the same events."""
+        fields = [(name, value) for name, value in (("name", self.name), ("text", self.text)) if value]
+        return address(path, [*fields, *self.time.fields], **more)
+
+
+def events(given: QueryParams) -> Events:
+    """Which events the fields of a page ask for."""
+    return Events(text(given, "name"), text(given, "text"), time(given))
 
 
 def runs(given: QueryParams | FormData) -> Runs:
@@ -92,6 +143,14 @@ def time(given: QueryParams | FormData) -> Time:
     return Time(span, *typed, since, until, None)
 
 
+def cursor(given: QueryParams, read: Callable[[str | None], Key | None]) -> Key | None:
+    """Where the page goes on; one that nobody gave begins again."""
+    try:
+        return read(given.get("cursor"))
+    except HTTPException:
+        return None
+
+
 def text(given: Mapping[str, object], name: str) -> str:
     """A field; empty when it is not there, or nobody can have meant it."""
     value = given.get(name)
@@ -103,12 +162,3 @@ def address(path: str, fields: Sequence[tuple[str, str]], **more: str | None) ->
     """A path with these fields, and some more."""
     query = urlencode([*fields, *((name, value) for name, value in more.items() if value)])
     return f"{path}?{query}" if query else path
-
-
-def clock_words(time: Time) -> str:
-    """The time in words; empty: any."""
-    if time.span != "custom":
-        return SPANS[time.span].lower() if time.span else ""
-    return " ".join(
-        f"{word} {moment:%Y-%m-%d %H:%M} UTC" for word, moment in (("from", time.since), ("to", time.until)) if moment
-    )

@@ -23,24 +23,25 @@ def routes(site: Site) -> list[Route]:
 
     async def listed(request: Request) -> Response:
         wanted = asked.runs(request.query_params)
-        cursor = asked.text(request.query_params, "cursor")
-        found: Page[str] = Page([])
+        after = asked.cursor(request.query_params, cursors.run)
         async with site.state() as conn:
             functions = [each["id"] for each in await looking.functions(conn)]
+            found: Page[str] = Page([])
             if wanted.time.problem is None:
-                found = await listing.runs(conn, wanted.choice, PAGE, after=cursors.run(cursor or None))
-        older = wanted.address("/runs", cursor=cursors.after_run(found.next)) if found.next else None
+                found = await listing.runs(conn, wanted.choice, PAGE, after=after)
         return render(
             request,
             "runs.html",
-            topic="runs" if not cursor else None,
+            topic=None if after else "runs",
             runs=found.rows,
-            older=older,
+            older=found.next and wanted.address("/runs", cursor=cursors.after_run(found.next)),
+            searched_until=found.searched_until,
+            first=wanted.address("/runs") if after else None,
             asked=wanted,
             functions=functions,
             statuses=STATUSES,
             spans=asked.SPANS,
-            csv=wanted.address("/v1/runs", format="csv"),
+            csv=wanted.table,
             problem=wanted.time.problem,
         )
 

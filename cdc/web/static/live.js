@@ -112,6 +112,12 @@ function tick() {
 }
 setInterval(() => document.hidden || tick(), 1000);
 
+// --- filters: fields of one's own are shown when they are chosen -------------------------------------------------------
+
+document.querySelector("select[data-shows]")?.addEventListener("change", ({ target }) => {
+  for (const field of document.querySelectorAll(target.dataset.shows)) field.toggleAttribute("data-shown", target.value === "custom");
+});
+
 // --- questions before something is done, and what can be copied --------------------------------------------------------
 
 document.addEventListener("submit", (event) => {

@@ -1,5 +1,5 @@
 -- Something that changes when one run does; while it executes, with every second. Parameters: id.
-select r.status, r.claims, r.failures, r.started_at, r.ended_at, r.due_at, r.held_at, r.woken,
+select r.status, r.claims, r.failures, r.started_at, r.ended_at, r.due_at::text, r.held_at, r.woken,
        case when r.status = 'running' then date_trunc('second', clock_timestamp()) end,
        (select concat_ws(' ', count(*), sum(s.attempts), max(s.started_at), max(s.ended_at), max(s.wake_at))
           from cdc_state.steps s where s.run_id = r.id),
