@@ -1,5 +1,6 @@
 # docker build -t cdc .
-# docker run --network host -e DATABASE_URL=postgresql://... -v ./functions:/functions cdc
+# docker run -p 127.0.0.1:8288:8288 -e DATABASE_URL=postgresql://... -v ./functions:/functions \
+#     -e CDC_HOST=0.0.0.0 -e CDC_DASHBOARD_TOKEN=... -e CDC_EVENT_KEY=... cdc
 
 FROM python:3.13-slim AS wheel
 WORKDIR /src

@@ -33,6 +33,8 @@ T = TypeVar("T")
 class Client:
     """Sends events to the service at `url`, with the event key `key` (any, where the service has none).
 
+    `token` is the service's CDC_DASHBOARD_TOKEN, where it has one: `ended` asks with it, `send` needs none.
+
         client = Client("http://127.0.0.1:8288")
         await client.send(Event("app/order.paid", {"id": 7}))
         client.send_sync([{"name": "app/a"}, {"name": "app/b", "data": {"n": 1}}])
@@ -43,10 +45,11 @@ class Client:
     each.
     """
 
-    def __init__(self, url: str, key: str = "local", *, timeout: float = 10.0) -> None:
+    def __init__(self, url: str, key: str = "local", *, token: str | None = None, timeout: float = 10.0) -> None:
         self._service = url.rstrip("/")
         self._url = f"{self._service}/e/{quote(key, safe='')}"
         self._timeout = timeout
+        self._asked = {"authorization": f"Bearer {token}"} if token else {}
         # A proxy that the environment names does not reach this machine's loopback.
         self._by_proxy = urlsplit(url).hostname not in ("127.0.0.1", "localhost", "::1")
 
@@ -108,7 +111,7 @@ class Client:
 
         until = time.monotonic() + within
         address = f"{self._service}/v1/events/{quote(event_id, safe='')}/runs"
-        with httpx.Client(timeout=self._timeout, trust_env=self._by_proxy) as client:
+        with httpx.Client(timeout=self._timeout, trust_env=self._by_proxy, headers=self._asked) as client:
             while True:
                 runs = _asked(self._service, client.get, address, list)
                 if all(run["status"] in _ENDED for run in runs):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -39,6 +40,32 @@ def _interval(given: Any) -> Any:
     if words[:1] != ["every"]:
         raise ValueError("write 'always', or 'every 10m'")
     return _duration("".join(words[1:]))
+
+
+def _address(given: Any) -> Any:
+    """An address of this machine.
+
+    Raises:
+        ValueError: it is none; the value is not repeated.
+    """
+    text = str(given).strip().removeprefix("[").removesuffix("]")
+    try:
+        return str(ipaddress.ip_address("127.0.0.1" if text == "localhost" else text))
+    except ValueError:
+        raise ValueError("write an address of this machine, like 127.0.0.1, 0.0.0.0 or ::") from None
+
+
+def _networks(given: Any) -> Any:
+    """Addresses and networks, separated by commas.
+
+    Raises:
+        ValueError: one is none; the value is not repeated.
+    """
+    texts = [each.strip() for each in str(given).split(",") if each.strip()]
+    try:
+        return ",".join(str(ipaddress.ip_network(each)) for each in texts)
+    except ValueError:
+        raise ValueError("write addresses or networks, like 10.0.0.7 or 10.0.0.0/8, separated by commas") from None
 
 
 class Settings(BaseSettings):
@@ -173,8 +200,43 @@ class Settings(BaseSettings):
         description="How long finished runs and events are kept: `12h`, `7d` or `4w`, say; an hour at least.",
         json_schema_extra={"default": "7d", "type": "string", "format": "duration"},
     )
+    host: Annotated[str, BeforeValidator(_address)] = Field(
+        default="127.0.0.1",
+        description="Address of this machine that the HTTP API and the dashboard are served on: `0.0.0.0` for all of "
+        "IPv4, `::` for IPv6, too. Others than this machine itself need CDC_DASHBOARD_TOKEN and CDC_EVENT_KEY.",
+    )
     port: int = Field(
-        default=8288, ge=0, le=65535, description="Port of the HTTP API on 127.0.0.1; 0 picks a free one."
+        default=8288, ge=0, le=65535, description="Port of the HTTP API and the dashboard; 0 picks a free one."
+    )
+    dashboard_token: SecretStr | None = Field(
+        default=None,
+        description="What the dashboard asks for at its login, and the API as `Authorization: Bearer <token>`. Without "
+        "it, nothing is asked.",
+    )
+    metrics_token: SecretStr | None = Field(
+        default=None, description="What opens `/metrics`, and nothing else, as `Authorization: Bearer <token>`."
+    )
+    open: bool = Field(
+        default=False,
+        description="Serve others without credentials: `true` only where something else keeps out whoever may not.",
+    )
+    proxies: Annotated[str, BeforeValidator(_networks)] = Field(
+        default="",
+        description="Addresses and networks of proxies before the service, separated by commas. They are believed for "
+        "whom they ask (`X-Forwarded-For`) and whether by https (`X-Forwarded-Proto`).",
+    )
+    signing_key: SecretStr | None = Field(
+        default=None,
+        description="Key that apps written with Inngest's SDKs have as `INNGEST_SIGNING_KEY`: `signkey-prod-<hex>`. "
+        "Its hash opens what the API has to read.",
+    )
+    signing_key_fallback: SecretStr | None = Field(
+        default=None, description="A second signing key that counts, while apps change from one to another."
+    )
+    app_hosts: str = Field(
+        default="",
+        description="Hosts of apps that may be called, with or without a port: `app.example.com, *.internal:8080`. "
+        "Without it only apps on this machine may.",
     )
     event_key: SecretStr | None = Field(
         default=None,
@@ -255,6 +317,12 @@ class Settings(BaseSettings):
         """The keys of `event_key`."""
         given = self.event_key.get_secret_value().split(",") if self.event_key else []
         return tuple(key.strip() for key in given if key.strip())
+
+    @property
+    def local_url(self) -> str:
+        """Where this machine itself reaches the HTTP API."""
+        address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - it is not bound to
+        return f"http://{f'[{address}]' if ':' in address else address}:{self.port}"
 
     @property
     def openai_available(self) -> bool:

@@ -27,7 +27,19 @@ hypothesis.settings.load_profile("any machine")
 
 for name in list(os.environ):
     if name == "DATABASE_URL" or name.startswith(
-        ("CDC_", "OPENAI_", "ANTHROPIC_", "GEMINI_", "GOOGLE_", "AZURE_", "VOYAGE_", "COHERE_", "CO_API_KEY", "PG")
+        (
+            "CDC_",
+            "OPENAI_",
+            "ANTHROPIC_",
+            "GEMINI_",
+            "GOOGLE_",
+            "AZURE_",
+            "VOYAGE_",
+            "COHERE_",
+            "CO_API_KEY",
+            "OTEL_",
+            "PG",
+        )
     ):
         del os.environ[name]
 

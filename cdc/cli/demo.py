@@ -106,6 +106,8 @@ async def _service(url: str, api: str) -> AsyncIterator[Process]:
         "CDC_SOURCES": "",
         "CDC_STATE_DATABASE_URL": "",
         "CDC_PORT": api.rpartition(":")[2],
+        "CDC_HOST": "",
+        "CDC_DASHBOARD_TOKEN": "",
     }
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "cdc", "run"), env=environment, start_new_session=True

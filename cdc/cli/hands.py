@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
 from typing import TypeVar
 
 import orjson
@@ -16,10 +15,12 @@ from cdc import config
 from cdc.cli import choosing
 from cdc.cli.showing import show
 from cdc.errors import ConfigurationError
-from cdc.events.hands import Hands, Moved, unfinished
+from cdc.events.hands import Hands, Moved, to_cancel, to_replay
+from cdc.events.repeating import Edits, Repeated
 from cdc.service import hands
 from cdc.store import choice as choices
-from cdc.store.choice import ENDED, Choice, Counted
+from cdc.store.choice import Choice, Counted
+from cdc.store.json import loads
 
 _REASON = "cancelled with cdc cancel"
 
@@ -49,8 +50,9 @@ def cancel(
         _only_ids(chosen)
         return asyncio.run(_cancel([choosing.uuid(each) for each in run]))
     _narrowed(chosen)
-    chosen = replace(chosen, statuses=unfinished(chosen.statuses))
-    return asyncio.run(_many(chosen, "Cancel", "cancelled", lambda mine, all_: mine.cancel_all(all_, _REASON), yes=yes))
+    return asyncio.run(
+        _many(to_cancel(chosen), "Cancel", "cancelled", lambda mine, all_: mine.cancel_all(all_, _REASON), yes=yes)
+    )
 
 
 def replay(
@@ -60,8 +62,13 @@ def replay(
     since: str | None = None,
     until: str | None = None,
     yes: bool = False,
+    from_step: str | None = None,
+    input: str | None = None,
+    data: str | None = None,
 ) -> int:
     """Give the events of ended runs to new runs of the same functions: those named, or all failed ones of a choice.
+
+    One run may be replayed from a step on, with another input there, or with another event.
 
     Args:
         run: ids of runs.
@@ -70,14 +77,21 @@ def replay(
         since: runs created since then: 2026-05-01, 2026-05-01T12:00Z, or 2h for two hours ago.
         until: runs created before then.
         yes: do not ask before many are replayed.
+        from_step: id of the step that a single run begins at: what ended before that is not done again.
+        input: what that step is given in place of its own input, which 'cdc runs RUN' shows: JSON.
+        data: what the event carries in place of its own data: a JSON object.
     """
     chosen = choosing.choice(function, status, since, until)
+    if (from_step, input, data) != (None, None, None):
+        if len(run) != 1:
+            raise ConfigurationError("--from-step, --input and --data are for one run.", hint="Name that run.")
+        _only_ids(chosen)
+        return asyncio.run(_replay_from(choosing.uuid(run[0]), _edits(from_step, input, data)))
     if run:
         _only_ids(chosen)
         return asyncio.run(_replay([choosing.uuid(each) for each in run]))
     _narrowed(chosen)
-    chosen = replace(chosen, statuses=[each for each in ENDED if each in (chosen.statuses or ("failed",))])
-    return asyncio.run(_many(chosen, "Replay", "replayed", Hands.replay_all, yes=yes))
+    return asyncio.run(_many(to_replay(chosen), "Replay", "replayed", Hands.replay_all, yes=yes))
 
 
 def pause(function: str) -> int:
@@ -136,7 +150,15 @@ async def _cancel(run_ids: list[str]) -> int:
 
 async def _replay(run_ids: list[str]) -> int:
     async with hands.acting(config.load()) as conn:
-        repeated = await Hands(conn).replay(run_ids)
+        return _told(await Hands(conn).replay(run_ids))
+
+
+async def _replay_from(run_id: str, edits: Edits) -> int:
+    async with hands.acting(config.load()) as conn:
+        return _told(await Hands(conn).replay_from(run_id, edits))
+
+
+def _told(repeated: Repeated) -> int:
     for run_id, new in repeated.runs.items():
         show(f"{run_id} is replayed by {new}.")
     for run_id, reason in repeated.skipped.items():
@@ -198,6 +220,17 @@ def _narrowed(choice: Choice) -> None:
         raise ConfigurationError(
             "Which runs?", hint="Give their ids, or at least one of --function, --status, --since and --until."
         )
+
+
+def _edits(step: str | None, input: str | None, data: str | None) -> Edits:
+    try:
+        given = None if input is None else loads(input)
+    except ValueError:
+        raise ConfigurationError("The input is not JSON.", hint="""Write it like '{"args": [1]}'.""") from None
+    try:
+        return Edits(step, given, None if data is None else loads(_object(data)))
+    except ValueError as unusable:
+        raise ConfigurationError(f"{str(unusable).capitalize()}.", hint="Add --from-step.") from None
 
 
 def _object(data: str) -> bytes:

@@ -12,7 +12,7 @@ def health() -> int:
     """Whether the service on this machine is ready: exit code 0 when it is, 1 when not."""
     settings = config.load()
     try:
-        answer = httpx.get(f"http://127.0.0.1:{settings.port}/readyz", timeout=5.0, trust_env=False)
+        answer = httpx.get(f"{settings.local_url}/readyz", timeout=5.0, trust_env=False)
     except httpx.HTTPError:
         say("not running")
         return 1

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from cdc import tracing
 from cdc.ai.call import Call
+from cdc.ai.spans import traced
 from cdc.embedding.callers import Result
 from cdc.embedding.lane import Lane
 from cdc.embedding.models import Model, parse
@@ -41,7 +43,13 @@ class Embedder:
         """
         if not texts:
             return []
-        return await self._lane(model, query).join(texts)
+        lane = self._lane(model, query)
+        if not tracing.on():
+            return await lane.join(texts)
+        asked = parse(model)
+        # Of this caller: how long it waited. The request may be for many of them.
+        with traced("embeddings", asked.provider, asked.id):
+            return await lane.join(texts)
 
     async def embed_queries(self, model: str, texts: Sequence[str], /) -> Sequence[Result]:
         """The same of words to search with."""

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from cdc import telemetry
 from cdc.ai.call import Call, Usage
 from cdc.ai.errors import InputRefused, ProviderUnavailable
 from cdc.embedding.callers import Caller, Result, Text
@@ -88,7 +89,9 @@ class Lane:
                 self._waiting.extendleft(reversed(batch))
                 self._hold(wait)
                 return
-            request = asyncio.create_task(self._request(batch, self._pace.started(now, tokens)))
+            request = asyncio.create_task(
+                self._request(batch, self._pace.started(now, tokens)), context=telemetry.apart()
+            )
             self._requests.add(request)
             request.add_done_callback(self._finish)
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from cdc import faults
 from cdc.authoring.context import Database
@@ -20,7 +20,22 @@ from cdc.store.journal import StepRecord
 
 Record = Callable[[StepRecord], Awaitable[None]]
 
-inside: ContextVar[str | None] = ContextVar("step", default=None)
+
+class Step(Protocol):
+    """A step whose body runs."""
+
+    @property
+    def key(self) -> str:
+        """Its id within the run."""
+        ...
+
+    @property
+    def attempt(self) -> int:
+        """From 1."""
+        ...
+
+
+inside: ContextVar[Step | None] = ContextVar("step", default=None)
 """The step whose body is running, also in the threads and tasks that it makes."""
 
 

@@ -13,7 +13,7 @@ from cdc.tallies import counted
 def claimed(runs: Iterable[ClaimedRun]) -> None:
     """Runs that were claimed; of those claimed for the first time, how long they were due by then."""
     for run in runs:
-        if run.claims == 1:
+        if run.is_first:
             counted.time("started", run.function_id, run.claimed_at - run.waited_since)
 
 

@@ -199,7 +199,7 @@ class LiveSteps:
             raise RunSuspended
         if (outer := inside.get()) is not None:
             raise NonRetriableError(
-                f"step {id!r} is taken inside step {outer!r}; a step's body cannot take steps: call them one after "
+                f"step {id!r} is taken inside step {outer.key!r}; a step's body cannot take steps: call them one after "
                 "the other in the handler"
             )
         count = self._seen.get(id, 0)
@@ -266,17 +266,17 @@ class LiveSteps:
         if not self.journal.leased:
             raise RunLost
         began = time.monotonic()
-        outer = inside.set(step.key)
-        taken = self.place.step(step.key, step.kind, step.attempts + 1)
+        outer = inside.set(step)
+        span = self.place.span(step.key, step.kind, step.attempt)
         try:
-            with taken:
+            with span:
                 document = await body(step)
         except LeaseLost:
             raise RunLost from None
         except BaseException as error:
             if not is_failure(error):
                 raise
-            taken.failed(error)
+            span.failed(error)
             return await self._failed(step, error, time.monotonic() - began)
         finally:
             inside.reset(outer)
@@ -325,7 +325,7 @@ class LiveSteps:
         told = given() if self.keeps_content else None
         try:
             with self.suspension:
-                with self.place.step(key, "send", 1):
+                with self.place.span(key, "send", 1):
                     incoming = events(self.place.traceparent(key))
                     sent = [str(UUID(bytes=event.id)) for event in incoming]
                     document = memo.dump("the ids of its events", sent)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from contextvars import Token
 from uuid import UUID
 
-from opentelemetry.trace import Span, SpanContext
+from opentelemetry.trace import SpanContext
 
 from cdc import telemetry, tracing
 from cdc.authoring.event import Event
 from cdc.authoring.function import Function
+from cdc.engine.bodies import inside
 from cdc.errors import RetryAfter
 from cdc.events import traces
 from cdc.events.traces import RunTrace
@@ -36,9 +35,9 @@ class Whereabouts:
         if self.trace is not None:
             tracing.enter(self.trace.span)
 
-    def step(self, key: str, kind: str, attempt: int) -> InStep:
+    def span(self, key: str, kind: str, attempt: int) -> StepSpan:
         """For the block in which a step's body runs."""
-        return InStep(self, key, kind, attempt)
+        return NO_SPAN if self.trace is None else TracedStep(self.trace, key, kind, attempt)
 
     def traceparent(self, key: str) -> str | None:
         """The trace of what this step sends."""
@@ -59,56 +58,63 @@ class Whereabouts:
             self.trace.ended(status, began=began, attributes=attributes, error=error)
 
     def told(self) -> dict[str, object]:
-        """What log lines say of it."""
-        run = self._run
-        return {
-            "function": run.function_id,
-            "run": run.id,
-            "event_id": run.event_ids[0],
-            "attempt": run.failures + 1,
-        }
+        """What log lines say of it, and of the step whose body tells them."""
+        run, step = self._run, inside.get()
+        told: dict[str, object] = {"function": run.function_id, "run": run.id, "event_id": run.event_ids[0]}
+        if step is None:
+            return {**told, "attempt": run.failures + 1}
+        return {**told, "step": step.key, "attempt": step.attempt}
 
 
-class InStep:
-    """A step whose body runs. Its span ends with the block; after an error only if it `failed`: an attempt that is
-    broken off comes again, and has the same ids then.
-    """
+class StepSpan:
+    """The span of a step whose body runs, where there is none."""
 
-    __slots__ = ("_about", "_attempt", "_current", "_key", "_kind", "_place", "_span")
+    __slots__ = ()
 
-    def __init__(self, place: Whereabouts, key: str, kind: str, attempt: int) -> None:
-        self._place = place
-        self._key = key
-        self._kind = kind
-        self._attempt = attempt
-        self._span: Span | None = None
-
-    def __enter__(self) -> InStep:
-        self._about: Token[telemetry.About | None] = telemetry.about.set(self._told)
-        trace = self._place.trace
-        if trace is not None:
-            own, attributes = trace.step(self._key, self._attempt), traces.of_step(self._key, self._kind, self._attempt)
-            name = self._kind if self._kind == "send" else "step"
-            self._span = tracing.begin(f"{name} {self._key}", own, trace.span, attributes=attributes)
-            self._current: AbstractContextManager[Span] = tracing.current(self._span)
-            self._current.__enter__()
-        return self
+    def __enter__(self) -> None:
+        """The body begins."""
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        telemetry.about.reset(self._about)
-        if self._span is not None:
-            self._current.__exit__(None, None, None)
-            if error is None:
-                self._span.end()
+        """The body has ended."""
 
     def failed(self, error: BaseException) -> None:
-        """This attempt failed, if it counts: one that does not has the same number as the next."""
-        if self._span is not None and not (isinstance(error, RetryAfter) and not error.counts_as_attempt):
-            tracing.failed(self._span, type(error).__name__)
+        """This attempt failed."""
+
+
+NO_SPAN = StepSpan()
+
+
+class TracedStep(StepSpan):
+    """One that there is. It ends with the block; after an error only if the attempt `failed`: one that is broken off
+    comes again, and so does one that does not count. Both have the same ids then.
+    """
+
+    __slots__ = ("_current", "_span")
+
+    def __init__(self, trace: RunTrace, key: str, kind: str, attempt: int) -> None:
+        self._span = tracing.begin(
+            f"{'send' if kind == 'send' else 'step'} {key}",
+            trace.step(key, attempt),
+            trace.span,
+            attributes=traces.of_step(key, kind, attempt),
+        )
+        self._current = tracing.current(self._span)
+
+    def __enter__(self) -> None:
+        """What the body does belongs to it."""
+        self._current.__enter__()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        """The span ends, too, if all is well."""
+        self._current.__exit__(None, None, None)
+        if error is None:
             self._span.end()
 
-    def _told(self) -> dict[str, object]:
-        return {**self._place.told(), "step": self._key, "attempt": self._attempt}
+    def failed(self, error: BaseException) -> None:
+        """The span ends with the class of the error, if the attempt counts."""
+        if not (isinstance(error, RetryAfter) and not error.counts_as_attempt):
+            tracing.failed(self._span, type(error).__name__)
+            self._span.end()
 
 
 async def load(conn: Connection, runs: Sequence[ClaimedRun], loaded: dict[str, Event]) -> dict[str, RunTrace]:

@@ -6,7 +6,8 @@ Whoever calls tells the workers afterwards that something may be due (`store.not
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
 from cdc.authoring.triggers import INVOKED, SIGNAL
@@ -14,9 +15,9 @@ from cdc.events import intake, repeating
 from cdc.events.ending import CANCELLED
 from cdc.events.intake import Taken, new_id
 from cdc.events.outbox import Invocation, Outbox
-from cdc.events.repeating import Repeated
+from cdc.events.repeating import Edits, Repeated
 from cdc.store import choice, pauses, waits
-from cdc.store.choice import UNFINISHED, Counted
+from cdc.store.choice import ENDED, UNFINISHED, Choice, Counted
 from cdc.store.connect import Connection
 from cdc.store.events import Incoming
 from cdc.store.failures import Deadlocked, EventRepeated
@@ -31,10 +32,11 @@ T = TypeVar("T")
 
 
 class Moved(NamedTuple):
-    """What became of one page: how many runs were looked at, and how many were cancelled or replayed."""
+    """What became of one page: how many runs were looked at, how many were cancelled or replayed, and the last one."""
 
     seen: int
     done: int
+    last: str
 
 
 class Hands:
@@ -63,10 +65,16 @@ class Hands:
 
         return await self._transact(cancelling)
 
-    async def cancel_all(self, counted: Counted, reason: str) -> AsyncIterator[Moved]:
-        """Cancel a choice of runs, page by page."""
-        async for page in choice.pages(self._conn, counted.choice, PAGE):
-            yield Moved(len(page), len(await self.cancel(page, reason)))
+    async def count(self, chosen: Choice, after: str | None = None) -> Counted:
+        """How many runs a choice has, or has after one of them; later ones do not enter it."""
+        return await choice.count(self._conn, chosen, after=after)
+
+    async def cancel_all(
+        self, counted: Counted, reason: str, after: str | None = None, size: int = PAGE
+    ) -> AsyncGenerator[Moved]:
+        """Cancel a choice of runs, page by page; of them all, or `after` one of them."""
+        async for page in choice.pages(self._conn, counted.choice, size, after=after):
+            yield Moved(len(page), len(await self.cancel(page, reason)), page[-1])
 
     async def replay(self, run_ids: Sequence[str]) -> Repeated:
         """Give the events of these runs to new ones of the same functions."""
@@ -77,10 +85,19 @@ class Hands:
 
         return await self._transact(replaying)
 
-    async def replay_all(self, counted: Counted) -> AsyncIterator[Moved]:
-        """Replay a choice of runs, page by page."""
-        async for page in choice.pages(self._conn, counted.choice, PAGE):
-            yield Moved(len(page), len((await self.replay(page)).runs))
+    async def replay_from(self, run_id: str, edits: Edits) -> Repeated:
+        """Replay one run from a step on, with another input or other data."""
+
+        async def replaying() -> Repeated:
+            await waits.lock_names(self._conn, accepted=())
+            return await repeating.repeat_from(self._conn, await self._outbox.refresh(self._conn), run_id, edits)
+
+        return await self._transact(replaying)
+
+    async def replay_all(self, counted: Counted, after: str | None = None, size: int = PAGE) -> AsyncGenerator[Moved]:
+        """Replay a choice of runs, page by page; likewise."""
+        async for page in choice.pages(self._conn, counted.choice, size, after=after):
+            yield Moved(len(page), len((await self.replay(page)).runs), page[-1])
 
     async def pause(self, function_id: str) -> int | None:
         """Start no more runs of this function; how many stand aside that had not started, None if it is unknown."""
@@ -137,9 +154,14 @@ class Hands:
         raise AssertionError("the last attempt returns or raises")
 
 
-def unfinished(statuses: Sequence[str] | None) -> tuple[str, ...]:
-    """The states of a choice of runs to cancel: only what is unfinished can be."""
-    return tuple(status for status in UNFINISHED if statuses is None or status in statuses)
+def to_cancel(choice: Choice) -> Choice:
+    """Of these runs those that can be cancelled: the unfinished ones."""
+    return replace(choice, statuses=[each for each in UNFINISHED if each in (choice.statuses or UNFINISHED)])
+
+
+def to_replay(choice: Choice) -> Choice:
+    """Of these runs those that can be replayed: the ended ones; where no state is asked for, the failed ones."""
+    return replace(choice, statuses=[each for each in ENDED if each in (choice.statuses or ("failed",))])
 
 
 def _event(name: str, data: bytes) -> Incoming:

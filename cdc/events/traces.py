@@ -130,6 +130,9 @@ def of_run(
     links = list(others)
     if origin.replays is not None:
         links.append(tracing.within(event, origin.replays))
+        # From a step on: what came before it was waited for by the other run, and has been told of there.
+        made = UUID(run_id).int >> 80
+        waited = [each for each in waited if each.began // 1000 >= made]
     return RunTrace(run_id, function_id, event, tracing.within(event, run_id), links, waited)
 
 

@@ -10,6 +10,7 @@ from decimal import Decimal
 
 import structlog
 
+from cdc import telemetry
 from cdc.ai.call import Call
 from cdc.ai.price import cost
 from cdc.errors import CdcError
@@ -45,7 +46,7 @@ class Ledger:
         """Take note of one call."""
         self._calls.append(call)
         if self._writing is None or self._writing.done():
-            self._writing = asyncio.create_task(self._write(), name="ledger")
+            self._writing = asyncio.create_task(self._write(), name="ledger", context=telemetry.apart())
 
     async def close(self) -> None:
         """Write what is left, unless the database is away."""

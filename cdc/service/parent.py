@@ -16,7 +16,7 @@ from cdc.embedding import declare
 from cdc.errors import CdcError, ConfigurationError
 from cdc.maintenance import upkeep
 from cdc.maintenance.loop import Loop
-from cdc.service import children, published, tracing
+from cdc.service import children, published, serving, tracing
 from cdc.service.absences import Absences
 from cdc.service.children import Children
 from cdc.service.databases import Databases
@@ -69,6 +69,7 @@ async def run(
     prepare()
     discovery.search_path(settings.functions)
     _check(settings, url)
+    serving.check(settings, to_read="web" in only)
     databases = Databases.of(settings, url, watches=only != {"web"})
     # Only the API: what is watched does not matter, and may not even be given.
     named = configured(settings if only != {"web"} else with_sources(settings, ""), url)
@@ -207,12 +208,14 @@ class _Service:
             connection,
             wake=self._due,
             keys=self._settings.event_keys,
+            terms=serving.terms(self._settings),
             confirmed=self._confirmed.is_set,
             embeddings=self._embeddings_of,
             embedded=self._embedded,
+            totals=lambda: self._tallying.totals,
             replication=Replication(self._databases, self._settings.publication, lambda: self._named, self._of_child),
         )
-        web = Web(app(site), self._settings.port)
+        web = Web(app(site), self._settings.port, host=self._settings.host, proxies=self._settings.proxies)
         self.parts.add(web.start())
         self._stack.push_async_callback(web.stop)
         self._stack.callback(site.stopping.set)

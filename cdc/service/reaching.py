@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+from cdc import telemetry
 from cdc.authoring.context import Database
 from cdc.embedding.declared import Declared
 from cdc.embedding.gather import Embedder
@@ -71,7 +72,8 @@ class _Pool:
 
     @asynccontextmanager
     async def _first(self) -> AsyncIterator[Connection]:
-        await self._pool.open()
+        # Its tasks work for all runs, not for the one that comes first.
+        await asyncio.create_task(self._pool.open(), context=telemetry.apart())
         self._is_open = True
         async with self._pool.connection() as conn:
             yield conn

@@ -45,17 +45,20 @@ class Counted(NamedTuple):
     runs: int
 
 
-async def count(conn: Connection, choice: Choice) -> Counted:
-    """How many runs a choice has now. It ends now, unless it ended before."""
-    parameters = {**choice.parameters(), "after": below(choice)}
+async def count(conn: Connection, choice: Choice, *, after: str | None = None) -> Counted:
+    """How many runs a choice has now, or has after one of them. It ends now, unless it ended before."""
+    parameters = {**choice.parameters(), "after": after or below(choice)}
     row = await (await conn.execute(text("runs/count_chosen"), parameters)).fetchone()
     assert row is not None, "an aggregate has one row"
     return Counted(replace(choice, until=row[1]), row[0])
 
 
-async def pages(conn: Connection, choice: Choice, size: int) -> AsyncIterator[list[str]]:
-    """The runs of a counted choice, `size` at a time, by id: each page is read when the one before is done with."""
-    parameters = {**choice.parameters(), "after": below(choice), "limit": size}
+async def pages(conn: Connection, choice: Choice, size: int, *, after: str | None = None) -> AsyncIterator[list[str]]:
+    """The runs of a counted choice, `size` at a time, by id: each page is read when the one before is done with.
+
+    All of them, or those `after` one of them.
+    """
+    parameters = {**choice.parameters(), "after": after or below(choice), "limit": size}
     while page := [row[0] for row in await (await conn.execute(text("runs/chosen"), parameters)).fetchall()]:
         yield page
         parameters["after"] = page[-1]

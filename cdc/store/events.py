@@ -183,6 +183,11 @@ async def reject(conn: Connection, source_id: int | None, event: Incoming, reaso
     )
 
 
+async def edit(conn: Connection, id: str, edited_from: str, data: str) -> None:
+    """Store a copy of an event with other data (JSON), which concerns nobody but the run that is given it."""
+    await conn.execute(text("events/edit"), {"id": id, "edited_from": edited_from, "data": data})
+
+
 async def load(conn: Connection, ids: Iterable[str]) -> dict[str, Event]:
     """Events by id."""
     found = await (await conn.execute(text("events/by_ids"), {"ids": list(ids)})).fetchall()

@@ -33,6 +33,8 @@ class ClaimedRun(NamedTuple):
     claimed_at: float = 0.0
     started_at: float = 0.0
     waited_since: float = 0.0
+    is_first: bool = False
+    """Whether it has never been claimed before; it may have memos all the same, of the run that it replays."""
 
 
 class Candidate(NamedTuple):
@@ -215,6 +217,18 @@ async def repeatable(conn: Connection, run_ids: Sequence[str]) -> list[Given]:
     """What these runs were given, to give it to others."""
     cursor = await conn.execute(text("runs/repeatable"), {"ids": run_ids})
     return [Given(*row) for row in await cursor.fetchall()]
+
+
+async def editable(conn: Connection, run_id: str, step_id: str) -> tuple[str, bool] | None:
+    """The kind of a step, and whether its input is known; None when the run has no such step."""
+    found = await _rows(conn, "steps/editable", {"run_id": run_id, "id": step_id})
+    return (str(found[0][0]), bool(found[0][1])) if found else None
+
+
+async def begin_from(conn: Connection, run_id: str, replays: str, step_id: str, input: str | None) -> None:
+    """Give a new run the memos of the one that it replays, up to a step, which has this `input` (JSON), if any."""
+    parameters = {"run_id": run_id, "replays": replays, "step": step_id, "input": input}
+    await conn.execute(text("steps/begin_from"), parameters)
 
 
 async def hold_paused(conn: Connection, run_ids: Sequence[str]) -> None:

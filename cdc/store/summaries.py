@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from cdc.store import listing
+from cdc.store.choice import Choice
 from cdc.store.connect import Connection
+from cdc.store.listing import dicts
 from cdc.store.plots import Plot, Window, line, plot
 from cdc.store.queries import text
 from cdc.store.tallied import ALL, bins_of
-
-LOOKED = 2000
-"""Runs that are looked at for the latest of one function, or for those that failed."""
 
 _SAMPLE = 16_384
 """Bytes of an event that is shown as an example."""
@@ -47,40 +47,40 @@ async def calls_over_time(conn: Connection, window: Window) -> Plot:
 
 async def failures(conn: Connection, limit: int, *, function: str | None = None) -> list[dict[str, Any]]:
     """The latest runs that failed, newest first, with the `name` and `message` of what was wrong."""
-    parameters = {"function": function, "looked": LOOKED, "limit": limit}
-    return [{**row, **_wrong(row.pop("error"))} for row in await _dicts(conn, "runs/failures", parameters)]
+    choice = Choice(functions=[function] if function else None, statuses=["failed"])
+    return [{**row, **_wrong(row["error"])} for row in (await listing.runs(conn, choice, limit)).rows]
 
 
 async def recent(conn: Connection, function: str, limit: int) -> list[dict[str, Any]]:
-    """The latest runs of a function, newest first; none when others ran too often since."""
-    return await _dicts(conn, "runs/recent", {"function": function, "looked": LOOKED, "limit": limit})
+    """The latest runs of a function, newest first; those that are found with a bounded amount of work."""
+    return (await listing.runs(conn, Choice(functions=[function]), limit)).rows
 
 
-async def sample(conn: Connection, event_id: str) -> tuple[str, Any] | None:
-    """Name and data of an event, as an example; None when it is gone or large."""
-    row = await (await conn.execute(text("events/sample"), {"id": event_id, "most": _SAMPLE})).fetchone()
-    return None if row is None or row[1] is None else (row[0], row[1])
+async def sample(conn: Connection, run_id: str) -> Any:
+    """The data of the event that a run was given, as an example; None when it is gone or large."""
+    row = await (await conn.execute(text("events/sample"), {"run_id": run_id, "most": _SAMPLE})).fetchone()
+    return None if row is None else row[0]
 
 
 async def function(conn: Connection, id: str) -> dict[str, Any] | None:
     """A function in force, with its definition; None when there is none."""
-    found = await _dicts(conn, "functions/one", {"id": id})
+    found = await dicts(conn, "functions/listed", {"id": id})
     return found[0] if found else None
 
 
 async def functions(conn: Connection) -> list[dict[str, Any]]:
     """The functions in force, by id, with their definitions."""
-    return await _dicts(conn, "functions/listed", {})
+    return await dicts(conn, "functions/listed", {"id": None})
 
 
 async def calls(conn: Connection, limit: int, *, before: int | None = None) -> list[dict[str, Any]]:
     """The latest calls of models, newest first; those before the call `before`."""
-    return await _dicts(conn, "ai_calls/latest", {"before": before, "limit": limit})
+    return await dicts(conn, "ai_calls/latest", {"before": before, "limit": limit})
 
 
 async def call(conn: Connection, id: int, most: int) -> dict[str, Any] | None:
     """One call with the JSON of its `prompt` and `output`, cut after `most` characters; None when there is none."""
-    found = await _dicts(conn, "ai_calls/by_id", {"id": id, "most": most})
+    found = await dicts(conn, "ai_calls/by_id", {"id": id, "most": most})
     return found[0] if found else None
 
 
@@ -88,9 +88,3 @@ def _wrong(error: Any) -> dict[str, str]:
     """Name and message of a stored error, each a line or two."""
     told = error if isinstance(error, dict) else {}
     return {"name": str(told.get("name", "Error"))[:100], "message": str(told.get("message", ""))[:400]}
-
-
-async def _dicts(conn: Connection, name: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
-    cursor = await conn.execute(text(name), parameters)
-    names = [column.name for column in cursor.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in await cursor.fetchall()]

@@ -8,12 +8,13 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Route
 
-from cdc.web import api, pages, sending
+from cdc.web import api, metrics, pages, sending
 from cdc.web.api import document, health
 from cdc.web.api.refusing import HANDLERS
 from cdc.web.guard.gate import Gate
 from cdc.web.held import Held
 from cdc.web.pages.login import Login
+from cdc.web.requests import Requests
 from cdc.web.site import Site
 
 
@@ -27,13 +28,14 @@ def app(site: Site) -> FastAPI:
         **document.ABOUT,
         openapi_url=None,
         middleware=[
+            Middleware(Requests, counts=site.requests),
             *gate.middleware(),
             Middleware(Held, confirmed=site.confirmed),
         ],
         exception_handlers=HANDLERS,
     )
     made.state.site = site
-    made.router.routes.extend(_routes(site, gate))
+    made.router.routes.extend([*_routes(site, gate), *metrics.routes(site)])
     return made
 
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from enum import Enum
 
 from cdc.events import posted
 from cdc.events.outbox import Outbox
@@ -35,12 +36,18 @@ class Unsure(Exception):
     """The database did not say in time, or in the end: the events may be stored, or may be in a moment."""
 
 
+class _Left(Enum):
+    """How a request came to its end without the database refusing it."""
+
+    STORED, NOT_STORED, UNSURE = range(3)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Request:
     events: Sequence[Incoming]
     size: int
     place: Place
-    accepted: asyncio.Future[None]
+    ended: asyncio.Future[_Left | Exception]
 
 
 class Gathering:
@@ -75,15 +82,23 @@ class Gathering:
         self._write_more()
         overdue = loop.call_later(self._patience, self._give_up, request)
         try:
-            await request.accepted
+            left = await request.ended
         finally:
             overdue.cancel()
             self._forget(request)
+        # Raised here, not by the future: with its traceback it would keep the events until garbage is looked for.
+        if left is _Left.NOT_STORED:
+            raise NotStored
+        if left is _Left.UNSURE:
+            raise Unsure
+        if left is not _Left.STORED:
+            try:
+                raise left
+            finally:
+                del left, request
 
     def _give_up(self, request: _Request) -> None:
-        waited = self._forget(request)
-        if not request.accepted.done():
-            request.accepted.set_exception(NotStored() if waited else Unsure())
+        _end([request], _Left.NOT_STORED if self._forget(request) else _Left.UNSURE)
 
     def _forget(self, request: _Request) -> bool:
         """Wait no longer for its turn; whether it still did."""
@@ -140,16 +155,19 @@ class Gathering:
                 await self._accept(conn, batch[:middle])
                 await self._accept(conn, batch[middle:])
                 return
-            for request in batch:
-                if not request.accepted.done():
-                    request.accepted.set_exception(Unsure() if isinstance(error, ConnectionTrouble) else error)
+            _end(batch, _Left.UNSURE if isinstance(error, ConnectionTrouble) else error)
         else:
-            for request in batch:
-                if not request.accepted.done():
-                    request.accepted.set_result(None)
+            _end(batch, _Left.STORED)
 
     async def _transact(self, conn: Connection, batch: Sequence[_Request]) -> None:
         events = {event.id: event for request in batch for event in request.events}
         taken = await posted.take(conn, self._outbox, list(events.values()))
         if taken.due:
             self._wake()
+
+
+def _end(batch: Sequence[_Request], left: _Left | Exception) -> None:
+    """Tell those who still wait."""
+    for request in batch:
+        if not request.ended.done():
+            request.ended.set_result(left)

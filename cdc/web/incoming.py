@@ -21,6 +21,9 @@ MOST_EVENTS = 5000
 MOST_BYTES = 3 * 1024 * 1024
 """Of one event's data."""
 
+MOST_VALUES = 3_000_000
+"""In a body: the smallest take fifty times as much memory as they have bytes."""
+
 _DIGITS = bytes(ord("0") if chr(byte).isdecimal() and byte < 128 else ord(" ") for byte in range(256))
 _LONG = b"0" * 19
 """Digits of what may be an integer beyond 64 bits, which orjson would read as a float."""
@@ -46,6 +49,8 @@ def read(body: bytes | bytearray, seed: str | None, traceparent: str | None = No
 
     `traceparent` is the trace of the request, to which its events belong unless they name another one.
     """
+    if len(body) > MOST_VALUES and sum(map(body.count, (b",", b"[", b"{"))) > MOST_VALUES:
+        return Read([], f"a request has at most {MOST_VALUES} values")
     try:
         items = _parsed(body)
     except (ValueError, RecursionError):

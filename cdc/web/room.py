@@ -30,8 +30,18 @@ class Room:
         Raises:
             Full: there is none.
         """
+        self.expect()
         self.add(1, 0, size)
         return Place(self, size)
+
+    def expect(self) -> None:
+        """Before anything is done with a request: how many events it has is known when that is done.
+
+        Raises:
+            Full: there may be no room for them.
+        """
+        if self.events >= self._most[1] * 9 // 10:
+            raise Full
 
     def add(self, requests: int, events: int, size: int) -> None:
         """Count these in, or out.

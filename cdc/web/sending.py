@@ -89,7 +89,10 @@ class _Sending:
             raise _too_large()
         try:
             with self._room.place(size) as place:
-                read = incoming.read(await _body(receive, place), told.get(_SEED), told.get(_TRACE))
+                body = await _body(receive, place)
+                self._room.expect()
+                read = incoming.read(body, told.get(_SEED), told.get(_TRACE))
+                del body
                 return await self._taken(read, place)
         except Full:
             raise Refused(503, _FULL, _SOON) from None

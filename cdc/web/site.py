@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from cdc.authoring.context import Embeddings
 from cdc.events.hands import Hands
 from cdc.events.outbox import Outbox
 from cdc.store.connect import Connection
+from cdc.tallies import Tallies
 from cdc.web.guard.terms import NOTHING_ASKED, Terms
 from cdc.web.status import Statuses
 
@@ -68,6 +70,7 @@ class Site:
     `wake`: something may be due, or was cancelled. `keys` are those that events may come with, `terms` what all else
     asks for. Nothing is changed before it is `confirmed` that the state is the watched database's. `embeddings` are
     those of a source. `stopping` is set before the server stops: answers without an end (`GET /live`) end then.
+    `totals` is what was counted since the start; `requests`, those answered by route and status code.
     """
 
     statuses: Statuses
@@ -81,6 +84,8 @@ class Site:
     replication: Replication | None = None
     outbox: Outbox = field(default_factory=Outbox)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    totals: Callable[[], Tallies] = Tallies
+    requests: Counter[tuple[str, int]] = field(default_factory=Counter)
 
     @property
     def state(self) -> Connecting:

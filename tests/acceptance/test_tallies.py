@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import os
+from collections import Counter, defaultdict
 from pathlib import Path
+from signal import SIGKILL
+
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.acceptance.conftest import Write
-from tests.acceptance.service import cdc, running
-from tests.acceptance.state import USERS
+from tests.acceptance.service import Service, cdc, running
+from tests.acceptance.state import USERS, workers
 from tests.servers import Connect, Connection
 from tests.waiting import eventually
 
@@ -69,7 +73,7 @@ async def test_what_replicas_counted_is_what_is_stored(
     await conn.execute(USERS)
     settings = {"DATABASE_URL": database_url, "CDC_FUNCTIONS": str(functions)}
     async with running(**settings, CDC_WORKERS="2") as service, running("--only", "worker", **settings):
-        await conn.execute("insert into users (name) select 'user ' || n from generate_series(1, 99) n")
+        await conn.execute("insert into users (name) select 'user ' || n from generate_series(1, 29) n")
         await conn.execute("insert into users (name) values ('Grace')")
         sent = await service.post("/e/key", [{"name": "sent/rest", "data": {}}] * 7)
         assert sent.status_code == 200
@@ -77,7 +81,7 @@ async def test_what_replicas_counted_is_what_is_stored(
         async def settled() -> bool:
             found = await stored(conn)
             asleep = await counter(conn, "select function_id from cdc_state.runs where status = 'sleeping'")
-            return found["completed"]["greet"] == found["failed"]["refuse"] == 100 and asleep["rest"] == 7
+            return found["completed"]["greet"] == found["failed"]["refuse"] == 30 and asleep["rest"] == 7
 
         await eventually(settled, within=40)
         (run_id,) = await (
@@ -90,6 +94,10 @@ async def test_what_replicas_counted_is_what_is_stored(
             return (await stored(conn))["cancelled"]["rest"] == 7
 
         await eventually(cancelled)
+        told = await scraped(service)
+        assert told["cdc_events_accepted_total"]["db/users.inserted",] == 30, "it listens"
+        assert told["cdc_run_duration_seconds_count"]["greet",] <= 30
+        assert told["cdc_listening"]["default",] == told["cdc_state_up"][()] == 1
     expected = await stored(conn)
     for width in (60, 3600):
         found = await tallied(conn, width)
@@ -102,6 +110,41 @@ async def test_what_replicas_counted_is_what_is_stored(
             "sum(buckets[array_length(buckets, 1)]) from cdc_state.tallies where width = 60 and name <> ''"
         )
     ).fetchone() or (0, 0, 1)
-    assert 0 < waited < 107 * 40
-    assert 0 < took < 100 * 40
+    assert 0 < waited < 37 * 40
+    assert 0 < took < 30 * 40
     assert short == 0, "nothing took longer than a day"
+
+
+async def test_a_killed_worker_takes_no_more_with_it_than_it_had_not_told_yet(
+    connect: Connect, database_url: str, functions: Path, write: Write
+) -> None:
+    write("busy.py", BUSY)
+    conn = await connect(database_url)
+    await conn.execute(USERS)
+    async with running(DATABASE_URL=database_url, CDC_FUNCTIONS=functions) as service:
+        await conn.execute("insert into users (name) values ('Ada'), ('Barbara')")
+
+        async def both() -> bool:
+            return (await scraped(service))["cdc_runs_total"].get(("greet", "completed")) == 2
+
+        await eventually(both, what="the service knows of both runs")
+        (pid,) = await workers(conn)
+        os.kill(pid, SIGKILL)
+        await service.logs("worker process died")
+        await conn.execute("insert into users (name) values ('Edith')")
+
+        async def all_three() -> bool:
+            return (await stored(conn))["completed"]["greet"] == 3
+
+        await eventually(all_three)
+    for width in (60, 3600):
+        assert (await tallied(conn, width))["completed"]["greet"] == 3
+
+
+async def scraped(service: Service) -> dict[str, dict[tuple[str, ...], float]]:
+    """Samples of its metrics, by name and the values of their labels."""
+    found: dict[str, dict[tuple[str, ...], float]] = defaultdict(dict)
+    for family in text_string_to_metric_families((await service.get("/metrics")).text):
+        for sample in family.samples:
+            found[sample.name][tuple(sample.labels.values())] = sample.value
+    return found

@@ -50,7 +50,7 @@ class Dashboard:
     async def page(self, context: BrowserContext, path: str) -> Page:
         """A page of a window; what it complains of is kept."""
         page = await context.new_page()
-        page.on("console", self._hear)
+        page.on("console", lambda message: self._hear(message))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         await page.goto(path)
         return page

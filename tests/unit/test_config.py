@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from cdc.config import Settings, load, variable
 from cdc.errors import ConfigurationError
+from cdc.web.guard.terms import Terms
 
 Environment = pytest.MonkeyPatch
 
@@ -36,7 +37,15 @@ SET: dict[str, tuple[str, Any]] = {
     "threads": ("7", 7),
     "lease": ("2.5", 2.5),
     "retention": ("1h30m", 5400.0),
+    "host": ("[::]", "::"),
     "port": ("0", 0),
+    "dashboard_token": ("open-sesame-open-sesame", SecretStr("open-sesame-open-sesame")),
+    "metrics_token": ("scrapes-scrapes-scrapes", SecretStr("scrapes-scrapes-scrapes")),
+    "open": ("true", True),
+    "proxies": ("10.0.0.7, 10.1.0.0/16", "10.0.0.7/32,10.1.0.0/16"),
+    "signing_key": ("signkey-prod-00ff", SecretStr("signkey-prod-00ff")),
+    "signing_key_fallback": ("signkey-prod-ff00", SecretStr("signkey-prod-ff00")),
+    "app_hosts": ("app.example.com, *.internal:8080", "app.example.com, *.internal:8080"),
     "event_key": ("a, b", SecretStr("a, b")),
     "slot": ("mine_2", "mine_2"),
     "publication": ("Mine", "Mine"),
@@ -89,7 +98,12 @@ def test_geminis_key_has_the_name_that_google_gives_it_too(monkeypatch: Environm
         ("CDC_LEASE", "0.5"),
         ("CDC_RETENTION", "59m"),
         ("CDC_RETENTION", "sometimes"),
+        ("CDC_HOST", "example.com"),
+        ("CDC_HOST", "0.0.0.0:8288"),
         ("CDC_PORT", "65536"),
+        ("CDC_OPEN", "perhaps"),
+        ("CDC_PROXIES", "*"),
+        ("CDC_PROXIES", "10.0.0.0/8, proxy"),
         ("CDC_SLOT", "My-Slot"),
         ("CDC_PUBLICATION", "p" * 64),
         ("CDC_CONNECT_TIMEOUT", "-1"),
@@ -111,9 +125,38 @@ def test_a_value_that_is_not_usable_is_refused_by_name_and_not_repeated(
 
 
 def test_secrets_do_not_show(monkeypatch: Environment) -> None:
-    monkeypatch.setenv("DATABASE_URL", "postgresql://u:open-sesame@h/d")
-    monkeypatch.setenv("OPENAI_API_KEY", "open-sesame")
-    assert "open-sesame" not in f"{load()!r} {load()}"
+    secrets = [name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)]
+    assert {"database_url", "event_key", "dashboard_token", "signing_key"} <= {*secrets}
+    for name in secrets:
+        monkeypatch.setenv(variable(name), f"postgresql://u:open-sesame-{name}@h/d")
+    terms = Terms(token="open-sesame", metrics_token="open-sesame", reading=("open-sesame",))
+    shown = f"{load()!r} {load()} {load().model_dump()} {load().model_dump_json()} {terms}"
+    assert "open-sesame" not in shown
+
+
+def test_what_names_a_secret_is_held_as_one() -> None:
+    for name, field in Settings.model_fields.items():
+        if any(word in name for word in ("token", "key", "password", "secret")):
+            assert "SecretStr" in str(field.annotation), name
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "url"),
+    [
+        ("127.0.0.1", "8288", "http://127.0.0.1:8288"),
+        ("localhost", "1", "http://127.0.0.1:1"),
+        ("0.0.0.0", "1", "http://127.0.0.1:1"),
+        ("::", "1", "http://[::1]:1"),
+        ("::1", "1", "http://[::1]:1"),
+        ("192.0.2.1", "1", "http://192.0.2.1:1"),
+    ],
+)
+def test_this_machine_reaches_the_api_wherever_it_is_bound(
+    monkeypatch: Environment, host: str, port: str, url: str
+) -> None:
+    monkeypatch.setenv("CDC_HOST", host)
+    monkeypatch.setenv("CDC_PORT", port)
+    assert load().local_url == url
 
 
 def test_every_setting_says_in_a_sentence_what_it_is() -> None:

@@ -138,6 +138,8 @@ async def test_too_many_events_and_too_large_a_request_are_refused(served: Serve
     code, answer = await served.post("/e/any", [PAID] * 5001)
     assert (code, answer["ids"]) == (400, [])
     assert (await served.post("/e/any", b" " * (33 << 20)))[0] == 413
+    code, answer = await served.post("/e/any", b"[%b0]" % (b"0," * 3_000_000))
+    assert (code, "values" in answer["error"]) == (400, True)
     assert (await served.post("/e/any", [PAID] * 5000))[0] == 200
     assert await served.state.counts() == (5000, 5000, 0)
 

@@ -15,6 +15,7 @@ from cdc.store.connect import Connection
 from cdc.store.json import document, loads
 from cdc.store.plots import Plot
 from cdc.store.tallies import FunctionFigures
+from cdc.web.guard.forms import checked_form
 from cdc.web.pages import charts, options
 from cdc.web.pages.axes import SECONDS
 from cdc.web.pages.charts import Chart, named
@@ -49,17 +50,17 @@ def routes(site: Site) -> list[Route]:
         return render(request, "function.html", **shown, notice=notice, invalid=None)
 
     async def pause(request: Request) -> Response:
-        await request.form()
+        await checked_form(request)
         async with site.hands() as hands:
             return _done(request, "pause", await hands.pause(_id(request)))
 
     async def resume(request: Request) -> Response:
-        await request.form()
+        await checked_form(request)
         async with site.hands() as hands:
             return _done(request, "resume", await hands.resume(_id(request)))
 
     async def invoke(request: Request) -> Response:
-        typed = str((await request.form()).get("data", ""))
+        typed = str((await checked_form(request)).get("data", ""))
         data, invalid = _object(typed)
         if data is None:
             async with site.state() as conn:
@@ -120,8 +121,7 @@ async def _shown(conn: Connection, id: str, over: Chosen) -> dict[str, Any]:
 
 async def _example(conn: Connection, latest: list[dict[str, Any]]) -> str:
     """The data of the event that the latest run was given: what a payload looks like."""
-    found = await summaries.sample(conn, latest[0]["event_id"]) if latest and latest[0]["event_id"] else None
-    return pretty(found[1] if found else {})
+    return pretty((await summaries.sample(conn, latest[0]["id"]) if latest else None) or {})
 
 
 def _quantiles(title: str, plot: Plot) -> Chart:

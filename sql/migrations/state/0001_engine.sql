@@ -35,6 +35,7 @@ create table cdc_state.events (
     given_id    text,                          -- by its sender; counts once in 24 hours
     user_data   json,
     v           text,                          -- version of the data's shape
+    edited_from uuid,                          -- a copy with other data, for one run that replays another
     traceparent text                           -- of the trace that it belongs to (W3C Trace Context), when it came with one
 ) with (autovacuum_vacuum_insert_scale_factor = 0.05);
 create index events_accepted on cdc_state.events (accepted_at);

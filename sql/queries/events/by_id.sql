@@ -1,2 +1,3 @@
 -- One event as people see it. Parameters: id.
-select id::text, name, ts, data, accepted_at, given_id, user_data, v, traceparent from cdc_state.events where id = %(id)s
+select id::text, name, ts, data, accepted_at, given_id, user_data, v, edited_from::text,
+       traceparent from cdc_state.events where id = %(id)s

@@ -7,4 +7,5 @@ update cdc_state.runs r
  where r.id = any (%(ids)s::uuid[])
 returning r.id::text, r.function_id, r.event_ids::text[], r.claims, r.failures, true, r.rescues,
           extract(epoch from clock_timestamp())::float8,
-          extract(epoch from r.started_at)::float8, extract(epoch from greatest(r.due_at, r.created_at))::float8
+          extract(epoch from r.started_at)::float8, extract(epoch from greatest(r.due_at, r.created_at))::float8,
+          r.started_at = now()

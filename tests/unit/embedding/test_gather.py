@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cdc import telemetry
 from cdc.ai.errors import InputRefused, ProviderUnavailable
 from cdc.embedding.gather import Embedder, Result
 from cdc.embedding.models import Model
@@ -292,3 +293,20 @@ async def test_a_vector_that_is_not_finite_is_an_error_of_its_text_only() -> Non
     good, bad = await embedder(provider).embed(MODEL, ["good", "bad"])
     assert same([good], ["good"])
     assert isinstance(bad, InputRefused)
+
+
+async def test_a_request_for_many_is_not_logged_as_that_of_the_run_which_came_first() -> None:
+    seen = []
+
+    class Telling(Scripted):
+        async def embed(self, texts: Sequence[str], *, query: bool = False) -> Answer:
+            seen.append(telemetry.about.get())
+            return await super().embed(texts, query=query)
+
+    subject = embedder(Telling())
+    token = telemetry.about.set(lambda: {"run": "the first"})
+    try:
+        await subject.embed(MODEL, ["a"])
+    finally:
+        telemetry.about.reset(token)
+    assert seen == [None]
