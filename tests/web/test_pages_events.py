@@ -12,7 +12,8 @@ from tests.web.reading import EVIL, leads_to, page, spoken, submit
 
 async def stored(served: Served, name: str, data: dict[str, Any]) -> str:
     found = await served.state.one(
-        "insert into cdc_state.events (id, name, ts, data) values (gen_random_uuid(), %s, now(), %s) returning id::text",
+        "insert into cdc_state.events (id, name, ts, data) values (gen_random_uuid(), %s, now(), %s)"
+        " returning id::text",
         name,
         orjson.dumps(data).decode(),
     )

@@ -23,7 +23,8 @@ async def step(served: Served, run_id: str, id_: str, kind: str = "run", *, ende
 
 async def became(served: Served, run_id: str, status: str, **values: Any) -> None:
     await served.state.connection.execute(
-        "update cdc_state.runs set status = %s, created_at = now() - interval '9 s', started_at = now() - interval '8 s', output = %s, error = %s,"
+        "update cdc_state.runs set status = %s, created_at = now() - interval '9 s',"
+        " started_at = now() - interval '8 s', output = %s, error = %s,"
         " ended_at = case when %s in ('completed', 'failed', 'cancelled') then now() end where id = %s",
         (status, *(orjson.dumps(values.get(key)).decode() for key in ("output", "error")), status, run_id),
     )
@@ -106,6 +107,37 @@ async def test_a_run_is_cancelled_and_replayed_with_buttons(served: Served) -> N
     assert f"Replays {run_id[-12:]}" in text
     assert paid in await page(served, new)
     assert "not kept" not in text
+
+
+async def test_a_run_is_replayed_from_a_step_with_another_input(served: Served) -> None:
+    await served.post("/e/any", {"name": "app/order.paid"})
+    run_id = await served.state.one("select id::text from cdc_state.runs")
+    await became(served, run_id, "failed", error={"name": "Oops", "message": "no"})
+    await step(served, run_id, "charge", input={"args": [7], "kwargs": {}})
+    form = f"/runs/{run_id}/again"
+    assert f"{form}?step=charge" in await page(served, f"/runs/{run_id}")
+    assert '"args"' in spoken(await page(served, f"{form}?step=charge"))
+    refused = await submit(served, f"{form}?step=charge", form, step="charge", input="{")
+    assert (refused.status_code, "This is not JSON" in refused.text) == (422, True)
+    new = leads_to(
+        await submit(served, f"{form}?step=charge", form, step="charge", input='{"args": [8], "kwargs": {}}')
+    )
+    new_id = new.removeprefix("/runs/").partition("?")[0]
+    edited = "select input from cdc_state.steps where run_id = %s"
+    assert await served.state.one(edited, new_id) == {"args": [8], "kwargs": {}}
+    assert await page(served, f"{form}?step=nothing", 404)
+
+
+async def test_the_runs_of_a_filter_are_cancelled_after_a_page_that_says_which(served: Served) -> None:
+    await served.state.queue(3, "paid")
+    (other,) = await served.state.queue(1, "other")
+    asking = "/runs/many?act=cancel&function=paid&span=24h"
+    text = spoken(await page(served, asking))
+    assert "queued or running or sleeping or waiting, of paid" in text
+    done = leads_to(await submit(served, asking, "/runs/many", act="cancel", function="paid"))
+    assert "3 of 3 runs are cancelled" in spoken(await page(served, done))
+    assert (await served.state.statuses())[other][0] == "queued"
+    assert "No run can be cancelled here" in await page(served, "/runs/many?act=cancel&status=failed")
 
 
 async def test_a_run_that_is_not_there_has_a_page_that_says_so(served: Served) -> None:
