@@ -12,6 +12,7 @@ from fastapi import HTTPException
 from cdc.store.listing import EventKey
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = (datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 _EVENT = struct.Struct(">q16s")
 
 
@@ -30,9 +31,9 @@ def event(cursor: str | None) -> EventKey | None:
         return None
     try:
         microseconds, id_ = _EVENT.unpack(_read(cursor))
-        return EventKey(_EPOCH + timedelta(microseconds=microseconds), str(UUID(bytes=id_)))
-    except (ValueError, OverflowError, struct.error):
+    except (ValueError, struct.error):
         raise _unknown() from None
+    return EventKey(_EPOCH + timedelta(microseconds=max(0, min(microseconds, _LATEST))), str(UUID(bytes=id_)))
 
 
 def after_run(run_id: str) -> str:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from cdc.store import looking
 from cdc.store.json import document
 from cdc.web.answers import Json
-from cdc.web.api.answering import All, FunctionId, One, changes, refused
+from cdc.web.api.answering import All, Asked, FunctionId, Nothing, One, changes, refused
 from cdc.web.api.strict import Here, Strict
 
 router = APIRouter(route_class=Strict, tags=["functions"])
@@ -50,7 +50,7 @@ class Invoked(BaseModel):
     event_id: str = Field(description="Its run is found by it.")
 
 
-class Invoking(BaseModel):
+class Invoking(Asked):
     """What the run is given."""
 
     data: dict[str, Any] | None = Field(default=None, description="Of its event.")
@@ -89,7 +89,7 @@ async def get_function(site: Here, function_id: FunctionId) -> Json:
     response_model=One[Held],
     responses=changes(404),
 )
-async def pause_function(site: Here, function_id: FunctionId) -> Json:
+async def pause_function(site: Here, function_id: FunctionId, body: Nothing | None = None) -> Json:
     """What it has begun goes on; events still create runs, which wait."""
     async with site.hands() as hands:
         held = _known(await hands.pause(function_id))
@@ -103,7 +103,7 @@ async def pause_function(site: Here, function_id: FunctionId) -> Json:
     response_model=One[Released],
     responses=changes(404),
 )
-async def resume_function(site: Here, function_id: FunctionId) -> Json:
+async def resume_function(site: Here, function_id: FunctionId, body: Nothing | None = None) -> Json:
     """The runs that waited first."""
     async with site.hands() as hands:
         released = _known(await hands.resume(function_id))
