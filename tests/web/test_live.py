@@ -21,7 +21,6 @@ from tests.servers import Connect
 from tests.store.state import State, open_state
 from tests.waiting import eventually
 
-
 OFTEN = 0.02
 """Seconds from one look to the next."""
 
@@ -84,7 +83,9 @@ async def test_every_topic_is_told_at_once(watch: Watch) -> None:
 async def test_a_change_of_a_run_is_told_to_those_who_watch_it_or_the_list(watch: Watch) -> None:
     (run_id,) = await watch.state.queue(1, "paid")
     async with watch.told("runs") as listed, watch.told(f"run:{run_id}") as one:
-        await watch.state.connection.execute("update cdc_state.runs set status = 'waiting', due_at = now() + interval '1 hour'")
+        await watch.state.connection.execute(
+            "update cdc_state.runs set status = 'waiting', due_at = now() + interval '1 hour'"
+        )
         assert await anext(listed)
         assert await anext(one)
         await watch.state.connection.execute(
