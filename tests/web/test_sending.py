@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from typing import Any
 
@@ -114,6 +115,8 @@ async def test_odd_values_come_through_and_what_is_ours_is_taken_out(served: Ser
         ({"name": "app/x", "id": 7}, "id is not"),
         ({"name": "app/x", "id": "a\x00b"}, "id has characters"),
         ({"name": "app/x", "user": []}, "user is not"),
+        ({"name": "app/x", "data": json.loads('{"a":' * 65 + "0" + "}" * 65)}, "within each other"),
+        ({"name": "app/x", "user": json.loads('{"a":' * 65 + "0" + "}" * 65)}, "within each other"),
         ({"name": "app/x", "data": {"large": "x" * (3 << 20)}}, "more than"),
         ("app/x", "an event is an object"),
     ],

@@ -5,11 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter, HTTPException
+<<<<<<< HEAD
 from pydantic import Field
 from starlette.responses import Response
 
 from cdc.events import bulk
 from cdc.events.bulk import Done
+=======
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+>>>>>>> main
 from cdc.events.repeating import Edits
 from cdc.store import listing, looking
 from cdc.store.listing import Page as Found
@@ -27,12 +33,36 @@ router = APIRouter(route_class=Strict, tags=["runs"])
 REASON = "cancelled over the API"
 
 
+<<<<<<< HEAD
 class Replaying(Asked):
     """What is other in the new run."""
 
     from_step: str | None = Field(default=None, description="Where it begins; what came before is taken over.")
     input: Any = Field(default=None, description="Of that step.")
     data: dict[str, Any] | None = Field(default=None, description="Of the event.")
+=======
+class Edited(BaseModel):
+    """Where a replay begins, and what is other in it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    from_step: str | None = Field(
+        default=None, description="The step it begins at: what ended before is not done again."
+    )
+    input: Any = Field(default=None, description="Of that step, in place of the `input` that it had.")
+    data: dict[str, Any] | None = Field(default=None, description="Of the event, in place of its own.")
+
+    def edits(self) -> Edits:
+        """The same, as who replays takes it.
+
+        Raises:
+            HTTPException: an input without a step.
+        """
+        try:
+            return Edits(self.from_step, self.input, self.data)
+        except ValueError as unusable:
+            raise HTTPException(400, f"{str(unusable).capitalize()}: give from_step.") from None
+>>>>>>> main
 
 
 _COLUMNS = (
@@ -130,12 +160,21 @@ async def replay_runs(site: Here, body: Many) -> Json:
     response_model=One[Replayed],
     responses=changes(404, 409),
 )
+<<<<<<< HEAD
 async def replay_run(site: Here, run_id: RunId, body: Replaying | None = None) -> Json:
     """Give its events to a new run of the same function; all of it, or from a step on with what came before."""
+=======
+async def replay_run(site: Here, run_id: RunId, body: Edited | None = None) -> Json:
+    """Give its events to a new run of the same function; from a step on, or with something other in it, if you like."""
+>>>>>>> main
     known = await _known(site, run_id)
     edits = _edits(body or Replaying())
     async with site.hands() as hands:
+<<<<<<< HEAD
         repeated = await (hands.replay([known]) if edits == Edits() else hands.replay_from(known, edits))
+=======
+        repeated = await hands.replay_from(known, (body or Edited()).edits())
+>>>>>>> main
     if known in repeated.skipped:
         raise HTTPException(409, f"The run cannot be replayed: {repeated.skipped[known]}.")
     return Json({"data": {"run_id": repeated.runs[known], "replays": known}})
