@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
+<<<<<<< HEAD
+from cdc.web.api import ai, embeddings, events, functions, health, replication, runs, search, signals
+=======
 from cdc.web.api import embeddings, events, functions, health, many, replication, runs, search, signals
+>>>>>>> main
 
 _ROUTERS = (
     events.router,
@@ -14,6 +18,7 @@ _ROUTERS = (
     signals.router,
     embeddings.router,
     search.router,
+    ai.router,
     replication.router,
     health.router,
 )
