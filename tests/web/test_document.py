@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import Case, GenerationMode
 from schemathesis.config import SchemathesisConfig
 from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from tests.web.conftest import Served
 
@@ -25,6 +26,11 @@ FEW = settings(
 )
 NO_NUL = SchemathesisConfig.from_dict({"generation": {"allow-x00": False}})
 """A text with a NUL is refused where the database is asked for it, which no schema says."""
+
+LOOSE: dict[str, Any] = dict.fromkeys(
+    ["/v1/runs/cancel", "/v1/runs/replay", "/v1/runs/{id}/replay"], [positive_data_acceptance]
+)
+"""An input needs a step, a choice at least one field, a cursor an answer that gave it."""
 
 ROWS = (
     "insert into cdc_state.steps (run_id, id, kind, started_at, ended_at, data)"
@@ -50,7 +56,7 @@ async def test_the_api_does_what_its_document_says(served: Served) -> None:
                 @FEW
                 @given(case=operation.as_strategy(generation_mode=mode))
                 def holds(case: Case[Any]) -> None:
-                    case.call_and_validate(base_url=served.url)
+                    case.call_and_validate(base_url=served.url, excluded_checks=LOOSE.get(case.path, []))
 
                 holds()
 
@@ -79,6 +85,10 @@ async def test_what_is_there_is_answered_as_the_document_says(served: Served) ->
         ("POST", "/v1/events/{id}/resend", {"path_parameters": {"id": event_id}, "body": {}}),
         ("POST", "/v1/runs/{id}/cancel", {"path_parameters": {"id": run["id"]}, "body": {}}),
         ("POST", "/v1/runs/{id}/replay", {"path_parameters": {"id": run["id"]}, "body": {}}),
+        ("POST", "/v1/runs/cancel", {"body": {"function": ["paid"]}}),
+        ("POST", "/v1/runs/replay", {"body": {"status": ["cancelled"], "since": "1h"}}),
+        ("GET", "/v1/ai/calls", {}),
+        ("GET", "/v1/ai/usage", {}),
     ]
 
     def probe() -> None:

@@ -15,6 +15,7 @@ MOST = 100
 Limit = Annotated[int | None, Query(ge=1, le=MOST, description="How many at most: 100 without; of CSV, 100,000.")]
 _NEXT = "The `next` of the answer before: what comes after that."
 EventCursor = Annotated[str | None, Query(pattern="^[A-Za-z0-9_-]{32}$", description=_NEXT)]
+CallCursor = Annotated[str | None, Query(pattern="^[A-Za-z0-9_-]{11}$", description=_NEXT)]
 RunCursor = Annotated[str | None, Query(pattern="^[A-Za-z0-9_-]{22}$", description=_NEXT)]
 EventId = Annotated[str, Path(alias="id", json_schema_extra={"format": "uuid"}, description="Of an event.")]
 RunId = Annotated[str, Path(alias="id", json_schema_extra={"format": "uuid"}, description="Of a run.")]

@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, ConfigDict, Field
 
-from cdc.store import looking
+from cdc.store import looking, tallies
 from cdc.store.json import document
 from cdc.web.answers import Json
+from cdc.web.api.ai import window
 from cdc.web.api.answering import All, Asked, FunctionId, Nothing, One, changes, refused
 from cdc.web.api.strict import Here, Strict
 
@@ -30,6 +31,28 @@ class Function(BaseModel):
     retries: int
     updated_at: datetime
     paused_at: datetime | None
+
+
+class Figures(BaseModel):
+    """What it did in the last 24 hours. Times are in seconds, null of none."""
+
+    started: int
+    completed: int
+    failed: int
+    cancelled: int
+    retried: int
+    per_second: float
+    success: float | None = Field(description="The share of those that completed or failed.")
+    took_p50: float | None
+    took_p95: float | None
+    waited_p50: float | None = Field(description="From due to claimed.")
+    waited_p95: float | None
+
+
+class Shown(Function):
+    """One function."""
+
+    figures: Figures | None = Field(description="Null: it did nothing in the last 24 hours.")
 
 
 class Held(BaseModel):
@@ -70,20 +93,22 @@ async def list_functions(site: Here) -> Json:
 
 
 @router.get(
-    "/v1/functions/{id}",
+    "/v1/functions/{id:path}",
     operation_id="get_function",
     summary="One function",
-    response_model=One[Function],
+    response_model=One[Shown],
     responses=refused(404),
 )
 async def get_function(site: Here, function_id: FunctionId) -> Json:
-    """As it is registered."""
+    """As it is registered, and what it did in the last 24 hours."""
     async with site.state() as conn:
-        return Json({"data": _known(await looking.function(conn, function_id))})
+        found = _known(await looking.function(conn, function_id))
+        figures = {each.function: each._asdict() for each in await tallies.functions(conn, window("24h"))}
+    return Json({"data": {**found, "figures": figures.get(function_id)}})
 
 
 @router.post(
-    "/v1/functions/{id}/pause",
+    "/v1/functions/{id:path}/pause",
     operation_id="pause_function",
     summary="Pause a function",
     response_model=One[Held],
@@ -97,7 +122,7 @@ async def pause_function(site: Here, function_id: FunctionId, body: Nothing | No
 
 
 @router.post(
-    "/v1/functions/{id}/resume",
+    "/v1/functions/{id:path}/resume",
     operation_id="resume_function",
     summary="Resume a function",
     response_model=One[Released],
@@ -111,7 +136,7 @@ async def resume_function(site: Here, function_id: FunctionId, body: Nothing | N
 
 
 @router.post(
-    "/v1/functions/{id}/invoke",
+    "/v1/functions/{id:path}/invoke",
     operation_id="invoke_function",
     summary="Invoke a function",
     response_model=One[Invoked],
