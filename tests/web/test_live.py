@@ -21,7 +21,6 @@ from tests.servers import Connect
 from tests.store.state import State, open_state
 from tests.waiting import eventually
 
-
 OFTEN = 0.02
 """Seconds from one look to the next."""
 
