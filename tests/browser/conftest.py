@@ -42,7 +42,7 @@ class Dashboard:
         context.set_default_timeout(15_000)
         page = await self.page(context, "/login")
         await page.get_by_label("Token").fill(TOKEN)
-        await page.get_by_role("button", name="Sign in").click()
+        await page.get_by_role("button", name="Log in").click()
         await page.wait_for_url("**/overview")
         await page.close()
         return context

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
-from cdc.web.api import embeddings, events, functions, health, many, replication, runs, search, signals
+from cdc.web.api import ai, embeddings, events, functions, health, many, replication, runs, search, signals
 
 _ROUTERS = (
     events.router,
@@ -14,6 +14,7 @@ _ROUTERS = (
     signals.router,
     embeddings.router,
     search.router,
+    ai.router,
     replication.router,
     health.router,
 )

@@ -13,7 +13,7 @@ from cdc.store import listing, looking
 from cdc.store.listing import Page
 from cdc.web.answers import Json, uuid_of
 from cdc.web.api import cursors, tables
-from cdc.web.api.answering import MOST, Cursor, Limit, Listed, One, RunId, changes, listed, refused
+from cdc.web.api.answering import MOST, Limit, Listed, Nothing, One, RunCursor, RunId, changes, listed, refused
 from cdc.web.api.choosing import Chosen
 from cdc.web.api.shown import Cancelled, Replayed, Run, RunListed
 from cdc.web.api.strict import Here, Strict
@@ -62,7 +62,7 @@ _COLUMNS = (
     responses=listed("runs"),
 )
 async def list_runs(
-    site: Here, as_table: AsTable, choice: Chosen, cursor: Cursor = None, limit: Limit = None
+    site: Here, as_table: AsTable, choice: Chosen, cursor: RunCursor = None, limit: Limit = None
 ) -> Response:
     """Newest first."""
     after = cursors.run(cursor)
@@ -101,7 +101,7 @@ async def get_run(site: Here, run_id: RunId) -> Json:
     response_model=One[Cancelled],
     responses=changes(404, 409),
 )
-async def cancel_run(site: Here, run_id: RunId) -> Json:
+async def cancel_run(site: Here, run_id: RunId, body: Nothing | None = None) -> Json:
     """A step under way is stopped. 409: it has ended."""
     known = await _known(site, run_id)
     async with site.hands() as hands:
