@@ -11,6 +11,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from cdc.printable import escaped
+
 _LONGEST = 100
 
 
@@ -21,11 +23,11 @@ def table(*columns: str) -> Table:
 
 def show(*shown: Table | str) -> None:
     """Print tables and lines as they are. In a pipe there is no width to fit into, and a name that is broken in two
-    cannot be searched for.
+    cannot be searched for. What a row says moves no cursor and changes no colour.
     """
     console = Console(width=None if sys.stdout.isatty() else 1000, markup=False, emoji=False, highlight=False)
     for each in shown:
-        console.print(each)
+        console.print("\n".join(map(escaped, each.split("\n"))) if isinstance(each, str) else each)
 
 
 def of_runs(runs: Sequence[Mapping[str, Any]]) -> Table:
@@ -79,7 +81,7 @@ def took(run: Mapping[str, Any]) -> str:
 
 def error(stored: Mapping[str, Any]) -> str:
     """A stored error in one line."""
-    return f"{stored.get('name')}: {stored.get('message')}"
+    return escaped(f"{stored.get('name')}: {stored.get('message')}")
 
 
 def start_of(value: object, longest: int = _LONGEST) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -103,7 +104,7 @@ async def insert_events(conn: Connection, source_id: int | None, events: Sequenc
     """Store events in the caller's transaction; fails as a whole when one is stored already."""
     await _insert(conn, source_id, events)
     book = Tallies()
-    for name, number in Counter(event.name for event in events).items():
+    for name, number in Counter(map(attrgetter("name"), events)).items():
         book.add("event", name, number)
     count(conn, book)
 
