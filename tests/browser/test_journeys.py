@@ -89,11 +89,11 @@ async def test_a_run_is_replayed_whole_and_from_a_step_with_another_input(dashbo
     await page.get_by_text("summary", exact=True).click()
     summary = page.locator("details", has=page.get_by_text("summary", exact=True)).last
     await summary.get_by_text("Replay from here").click()
-    asked = summary.get_by_label("Input")
+    asked = summary.get_by_label("Its input, as JSON")
     edited = await asked.input_value()
     assert "Hello, Ada!" in edited
     await asked.fill(edited.replace("Hello, Ada!", "Hello, Grace!"))
-    await summary.get_by_role("button", name="Replay from here").click()
+    await summary.get_by_role("button", name="Replay from this step").click()
     await page.wait_for_url(_another(first))
     await expect(page.get_by_text("completed").first).to_be_visible()
     await expect(page.get_by_role("region", name="Output of the run")).to_contain_text("Hello, Grace!")
