@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
-<<<<<<< HEAD
-from cdc.web.api import ai, embeddings, events, functions, health, replication, runs, search, signals
-=======
-from cdc.web.api import embeddings, events, functions, health, many, replication, runs, search, signals
->>>>>>> main
+from cdc.web.api import ai, embeddings, events, functions, health, many, replication, runs, search, signals
 
 _ROUTERS = (
     events.router,

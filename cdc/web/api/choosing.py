@@ -5,13 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from fastapi import Depends, HTTPException, Query
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from fastapi import Depends, Query
+from pydantic import BeforeValidator, WithJsonSchema
 
 from cdc import clock
-from cdc.events.bulk import Rest
 from cdc.store.choice import Choice
-from cdc.web.api.answering import Asked
 
 Status = Literal["queued", "running", "sleeping", "waiting", "completed", "failed", "cancelled"]
 
@@ -44,37 +42,3 @@ async def _choice(
 
 Chosen = Annotated[Choice, Depends(_choice)]
 """The runs that a query asks for."""
-
-
-class Many(Asked):
-    """Which runs are acted on: at least one of the first four says it."""
-
-    function: list[str] | None = Field(default=None, min_length=1, description="Of these functions.")
-    status: list[Status] | None = Field(default=None, min_length=1, description="In these states.")
-    since: Moment | None = Field(default=None, description="Created since then.")
-    until: Moment | None = Field(default=None, description="Created before then.")
-    cursor: str | None = Field(default=None, description="The `next` of the answer before: those that were left.")
-
-    @property
-    def choice(self) -> Choice:
-        """The runs.
-
-        Raises:
-            HTTPException: it would be all there are.
-        """
-        choice = Choice(self.function, self.status, self.since, self.until)
-        if choice == Choice():
-            raise HTTPException(400, "Say which runs: by function, status, since or until.")
-        return choice
-
-    @property
-    def rest(self) -> Rest | None:
-        """What was left of them.
-
-        Raises:
-            HTTPException: no answer gave this cursor.
-        """
-        try:
-            return None if self.cursor is None else Rest.read(self.cursor)
-        except ValueError:
-            raise HTTPException(400, "cursor is not one that this gave: give back its `next` as it is.") from None

@@ -5,25 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter, HTTPException
-<<<<<<< HEAD
-from pydantic import Field
-from starlette.responses import Response
-
-from cdc.events import bulk
-from cdc.events.bulk import Done
-=======
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
->>>>>>> main
 from cdc.events.repeating import Edits
 from cdc.store import listing, looking
-from cdc.store.listing import Page as Found
+from cdc.store.listing import Page
 from cdc.web.answers import Json, uuid_of
 from cdc.web.api import cursors, tables
-from cdc.web.api.answering import MOST, Asked, Limit, Listed, Nothing, One, RunCursor, RunId, changes, listed, refused
-from cdc.web.api.choosing import Chosen, Many
-from cdc.web.api.shown import Cancelled, Page, Replayed, Run, RunListed
+from cdc.web.api.answering import MOST, Limit, Listed, Nothing, One, RunCursor, RunId, changes, listed, refused
+from cdc.web.api.choosing import Chosen
+from cdc.web.api.shown import Cancelled, Replayed, Run, RunListed
 from cdc.web.api.strict import Here, Strict
 from cdc.web.api.tables import AsTable
 from cdc.web.site import Site
@@ -33,14 +25,6 @@ router = APIRouter(route_class=Strict, tags=["runs"])
 REASON = "cancelled over the API"
 
 
-<<<<<<< HEAD
-class Replaying(Asked):
-    """What is other in the new run."""
-
-    from_step: str | None = Field(default=None, description="Where it begins; what came before is taken over.")
-    input: Any = Field(default=None, description="Of that step.")
-    data: dict[str, Any] | None = Field(default=None, description="Of the event.")
-=======
 class Edited(BaseModel):
     """Where a replay begins, and what is other in it."""
 
@@ -62,7 +46,6 @@ class Edited(BaseModel):
             return Edits(self.from_step, self.input, self.data)
         except ValueError as unusable:
             raise HTTPException(400, f"{str(unusable).capitalize()}: give from_step.") from None
->>>>>>> main
 
 
 _COLUMNS = (
@@ -84,7 +67,7 @@ async def list_runs(
     """Newest first."""
     after = cursors.run(cursor)
 
-    async def page(after: str | None, size: int) -> Found[str]:
+    async def page(after: str | None, size: int) -> Page[str]:
         async with site.state() as conn:
             return await listing.runs(conn, choice, size, after=after)
 
@@ -128,68 +111,20 @@ async def cancel_run(site: Here, run_id: RunId, body: Nothing | None = None) -> 
 
 
 @router.post(
-    "/v1/runs/cancel",
-    operation_id="cancel_runs",
-    summary="Cancel many runs",
-    response_model=Page,
-    responses=changes(),
-)
-async def cancel_runs(site: Here, body: Many) -> Json:
-    """The unfinished ones of a choice, up to 10,000 at a time."""
-    async with site.hands() as hands:
-        return _acted(await bulk.cancel(hands, body.choice, REASON, body.rest))
-
-
-@router.post(
-    "/v1/runs/replay",
-    operation_id="replay_runs",
-    summary="Replay many runs",
-    response_model=Page,
-    responses=changes(),
-)
-async def replay_runs(site: Here, body: Many) -> Json:
-    """The ended ones of a choice, the failed ones where it names no state, up to 10,000 at a time."""
-    async with site.hands() as hands:
-        return _acted(await bulk.replay(hands, body.choice, body.rest))
-
-
-@router.post(
     "/v1/runs/{id}/replay",
     operation_id="replay_run",
     summary="Replay a run",
     response_model=One[Replayed],
     responses=changes(404, 409),
 )
-<<<<<<< HEAD
-async def replay_run(site: Here, run_id: RunId, body: Replaying | None = None) -> Json:
-    """Give its events to a new run of the same function; all of it, or from a step on with what came before."""
-=======
 async def replay_run(site: Here, run_id: RunId, body: Edited | None = None) -> Json:
     """Give its events to a new run of the same function; from a step on, or with something other in it, if you like."""
->>>>>>> main
     known = await _known(site, run_id)
-    edits = _edits(body or Replaying())
     async with site.hands() as hands:
-<<<<<<< HEAD
-        repeated = await (hands.replay([known]) if edits == Edits() else hands.replay_from(known, edits))
-=======
         repeated = await hands.replay_from(known, (body or Edited()).edits())
->>>>>>> main
     if known in repeated.skipped:
         raise HTTPException(409, f"The run cannot be replayed: {repeated.skipped[known]}.")
     return Json({"data": {"run_id": repeated.runs[known], "replays": known}})
-
-
-def _edits(body: Replaying) -> Edits:
-    try:
-        return Edits(body.from_step, body.input, body.data)
-    except ValueError as error:
-        raise HTTPException(400, f"{error}.") from None
-
-
-def _acted(done: Done) -> Json:
-    left = None if done.rest is None else done.rest.text()
-    return Json({"data": {"runs": done.runs, "seen": done.seen, "changed": done.changed}, "next": left})
 
 
 async def _known(site: Site, run_id: str) -> str:

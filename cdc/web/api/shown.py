@@ -134,21 +134,6 @@ class Cancelled(BaseModel):
     run_id: str
 
 
-class Acted(BaseModel):
-    """How many runs there were."""
-
-    runs: int = Field(description="Of the choice, or left of it.")
-    seen: int = Field(description="That were looked at this time.")
-    changed: int = Field(description="That were cancelled, or replayed.")
-
-
-class Page(BaseModel):
-    """What was done this time; the same request with `next` as `cursor` goes on with what is left."""
-
-    data: Acted
-    next: str | None
-
-
 class Replayed(BaseModel):
     """The new run."""
 
