@@ -65,13 +65,13 @@ class Sampling:
 
     async def tick(self) -> float:
         """Measure; returns the seconds to the next minute."""
-        values = self._lags()
-        if self._follows:
-            values += await self._slots()
-            if self._ticks % _SELDOM == 0:
-                self._of_embeddings = await self._embeddings()
-            self._ticks += 1
-        async with await self._connect() as conn:
+        async with await self._connect() as conn:  # first: it waits until slot and checkpoint belong together
+            values = self._lags()
+            if self._follows:
+                values += await self._slots()
+                if self._ticks % _SELDOM == 0:
+                    self._of_embeddings = await self._embeddings()
+                self._ticks += 1
             values += await gauges.measure(conn)
             await gauges.keep(conn, _greatest([*values, *self._of_embeddings]))
         return _EVERY - time.time() % _EVERY

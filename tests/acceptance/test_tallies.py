@@ -98,6 +98,9 @@ async def test_what_replicas_counted_is_what_is_stored(
         assert told["cdc_events_accepted_total"]["db/users.inserted",] == 30, "it listens"
         assert told["cdc_run_duration_seconds_count"]["greet",] <= 30
         assert told["cdc_listening"]["default",] == told["cdc_state_up"][()] == 1
+        assert told["cdc_slot_lost"]["default",] == told["cdc_gaps_open"][()] == 0
+        assert told["cdc_slot_retained_bytes"]["default",] > 0
+        assert told["cdc_state_connections"][()] > 1
     expected = await stored(conn)
     for width in (60, 3600):
         found = await tallied(conn, width)

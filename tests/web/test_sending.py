@@ -203,3 +203,13 @@ async def test_requests_at_the_same_time_share_transactions_and_no_value_harms_t
 
 async def status(served: Served, event: Any) -> int:
     return (await served.post("/e/any", event))[0]
+
+
+async def test_an_event_that_nests_too_deeply_is_refused(served: Served) -> None:
+    def nested(depth: int) -> bytes:
+        return b'{"name": "app/deep", "data": {"a": ' + b"[" * (depth - 1) + b"]" * (depth - 1) + b"}}"
+
+    assert (await served.post("/e/any", nested(64)))[0] == 200
+    code, answer = await served.post("/e/any", nested(65))
+    assert (code, answer["error"]) == (400, "event data has more than 64 lists and objects within each other")
+    assert (await served.post("/v1/signals", b"[" * 65 + b"]" * 65))[0] == 400

@@ -18,6 +18,7 @@ from cdc.store.json import document
 from cdc.store.starts import uuid
 from cdc.web import incoming
 from cdc.web.answers import uuid_of
+from cdc.web.guard.forms import checked_form
 from cdc.web.pages.rendering import render
 from cdc.web.pages.wording import LONGEST, pretty
 from cdc.web.site import Site
@@ -41,7 +42,7 @@ def routes(site: Site) -> list[Route]:
         return await shown(request, await _begun(site, request.query_params.get("like", "")))
 
     async def send(request: Request) -> Response:
-        given = await request.form()
+        given = await checked_form(request)
         typed, events = _read(given)
         if typed.wrong:
             return await shown(request, typed, status_code=422)

@@ -54,8 +54,8 @@ def duration(seconds: float | None) -> str:
 
 
 def between(start: datetime | None, end: datetime | None) -> float | None:
-    """Seconds from one to the other; of what has not ended, until now."""
-    return None if start is None else ((end or datetime.now(UTC)) - start).total_seconds()
+    """Seconds from one to the other; of what has not ended, until now. Clocks that differ do not turn time back."""
+    return None if start is None else max(0.0, ((end or datetime.now(UTC)) - start).total_seconds())
 
 
 def moment(value: datetime | None) -> str:
