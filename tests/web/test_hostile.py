@@ -16,7 +16,7 @@ from cdc.store.ai_calls import CallRecord
 from tests.store.state import definition
 from tests.web.conftest import Serve, Served
 
-MARKUP = "<script>hostile()</script>\"'><img src=x onerror=hostile()><hostile-tag></title></textarea></code>-->{{ 1234567 * 7 }}"
+MARKUP = "<script>hostile()</script>\"'><img src=x onerror=hostile()><hostile-tag></title></textarea>{{ 1234567 * 7 }}"
 TURNED = "\u202ehostile\u2066"
 SMALL = f"{MARKUP}{TURNED}\x1b[31m=1+1"
 """What a name may be made of: Postgres stores it as text."""
