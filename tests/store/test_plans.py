@@ -197,7 +197,12 @@ PAGE = {
     "limit": "101",
 }
 CONTAINING = {"containing": "'nothing has it'", "looks": "10000", "bytes": "33554432"}
-SEEN = {"id": f"'{ident('e', 7)}'", "earliest": f"'{ident(F, 1)}'", "first": f"'{ident(F, 1)}'"}
+SEEN = {
+    "id": f"'{ident('e', 7)}'",
+    "earliest": f"'{ident(F, 1)}'",
+    "first": f"'{ident(F, 1)}'",
+    "middle": f"'{ident(F, 50)}'",
+}
 
 GUARDS = [
     Guard("runs/claim", {**CLAIM, "limit": str(MOST)}, "runs_due", 20 * MOST),
@@ -207,7 +212,7 @@ GUARDS = [
     Guard("runs/next_due", GREET, "runs_due", 60, measured=True),
     Guard("runs/release", {"suspicion": "0", "worker_ids": "array[1]"}, "runs_of_worker", 20 * 1000),
     Guard("runs/release_unknown", {"worker_id": "1", "known": "array[]::uuid[]"}, "runs_of_worker", 20 * 1000),
-    Guard("runs/counts", {}, "runs_due", 2 * (WAITING + 3 * KEYS), measured=True),
+    Guard("runs/counts", {"limit": str(MOST)}, "runs_due", 8 * MOST, measured=True),
     Guard("runs/singletons", HUNDRED, "runs_singleton", 8 * 100),
     Guard("runs/filling", HUNDRED, "runs_filling", 10 * 100),
     Guard("runs/overdue", {"limit": "100"}, "runs_deadline", 4 * 100),
@@ -223,7 +228,8 @@ GUARDS = [
     Guard("steps/of_run", {"id": f"'{ident(F, 7)}'"}, "steps_pkey", 20),
     Guard("waits/of_run", {"id": f"'{ident(W, 7)}'"}, "waits_pkey", 20),
     Guard("runs/chosen", {**ANY, "until": "now()", "after": f"'{ident(F, 1)}'", "limit": "500"}, "runs_pkey", 8 * 500),
-    Guard("runs/of_event", {**SEEN, "last": f"'{ident(F, 100)}'"}, "runs_pkey", 8 * 100),
+    Guard("runs/of_event", {**SEEN, "last": f"'{ident(F, 100)}'", "looks": "50000"}, "runs_pkey", 1000),
+    Guard("runs/of_event", {**SEEN, "last": f"'{ident(F, FINISHED)}'", "looks": "500"}, "runs_pkey", 2 * 600),
     Guard("runs/repeatable", {"ids": ids(F, MOST)}, "runs_pkey", 8 * MOST),
     Guard("events/page", {**PAGE, "looks": "101"}, "events_accepted", 8 * 100),
     Guard("events/page", {**PAGE, "name": "'app/%'"}, "events_accepted", 50_000, measured=True),
@@ -257,7 +263,13 @@ GUARDS = [
     Guard("gates/places", {"names": GATES}, "runs_of_worker", 2000),
     Guard("history/runs", {**WEEK, "after": f"'{ident(F, 0)}'"}, "runs_pkey", 40 * MOST),
     Guard("history/runs", {**WEEK, "after": f"'{ident(F, FINISHED - 1000)}'"}, "runs_pkey", 40),
-    Guard("history/events", {**WEEK, "since": "'epoch'", "after": f"'{ident('e', 0)}'"}, "events_accepted", 200),
+    Guard(
+        "history/events",
+        {**WEEK, "since": "'epoch'", "after": f"'{ident('e', 0)}'"},
+        "events_accepted",
+        200,
+        measured=True,
+    ),
     Guard("history/drop_events", {"ids": ids("e", MOST)}, "events_pkey", 12 * MOST),
     Guard("history/gates", {"after": "''", "limit": str(MOST)}, "gates_pkey", 16 * MOST),
 ]
