@@ -230,6 +230,7 @@ GUARDS = [
     Guard("runs/chosen", {**ANY, "until": "now()", "after": f"'{ident(F, 1)}'", "limit": "500"}, "runs_pkey", 8 * 500),
     Guard("runs/of_event", {**SEEN, "last": f"'{ident(F, 100)}'", "looks": "50000"}, "runs_pkey", 1000),
     Guard("runs/of_event", {**SEEN, "last": f"'{ident(F, FINISHED)}'", "looks": "500"}, "runs_pkey", 2 * 600),
+    Guard("runs/related", {"id": f"'{ident(F, 7)}'", "limit": "1000"}, "runs_invoker", 20),
     Guard("runs/repeatable", {"ids": ids(F, MOST)}, "runs_pkey", 8 * MOST),
     Guard("events/page", {**PAGE, "looks": "101"}, "events_accepted", 8 * 100),
     Guard("events/page", {**PAGE, "name": "'app/%'"}, "events_accepted", 50_000, measured=True),
