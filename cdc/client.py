@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     import httpx
 
 _PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6)
-"""Seconds before each further attempt."""
+"""Seconds before each further attempt, unless the service asks for more."""
+
+_LONGEST_PAUSE = 30.0
 
 _ENDED = ("completed", "failed", "cancelled")
 
@@ -158,6 +160,7 @@ class _Attempt:
         self._url = url.rpartition("/e/")[0]
         self._done = False
         self._reason = ""
+        self._after = 0.0
 
     def pauses(self) -> Iterator[float]:
         """The seconds before each attempt, until one succeeds.
@@ -166,7 +169,7 @@ class _Attempt:
             ServiceUnreachable: none did.
         """
         for pause in (0.0, *_PAUSES):
-            yield pause
+            yield max(pause, self._after)
             if self._done:
                 return
         raise ServiceUnreachable(
@@ -185,6 +188,7 @@ class _Attempt:
             self.ids, self._done = said["ids"], True
             return
         self._reason = _reason(response)
+        self._after = _after(response)
         if 400 <= response.status_code < 500 and response.status_code not in (408, 425, 429):
             accepted = said.get("ids") or []
             raise EventsRefused(
@@ -196,6 +200,7 @@ class _Attempt:
     def failed(self, error: Exception) -> None:
         """Note that it could not be asked."""
         self._reason = str(error).rstrip(".") or type(error).__name__
+        self._after = 0.0
 
 
 def _as_json(event: Sendable) -> dict[str, Any]:
@@ -203,6 +208,12 @@ def _as_json(event: Sendable) -> dict[str, Any]:
         given = {**event.as_dict(), "traceparent": event.traceparent}
         return {name: value for name, value in given.items() if value or name == "name"}
     return dict(event)
+
+
+def _after(response: httpx.Response) -> float:
+    """The seconds that the service asks to wait before the next attempt (Retry-After)."""
+    asked = response.headers.get("retry-after", "")
+    return min(float(asked), _LONGEST_PAUSE) if asked.isdecimal() else 0.0
 
 
 def _seed() -> str:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from cdc import config
 from cdc.cli import choosing, showing
 from cdc.errors import ConfigurationError
+from cdc.printable import escaped
 from cdc.service import hands
 from cdc.store import listing, looking
 from cdc.store.choice import Choice
@@ -74,6 +75,8 @@ async def _run(run_id: str) -> int:
     showing.show(*_facts(found))
     if found["steps"]:
         showing.show(showing.of_steps(found["steps"]))
+    if failures := showing.of_failures(found):
+        showing.show(failures)
     if calls := showing.of_calls(found["steps"]):
         showing.show(calls)
     for wait in found["waits"]:
@@ -113,7 +116,7 @@ async def _events(name: str | None, limit: int) -> int:
         return 0
     made = showing.table("event", "name", "time", "data")
     for event in found:
-        made.add_row(event["id"], event["name"], showing.time(event["ts"]), _data(event))
+        made.add_row(event["id"], escaped(event["name"]), showing.time(event["ts"]), _data(event))
     showing.show(made)
     return 0
 

@@ -15,6 +15,7 @@ from cdc.cli.database import DEFAULT, Source, database_url
 from cdc.cli.showing import show, start_of
 from cdc.embedding.search import Hit, Query
 from cdc.errors import ConfigurationError
+from cdc.printable import escaped
 from cdc.service import embeddings
 from cdc.store.json import document
 from cdc.store.names import table_of
@@ -86,7 +87,9 @@ def shown(hits: list[Hit]) -> Table:
         measure = hit.distance if hit.similarity is None else hit.similarity
         pieces = [] if hit.chunk is None else [start_of(hit.chunk)]
         values = (start_of(value) for value in hit.columns.values())
-        table.add_row(*numbers, f"{measure:.3f}", *map(str, hit.key.values()), *pieces, *values)
+        table.add_row(
+            *numbers, f"{measure:.3f}", *(escaped(str(value)) for value in hit.key.values()), *pieces, *values
+        )
     return table
 
 

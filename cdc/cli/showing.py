@@ -11,6 +11,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from cdc.printable import escaped
+
 _LONGEST = 100
 
 
@@ -21,11 +23,11 @@ def table(*columns: str) -> Table:
 
 def show(*shown: Table | str) -> None:
     """Print tables and lines as they are. In a pipe there is no width to fit into, and a name that is broken in two
-    cannot be searched for.
+    cannot be searched for. What a row says moves no cursor and changes no colour.
     """
     console = Console(width=None if sys.stdout.isatty() else 1000, markup=False, emoji=False, highlight=False)
     for each in shown:
-        console.print(each)
+        console.print("\n".join(map(escaped, each.split("\n"))) if isinstance(each, str) else each)
 
 
 def of_runs(runs: Sequence[Mapping[str, Any]]) -> Table:
@@ -40,12 +42,23 @@ def of_runs(runs: Sequence[Mapping[str, Any]]) -> Table:
 
 def of_steps(steps: Sequence[Mapping[str, Any]]) -> Table:
     """The steps of a run."""
-    made = Table("step", "kind", "attempts", "started", "state", "result")
+    made = Table("step", "kind", "attempts", "started", "state", "input", "result")
     for step in steps:
         result = step["data"] if step["error"] is None else error(step["error"])
         attempts = str(step["attempts"][-1]["attempt"]) if step["attempts"] else ""
-        made.add_row(step["id"], step["kind"], attempts, time(step["started_at"]), _state(step), start_of(result))
+        said = (start_of(step["input"]), start_of(result))
+        made.add_row(step["id"], step["kind"], attempts, time(step["started_at"]), _state(step), *said)
     return made
+
+
+def of_failures(run: Mapping[str, Any]) -> Table | None:
+    """The attempts that failed, of a run's steps and of its handler, if any did."""
+    made = Table("step", "attempt", "failed", "error")
+    for of in (*run["steps"], {"id": "(the handler)", "attempts": run["attempts"]}):
+        for each in of["attempts"]:
+            if each["error"] is not None:
+                made.add_row(of["id"], str(each["attempt"]), time(each["ended_at"]), start_of(error(each["error"])))
+    return made if made.row_count else None
 
 
 def of_calls(steps: Sequence[Mapping[str, Any]]) -> Table | None:
@@ -79,7 +92,7 @@ def took(run: Mapping[str, Any]) -> str:
 
 def error(stored: Mapping[str, Any]) -> str:
     """A stored error in one line."""
-    return f"{stored.get('name')}: {stored.get('message')}"
+    return escaped(f"{stored.get('name')}: {stored.get('message')}")
 
 
 def start_of(value: object, longest: int = _LONGEST) -> str:

@@ -24,8 +24,8 @@ MOST_BYTES = 16 * 1024 * 1024
 _MANY = 500
 """So many that wait have a second transaction begin before the first one ends. Fewer are better off together."""
 
-PATIENCE = 10.0
-"""Seconds that a request waits for the database."""
+PATIENCE = 8.0
+"""Seconds that a request waits for the database: many clients give up after ten, and would not hear of it."""
 
 
 class NotStored(Exception):

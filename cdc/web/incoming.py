@@ -16,6 +16,7 @@ from cdc.events.given import EARLIEST, given_by_sender, traceparent_of
 from cdc.events.intake import new_id
 from cdc.store.events import Extra, Incoming
 from cdc.store.json import encoded
+from cdc.web.guard.limits import MOST_DEPTH, too_deep
 
 MOST_EVENTS = 5000
 MOST_BYTES = 3 * 1024 * 1024
@@ -91,6 +92,8 @@ def _extra(id: object, ts: object, user: object, v: object, now: int) -> tuple[E
     if extra is not None and time_ is not None and time_ <= now:
         extra = extra._replace(scheduled=False)
         extra = extra if any(extra[:3]) else None
+    if extra is not None and extra.user is not None and too_deep(extra.user):
+        raise Unusable(f"user has more than {MOST_DEPTH} lists and objects within each other")
     return extra, time_
 
 
@@ -112,6 +115,8 @@ def _data(data: object) -> bytes:
     written = encoded(data)
     if len(written) > MOST_BYTES:
         raise Unusable(f"event data has more than {MOST_BYTES} bytes")
+    if too_deep(written):
+        raise Unusable(f"event data has more than {MOST_DEPTH} lists and objects within each other")
     return written
 
 

@@ -34,6 +34,9 @@ SHOWN = """
             raise RetryAfter("not yet", 0.2)
         return "done"
 
+    @function("renamed", on="db/users.updated")
+    async def renamed(ctx: Context) -> None: ...
+
     @function("approve", on="app/order.made")
     async def approve(ctx: Context) -> object:
         return await ctx.step.wait_for_event("approval", event="app/order.approved", timeout="1h")

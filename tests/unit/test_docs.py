@@ -226,7 +226,7 @@ def test_every_route_and_every_figure_of_the_status_is_documented() -> None:
     for route in web(Site(Statuses(None), _no_connection)).routes:
         path, methods = getattr(route, "path", ""), getattr(route, "methods", None) or ()
         for method in {*methods} - {"HEAD"}:
-            assert f"`{method} {path}`" in operations + others, path
+            assert f"`{method} {path}`".replace(":path", "") in (operations + others).replace(":path", ""), path
     for name in (*Statuses(None).as_json(), "runs"):
         assert f"`{name}`" in operations, name
 

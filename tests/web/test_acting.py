@@ -33,6 +33,34 @@ async def test_a_run_is_cancelled_once(served: Served) -> None:
     assert run["data"]["error"]["message"] == "cancelled over the API"
 
 
+async def test_runs_of_a_choice_are_cancelled_and_replayed_together(served: Served) -> None:
+    (event_id,) = (await served.post("/e/any", {"name": "app/order.paid"}))[1]["ids"]
+    others = await served.state.queue(2, "other")
+    assert (await served.post("/v1/runs/cancel", {}))[0] == 400
+    assert (await served.post("/v1/runs/cancel", {"function": ["paid"], "cursor": "x"}))[0] == 400
+    done = {"data": {"runs": 1, "changed": 1, "next": None}}
+    cancelled = await served.post("/v1/runs/cancel", {"function": ["paid"], "since": "1h"})
+    assert cancelled == (200, done)
+    assert {(await served.state.statuses())[each][0] for each in others} == {"queued"}
+    replayed = await served.post("/v1/runs/replay", {"status": ["cancelled"]})
+    assert replayed == (200, done)
+    first, again = (await served.get(f"/v1/events/{event_id}/runs"))[1]["data"]
+    assert (first["status"], again["status"], again["replays"]) == ("cancelled", "queued", first["id"])
+
+
+async def test_a_replay_has_other_data_or_says_why_it_cannot_be(served: Served) -> None:
+    await served.post("/e/any", {"name": "app/order.paid", "data": {"n": 1}})
+    (run,) = (await served.get("/v1/runs"))[1]["data"]
+    await served.state.connection.execute("update cdc_state.runs set status = 'completed', ended_at = now()")
+    code, replay = await served.post(f"/v1/runs/{run['id']}/replay", {"data": {"n": 2}})
+    assert code == 200
+    new = (await served.get(f"/v1/runs/{replay['data']['run_id']}"))[1]["data"]
+    (event_id,) = new["event_ids"]
+    assert (await served.get(f"/v1/events/{event_id}"))[1]["data"]["data"] == {"n": 2}
+    assert (await served.post(f"/v1/runs/{run['id']}/replay", {"input": 1}))[0] == 400
+    assert (await served.post(f"/v1/runs/{run['id']}/replay", {"from_step": "nowhere"}))[0] == 409
+
+
 async def test_a_run_that_has_not_ended_is_not_replayed(served: Served) -> None:
     (run_id,) = await served.state.queue(1, "paid")
     code, answer = await served.post(f"/v1/runs/{run_id}/replay")

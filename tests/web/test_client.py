@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 from uuid_utils import uuid7
 
@@ -63,6 +64,15 @@ async def test_a_service_that_never_manages_is_told_as_unreachable(serve: Serve,
     with pytest.raises(ServiceUnreachable, match="answered with status 503") as failed:
         await send(Client(served.url, "a-secret-key"), Event("app/x"))
     assert "a-secret-key" not in str(failed.value)
+
+
+def test_the_next_attempt_comes_when_the_service_asks_for_it() -> None:
+    attempt = client._Attempt("http://127.0.0.1/e/any", Event("app/x"))
+    pauses = attempt.pauses()
+    assert next(pauses) == 0
+    for asked, paused in (("7", 7), ("9999", 30), ("soon", 0)):
+        attempt.answered(httpx.Response(503, headers={"retry-after": asked}, json={}))
+        assert next(pauses) == paused
 
 
 @both

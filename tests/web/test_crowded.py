@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -154,6 +155,27 @@ async def test_other_routes_answer_while_no_event_can_be_stored(served: Served) 
         assert (await served.get("/livez"))[0] == 200
         assert (await served.get("/v1/functions"))[0] == 200
     assert [code for code, _ in await asyncio.gather(*asked)] == [200] * 2
+
+
+async def test_a_request_that_comes_again_while_it_is_being_stored_is_stored_once(taking: Sending) -> None:
+    served = await taking(Room())
+
+    async def post(*seeds: str) -> list[Any]:
+        answers = await asyncio.gather(
+            *(served.post("/e/any", [EVENT] * 600, x_inngest_event_id_seed=seed) for seed in seeds)
+        )
+        return list(answers)
+
+    async with stuck(served.state):
+        first = asyncio.create_task(post("first"))
+        await transactions(served.state, 1)
+        second = asyncio.create_task(post("second"))
+        await transactions(served.state, 2)
+        again = asyncio.create_task(post("first", "second"))
+    answers = [*await first, *await second]
+    assert [code for code, _ in answers] == [200, 200]
+    assert await again == answers
+    assert (await served.state.counts())[0] == 1201
 
 
 async def test_a_quiet_connection_gives_way_to_a_new_one(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,6 @@ from tests.servers import Connect
 from tests.store.state import State, open_state
 from tests.waiting import eventually
 
-
 OFTEN = 0.02
 """Seconds from one look to the next."""
 
@@ -49,9 +48,11 @@ class Watch:
             yield lines
 
     async def status(self, topic: str = "runs") -> int:
-        async with httpx.AsyncClient(base_url=self.url, trust_env=False) as client:
-            async with client.stream("GET", "/live", params={"topic": topic}) as response:
-                return response.status_code
+        async with (
+            httpx.AsyncClient(base_url=self.url, trust_env=False) as client,
+            client.stream("GET", "/live", params={"topic": topic}) as response,
+        ):
+            return response.status_code
 
 
 @pytest.fixture

@@ -118,6 +118,7 @@ async def test_a_vector_of_the_api_finds_rows_in_plain_sql(searched: Served) -> 
 
 
 SEARCH = {"table": "docs", "query": "east"}
+ASKED = {"/v1/search": SEARCH, "/v1/embed": {"table": "docs", "texts": ["east"]}}
 
 
 @pytest.mark.parametrize(
@@ -138,6 +139,7 @@ SEARCH = {"table": "docs", "query": "east"}
         ("search", {**SEARCH, "hybrid": True, "language": "klingon"}, 400, "klingon"),
         ("search", {**SEARCH, "table": "x"}, 400, "public.x has no embedding"),
         ("search", {**SEARCH, "source": "x"}, 404, "There is no source 'x'."),
+        ("search", {**SEARCH, "limits": 5}, 400, "no field 'limits'"),
         ("search", b"[]", 400, "The body is not an object"),
         ("embed", {"texts": ["a"]}, 400, "table is missing"),
         ("embed", {"table": "docs"}, 400, "texts is missing"),
@@ -166,7 +168,7 @@ async def test_a_provider_that_fails_is_told(
     searched: Served, providers: Providers, path: str, failure: Exception, status: int, later: str | None
 ) -> None:
     providers.fails = failure
-    response = await searched.ask("POST", path, {**SEARCH, "texts": ["east"]})
+    response = await searched.ask("POST", path, ASKED[path])
     assert (response.status_code, response.headers.get("retry-after")) == (status, later)
     assert str(failure) in response.json()["error"]
 
@@ -174,7 +176,7 @@ async def test_a_provider_that_fails_is_told(
 @pytest.mark.parametrize("path", ["/v1/search", "/v1/embed"])
 async def test_words_that_are_refused_are_told(searched: Served, providers: Providers, path: str) -> None:
     providers.refuses = InputRefused("The text is too long.", detail="quotes the text")
-    code, answer = await searched.post(path, {**SEARCH, "texts": ["east"]})
+    code, answer = await searched.post(path, ASKED[path])
     assert (code, answer) == (422, {"error": "The text is too long.", "status": 422})
 
 

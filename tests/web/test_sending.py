@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from typing import Any
 
@@ -114,6 +115,8 @@ async def test_odd_values_come_through_and_what_is_ours_is_taken_out(served: Ser
         ({"name": "app/x", "id": 7}, "id is not"),
         ({"name": "app/x", "id": "a\x00b"}, "id has characters"),
         ({"name": "app/x", "user": []}, "user is not"),
+        ({"name": "app/x", "data": json.loads('{"a":' * 65 + "0" + "}" * 65)}, "within each other"),
+        ({"name": "app/x", "user": json.loads('{"a":' * 65 + "0" + "}" * 65)}, "within each other"),
         ({"name": "app/x", "data": {"large": "x" * (3 << 20)}}, "more than"),
         ("app/x", "an event is an object"),
     ],
@@ -200,3 +203,13 @@ async def test_requests_at_the_same_time_share_transactions_and_no_value_harms_t
 
 async def status(served: Served, event: Any) -> int:
     return (await served.post("/e/any", event))[0]
+
+
+async def test_an_event_that_nests_too_deeply_is_refused(served: Served) -> None:
+    def nested(depth: int) -> bytes:
+        return b'{"name": "app/deep", "data": {"a": ' + b"[" * (depth - 1) + b"]" * (depth - 1) + b"}}"
+
+    assert (await served.post("/e/any", nested(64)))[0] == 200
+    code, answer = await served.post("/e/any", nested(65))
+    assert (code, answer["error"]) == (400, "event data has more than 64 lists and objects within each other")
+    assert (await served.post("/v1/signals", b"[" * 65 + b"]" * 65))[0] == 400

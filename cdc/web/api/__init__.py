@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
-from cdc.web.api import embeddings, events, functions, health, replication, runs, search, signals
+from cdc.web.api import ai, embeddings, events, functions, health, many, replication, runs, search, signals
 
 _ROUTERS = (
     events.router,
     runs.router,
+    many.router,
     functions.router,
     signals.router,
     embeddings.router,
     search.router,
+    ai.router,
     replication.router,
     health.router,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Path, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 T = TypeVar("T")
 
@@ -13,10 +13,29 @@ MOST = 100
 """Rows in one answer."""
 
 Limit = Annotated[int | None, Query(ge=1, le=MOST, description="How many at most: 100 without; of CSV, 100,000.")]
-Cursor = Annotated[str | None, Query(description="The `next` of the answer before: what comes after that.")]
+_NEXT = "The `next` of the answer before: what comes after that."
+EventCursor = Annotated[str | None, Query(pattern="^[A-Za-z0-9_-]{32}$", description=_NEXT)]
+CallCursor = Annotated[str | None, Query(pattern="^[A-Za-z0-9_-]{11}$", description=_NEXT)]
+RunCursor = Annotated[str | None, Query(pattern="^[A-Za-z0-9_-]{22}$", description=_NEXT)]
 EventId = Annotated[str, Path(alias="id", json_schema_extra={"format": "uuid"}, description="Of an event.")]
 RunId = Annotated[str, Path(alias="id", json_schema_extra={"format": "uuid"}, description="Of a run.")]
 FunctionId = Annotated[str, Path(alias="id", description="Of a function.")]
+
+
+def _whole(given: object) -> object:
+    return int(given) if isinstance(given, float) and given.is_integer() else given
+
+
+AnyWhole = BeforeValidator(_whole)
+"""A whole number as JSON may write it: 5 or 5.0."""
+
+
+class Asked(BaseModel, extra="forbid", strict=True):
+    """The body of a request: a field that is not known is refused."""
+
+
+class Nothing(Asked):
+    """The body of a request that has nothing to say: `{}`, or nothing at all."""
 
 
 class Refusal(BaseModel):

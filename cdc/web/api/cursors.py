@@ -12,7 +12,9 @@ from fastapi import HTTPException
 from cdc.store.listing import EventKey
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = (datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 _EVENT = struct.Struct(">q16s")
+_CALL = struct.Struct(">q")
 
 
 def after_event(key: EventKey) -> str:
@@ -30,9 +32,9 @@ def event(cursor: str | None) -> EventKey | None:
         return None
     try:
         microseconds, id_ = _EVENT.unpack(_read(cursor))
-        return EventKey(_EPOCH + timedelta(microseconds=microseconds), str(UUID(bytes=id_)))
-    except (ValueError, OverflowError, struct.error):
+    except (ValueError, struct.error):
         raise _unknown() from None
+    return EventKey(_EPOCH + timedelta(microseconds=max(0, min(microseconds, _LATEST))), str(UUID(bytes=id_)))
 
 
 def after_run(run_id: str) -> str:
@@ -52,6 +54,26 @@ def run(cursor: str | None) -> str | None:
         return str(UUID(bytes=_read(cursor)))
     except ValueError:
         raise _unknown() from None
+
+
+def after_call(number: int) -> str:
+    """The cursor of what comes after this call."""
+    return _written(_CALL.pack(number))
+
+
+def call(cursor: str | None) -> int | None:
+    """What it was made of.
+
+    Raises:
+        HTTPException: no list of calls gave it.
+    """
+    if cursor is None:
+        return None
+    try:
+        (number,) = _CALL.unpack(_read(cursor))
+    except (ValueError, struct.error):
+        raise _unknown() from None
+    return int(number)
 
 
 def _written(key: bytes) -> str:

@@ -12,12 +12,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from cdc.web.answers import Json
+from cdc.web.api import sent
 
 ABOUT: dict[str, Any] = {
     "title": "cdc",
     "version": version("cdc"),
     "summary": "Changes of Postgres rows start durable functions.",
 }
+
+_FRAMEWORKS = ("HTTPValidationError", "ValidationError")
+"""Shapes of errors that are none of ours."""
 
 
 async def answer(request: Request) -> Response:
@@ -28,4 +32,26 @@ async def answer(request: Request) -> Response:
 @cache
 def of(app: FastAPI) -> dict[str, Any]:
     """The document of an application."""
-    return get_openapi(**ABOUT, routes=app.routes)
+    made = get_openapi(**ABOUT, routes=app.routes)
+    made["paths"]["/e/{key}"] = {"post": sent.OPERATION}
+    schemas = made["components"]["schemas"]
+    for name in _FRAMEWORKS:
+        schemas.pop(name, None)
+    schemas |= {model.__name__: _schema(model) for model in sent.MODELS}
+    for path in made["paths"].values():
+        for operation in path.values():
+            _told_as_it_is(operation)
+    return made
+
+
+def _told_as_it_is(operation: dict[str, Any]) -> None:
+    """What cannot be used is answered with 400; and a body may be empty, but not be missing its content type."""
+    if "HTTPValidationError" in str(operation["responses"].get("422")):
+        del operation["responses"]["422"]
+    if "requestBody" in operation:
+        operation["requestBody"]["required"] = True
+
+
+def _schema(model: type[Any]) -> dict[str, Any]:
+    schema: dict[str, Any] = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    return schema

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cdc.errors import ConfigurationError, DatabaseRefused
 from cdc.web.answers import Json
-from cdc.web.api.answering import All, One, changes, refused
+from cdc.web.api.answering import All, Asked, One, changes, refused
 from cdc.web.api.strict import Here, Strict
 
 router = APIRouter(route_class=Strict, tags=["embeddings"])
@@ -30,7 +30,7 @@ class Retried(BaseModel):
     rows: int = Field(description="That will be looked at.")
 
 
-class Again(BaseModel):
+class Again(Asked):
     """Texts that were put aside: of a table, of one of its targets, of one row."""
 
     table: str

@@ -16,7 +16,7 @@ from cdc.store.listing import EventKey, Page, Which
 from cdc.store.starts import uuid
 from cdc.web.answers import Json, uuid_of
 from cdc.web.api import cursors, tables
-from cdc.web.api.answering import MOST, All, Cursor, EventId, Limit, Listed, One, changes, listed, refused
+from cdc.web.api.answering import MOST, All, EventCursor, EventId, Limit, Listed, Nothing, One, changes, listed, refused
 from cdc.web.api.choosing import Since, Until
 from cdc.web.api.shown import RunListed
 from cdc.web.api.strict import Here, Strict
@@ -76,7 +76,7 @@ async def list_events(
     ] = None,
     since: Since = None,
     until: Until = None,
-    cursor: Cursor = None,
+    cursor: EventCursor = None,
     limit: Limit = None,
 ) -> Response:
     """By when they were accepted, newest first."""
@@ -132,7 +132,7 @@ async def runs_of_event(site: Here, event_id: EventId) -> Json:
     response_model=One[Resent],
     responses=changes(404, 409),
 )
-async def resend_event(site: Here, event_id: EventId) -> Json:
+async def resend_event(site: Here, event_id: EventId, body: Nothing | None = None) -> Json:
     """A new event of the same name, with the same data. 409: it is of an invocation, which starts nothing again."""
     try:
         async with site.state() as conn:

@@ -8,10 +8,11 @@ from typing import Any, TypeVar
 from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, ConfigDict, Field
 
-from cdc.store import looking
+from cdc.store import looking, tallies
 from cdc.store.json import document
 from cdc.web.answers import Json
-from cdc.web.api.answering import All, FunctionId, One, changes, refused
+from cdc.web.api.ai import window
+from cdc.web.api.answering import All, Asked, FunctionId, Nothing, One, changes, refused
 from cdc.web.api.strict import Here, Strict
 
 router = APIRouter(route_class=Strict, tags=["functions"])
@@ -32,6 +33,28 @@ class Function(BaseModel):
     paused_at: datetime | None
 
 
+class Figures(BaseModel):
+    """What it did in the last 24 hours. Times are in seconds, null of none."""
+
+    started: int
+    completed: int
+    failed: int
+    cancelled: int
+    retried: int
+    per_second: float
+    success: float | None = Field(description="The share of those that completed or failed.")
+    took_p50: float | None
+    took_p95: float | None
+    waited_p50: float | None = Field(description="From due to claimed.")
+    waited_p95: float | None
+
+
+class Shown(Function):
+    """One function."""
+
+    figures: Figures | None = Field(description="Null: it did nothing in the last 24 hours.")
+
+
 class Held(BaseModel):
     """A function was paused."""
 
@@ -50,7 +73,7 @@ class Invoked(BaseModel):
     event_id: str = Field(description="Its run is found by it.")
 
 
-class Invoking(BaseModel):
+class Invoking(Asked):
     """What the run is given."""
 
     data: dict[str, Any] | None = Field(default=None, description="Of its event.")
@@ -70,26 +93,28 @@ async def list_functions(site: Here) -> Json:
 
 
 @router.get(
-    "/v1/functions/{id}",
+    "/v1/functions/{id:path}",
     operation_id="get_function",
     summary="One function",
-    response_model=One[Function],
+    response_model=One[Shown],
     responses=refused(404),
 )
 async def get_function(site: Here, function_id: FunctionId) -> Json:
-    """As it is registered."""
+    """As it is registered, and what it did in the last 24 hours."""
     async with site.state() as conn:
-        return Json({"data": _known(await looking.function(conn, function_id))})
+        found = _known(await looking.function(conn, function_id))
+        figures = {each.function: each._asdict() for each in await tallies.functions(conn, window("24h"))}
+    return Json({"data": {**found, "figures": figures.get(function_id)}})
 
 
 @router.post(
-    "/v1/functions/{id}/pause",
+    "/v1/functions/{id:path}/pause",
     operation_id="pause_function",
     summary="Pause a function",
     response_model=One[Held],
     responses=changes(404),
 )
-async def pause_function(site: Here, function_id: FunctionId) -> Json:
+async def pause_function(site: Here, function_id: FunctionId, body: Nothing | None = None) -> Json:
     """What it has begun goes on; events still create runs, which wait."""
     async with site.hands() as hands:
         held = _known(await hands.pause(function_id))
@@ -97,13 +122,13 @@ async def pause_function(site: Here, function_id: FunctionId) -> Json:
 
 
 @router.post(
-    "/v1/functions/{id}/resume",
+    "/v1/functions/{id:path}/resume",
     operation_id="resume_function",
     summary="Resume a function",
     response_model=One[Released],
     responses=changes(404),
 )
-async def resume_function(site: Here, function_id: FunctionId) -> Json:
+async def resume_function(site: Here, function_id: FunctionId, body: Nothing | None = None) -> Json:
     """The runs that waited first."""
     async with site.hands() as hands:
         released = _known(await hands.resume(function_id))
@@ -111,7 +136,7 @@ async def resume_function(site: Here, function_id: FunctionId) -> Json:
 
 
 @router.post(
-    "/v1/functions/{id}/invoke",
+    "/v1/functions/{id:path}/invoke",
     operation_id="invoke_function",
     summary="Invoke a function",
     response_model=One[Invoked],

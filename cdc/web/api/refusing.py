@@ -84,6 +84,7 @@ _WRONG = {
     "less_than_equal": "must be at most {le}",
     "too_short": "must have at least {min_length}",
     "too_long": "must have at most {max_length}",
+    "string_pattern_mismatch": "does not look as it must",
     "literal_error": "must be {expected}",
     "value_error": "cannot be used: {error}",
 }

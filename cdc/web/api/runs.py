@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter, HTTPException
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from cdc.events.repeating import Edits
 from cdc.store import listing, looking
 from cdc.store.listing import Page
 from cdc.web.answers import Json, uuid_of
 from cdc.web.api import cursors, tables
-from cdc.web.api.answering import MOST, Cursor, Limit, Listed, One, RunId, changes, listed, refused
+from cdc.web.api.answering import MOST, Limit, Listed, Nothing, One, RunCursor, RunId, changes, listed, refused
 from cdc.web.api.choosing import Chosen
 from cdc.web.api.shown import Cancelled, Replayed, Run, RunListed
 from cdc.web.api.strict import Here, Strict
@@ -19,6 +23,30 @@ from cdc.web.site import Site
 router = APIRouter(route_class=Strict, tags=["runs"])
 
 REASON = "cancelled over the API"
+
+
+class Edited(BaseModel):
+    """Where a replay begins, and what is other in it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    from_step: str | None = Field(
+        default=None, description="The step it begins at: what ended before is not done again."
+    )
+    input: Any = Field(default=None, description="Of that step, in place of the `input` that it had.")
+    data: dict[str, Any] | None = Field(default=None, description="Of the event, in place of its own.")
+
+    def edits(self) -> Edits:
+        """The same, as who replays takes it.
+
+        Raises:
+            HTTPException: an input without a step.
+        """
+        try:
+            return Edits(self.from_step, self.input, self.data)
+        except ValueError as unusable:
+            raise HTTPException(400, f"{str(unusable).capitalize()}: give from_step.") from None
+
 
 _COLUMNS = (
     *("id", "function_id", "status", "failures", "created_at", "started_at", "ended_at", "replays"),
@@ -34,7 +62,7 @@ _COLUMNS = (
     responses=listed("runs"),
 )
 async def list_runs(
-    site: Here, as_table: AsTable, choice: Chosen, cursor: Cursor = None, limit: Limit = None
+    site: Here, as_table: AsTable, choice: Chosen, cursor: RunCursor = None, limit: Limit = None
 ) -> Response:
     """Newest first."""
     after = cursors.run(cursor)
@@ -73,7 +101,7 @@ async def get_run(site: Here, run_id: RunId) -> Json:
     response_model=One[Cancelled],
     responses=changes(404, 409),
 )
-async def cancel_run(site: Here, run_id: RunId) -> Json:
+async def cancel_run(site: Here, run_id: RunId, body: Nothing | None = None) -> Json:
     """A step under way is stopped. 409: it has ended."""
     known = await _known(site, run_id)
     async with site.hands() as hands:
@@ -89,11 +117,11 @@ async def cancel_run(site: Here, run_id: RunId) -> Json:
     response_model=One[Replayed],
     responses=changes(404, 409),
 )
-async def replay_run(site: Here, run_id: RunId) -> Json:
-    """Give its events to a new run of the same function."""
+async def replay_run(site: Here, run_id: RunId, body: Edited | None = None) -> Json:
+    """Give its events to a new run of the same function; from a step on, or with something other in it, if you like."""
     known = await _known(site, run_id)
     async with site.hands() as hands:
-        repeated = await hands.replay([known])
+        repeated = await hands.replay_from(known, (body or Edited()).edits())
     if known in repeated.skipped:
         raise HTTPException(409, f"The run cannot be replayed: {repeated.skipped[known]}.")
     return Json({"data": {"run_id": repeated.runs[known], "replays": known}})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from dataclasses import asdict
 from math import ceil
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, Field
@@ -15,7 +15,7 @@ from cdc.authoring.context import Embeddings
 from cdc.errors import ConfigurationError, DatabaseRefused, DatabaseUnreachable
 from cdc.store.failures import ConnectionTrouble, PoolTimeout
 from cdc.web.answers import Dense, Json
-from cdc.web.api.answering import All, One, changes
+from cdc.web.api.answering import All, AnyWhole, Asked, One, changes
 from cdc.web.api.strict import Here, Strict
 from cdc.web.site import Site
 
@@ -27,12 +27,12 @@ MOST_TEXTS = 256
 _MOST_HITS = 1000
 
 
-class Searching(BaseModel, strict=True):
+class Searching(Asked):
     """What is searched for, and where."""
 
     table: str = Field(min_length=1)
     query: str = Field(min_length=1)
-    limit: int | None = Field(default=None, ge=1, le=_MOST_HITS, description="5 without.")
+    limit: Annotated[int, Field(ge=1, le=_MOST_HITS), AnyWhole] | None = Field(default=None, description="5 without.")
     filter: dict[str, Any] | None = Field(default=None, description="Values that columns of the row have.")
     hybrid: bool | None = Field(default=None, description="By the words, too.")
     language: str | None = Field(default=None, description="A text search configuration.")
@@ -42,7 +42,7 @@ class Searching(BaseModel, strict=True):
     source: str | None = None
 
 
-class Embedding(BaseModel, strict=True):
+class Embedding(Asked):
     """Texts, and the model that embeds them: its name, or the table whose target has it."""
 
     texts: list[str] = Field(min_length=1, max_length=MOST_TEXTS)

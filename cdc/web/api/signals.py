@@ -9,13 +9,13 @@ from pydantic import BaseModel, Field
 
 from cdc.store.json import document
 from cdc.web.answers import Json
-from cdc.web.api.answering import One, changes
+from cdc.web.api.answering import Asked, One, changes
 from cdc.web.api.strict import Here, Strict
 
 router = APIRouter(route_class=Strict, tags=["runs"])
 
 
-class Signal(BaseModel):
+class Signal(Asked):
     """A signal."""
 
     signal: str = Field(min_length=1, description="Its name, which a run waits for.")
@@ -37,10 +37,10 @@ class Signalled(BaseModel):
 )
 async def send_signal(site: Here, body: Signal) -> Json:
     """The run that waits for it goes on."""
-    if not body.signal.isprintable():
-        raise HTTPException(400, "signal is not the name of a signal.")
-    async with site.hands() as hands:
-        run_id = await hands.signal(body.signal, document(body.data or {}).encode())
-        if run_id is None:
-            raise HTTPException(404, "No run waits for this signal.")
+    run_id = None
+    if body.signal.isprintable():
+        async with site.hands() as hands:
+            run_id = await hands.signal(body.signal, document(body.data or {}).encode())
+    if run_id is None:
+        raise HTTPException(404, "No run waits for this signal.")
     return Json({"data": {"run_id": run_id}})

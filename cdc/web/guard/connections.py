@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from enum import Enum
+from enum import Enum, auto
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -14,12 +14,17 @@ MOST_REQUEST = 64 * 1024 * 1024
 """Bytes of all of a request as it is sent, in however small chunks."""
 
 
-class _Awaited(Enum):
-    """What of a request is to come; the value: seconds that it has."""
+HEAD_WITHIN = 15.0
+BODY_WITHIN = 120.0
+"""Seconds."""
 
-    HEAD = 15.0
-    BODY = 120.0
-    NOTHING = 0.0
+
+class _Awaited(Enum):
+    """What of a request is to come."""
+
+    HEAD = auto()
+    BODY = auto()
+    NOTHING = auto()
 
 
 class Patient(HttpToolsProtocol):
@@ -73,4 +78,5 @@ class Patient(HttpToolsProtocol):
             self._timer = None
         self._timed = self._awaited
         if self._timed is not _Awaited.NOTHING:
-            self._timer = self.loop.call_later(self._timed.value, self.transport.close)
+            seconds = HEAD_WITHIN if self._timed is _Awaited.HEAD else BODY_WITHIN
+            self._timer = self.loop.call_later(seconds, self.transport.close)

@@ -8,7 +8,20 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from cdc.web import live
-from cdc.web.pages import ai, embeddings, event, events, functions, overview, replication, run, runs, sending
+from cdc.web.pages import (
+    again,
+    ai,
+    embeddings,
+    event,
+    events,
+    functions,
+    many,
+    overview,
+    replication,
+    run,
+    runs,
+    sending,
+)
 from cdc.web.site import Site
 
 STATIC = Path(__file__).parents[1] / "static"
@@ -28,6 +41,8 @@ def _pages(site: Site) -> list[Route]:
         *sending.routes(site),
         *event.routes(site),
         *runs.routes(site),
+        *many.routes(site),
+        *again.routes(site),
         *run.routes(site),
         *embeddings.routes(site),
         *replication.routes(site),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TypeVar
 from urllib.parse import urlencode
@@ -77,6 +77,17 @@ class Runs:
         """As they stand in an address."""
         function = [("function", self.function)] if self.function else []
         return [*function, *(("status", status) for status in self.statuses), *self.time.fields]
+
+    @property
+    def fixed(self) -> list[tuple[str, str]]:
+        """As the fields of a form: those of the last hour stay those of this hour."""
+        function = [("function", self.function)] if self.function else []
+        time = [("span", "custom"), *self.time.moments] if self.time.moments else []
+        return [*function, *(("status", status) for status in self.statuses), *time]
+
+    def with_statuses(self, statuses: Sequence[str]) -> Runs:
+        """Those of them that are in one of these states."""
+        return replace(self, statuses=statuses)
 
     @property
     def table(self) -> str:

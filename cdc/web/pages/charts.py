@@ -26,6 +26,10 @@ _MOST = 6
 """Series that can be told apart; the last of them is what is left over."""
 
 
+Figure = Callable[[Sequence[float | None]], float | None]
+"""What stands for all values of a series in the legend."""
+
+
 class Series(NamedTuple):
     """A name, a value for each step (None: none was measured), and a class of style.css."""
 
@@ -122,16 +126,23 @@ def mean(values: Sequence[float | None]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
+def most(values: Sequence[float | None]) -> float | None:
+    """The greatest."""
+    return max((value for value in values if value is not None), default=None)
+
+
 def last(values: Sequence[float | None]) -> float | None:
     """The last that is known."""
     return next((value for value in reversed(values) if value is not None), None)
 
 
-def lines(title: str, times: Sequence[int], step: int, series: Sequence[Series], unit: Unit) -> Chart:
-    """Lines over steps that begin at `times`, each `step` seconds long; the legend has the last values."""
+def lines(
+    title: str, times: Sequence[int], step: int, series: Sequence[Series], unit: Unit, *, figure: Figure = last
+) -> Chart:
+    """Lines over steps that begin at `times`, each `step` seconds long; the legend has a `figure` of each."""
     top, _ = axes.values(axes.greatest([each.values for each in series]), unit)
     paths, dots = _traced(series, top, len(times))
-    figures = [last(each.values) for each in series]
+    figures = [figure(each.values) for each in series]
     return _chart(title, times, step, series, unit, figures, top, paths=paths, dots=dots)
 
 
@@ -143,7 +154,7 @@ def bars(
     unit: Unit,
     *,
     over: Sequence[Series] = (),
-    figure: Callable[[Sequence[float | None]], float | None] = total,
+    figure: Figure = total,
 ) -> Chart:
     """Bars, those of all series upon each other, and lines `over` them; the legend has a `figure` of each.
 

@@ -11,6 +11,7 @@ from cdc.events.resending import NotResent, again
 from cdc.store import looking
 from cdc.store.starts import uuid
 from cdc.web.answers import uuid_of
+from cdc.web.guard.forms import checked_form
 from cdc.web.pages import rowchange
 from cdc.web.pages.rendering import missing, render
 from cdc.web.site import Site
@@ -52,7 +53,7 @@ def routes(site: Site) -> list[Route]:
 
     async def resend(request: Request) -> Response:
         event_id = uuid_of(request.path_params["id"], "event")
-        await request.form()
+        await checked_form(request)
         try:
             async with site.state() as conn:
                 event = await again(conn, event_id)

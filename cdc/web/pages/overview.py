@@ -130,13 +130,13 @@ def costs(plot: Plot, title: str) -> Chart:
 
 def _lines(title: str, plot: Plot, unit: Any, names: Mapping[str, str] | None = None) -> Chart:
     lines = [((names or {}).get(line.name, line.name), line.values) for line in plot.lines]
-    return charts.lines(title, plot.times, plot.step, named(lines), unit)
+    return charts.lines(title, plot.times, plot.step, named(lines), unit, figure=charts.most)
 
 
 def _unfinished(plot: Plot) -> Chart:
     found = {line.name: line.values for line in plot.lines}
     series = [Series(name, found[name], name) for name in STATES if name in found]
-    return charts.bars("Unfinished runs", plot.times, plot.step, series, COUNT, figure=charts.last)
+    return charts.bars("Unfinished runs", plot.times, plot.step, series, COUNT, figure=charts.most)
 
 
 def _events(plot: Plot) -> Chart:

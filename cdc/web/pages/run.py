@@ -14,6 +14,7 @@ from starlette.routing import Route
 from cdc.store import looking
 from cdc.store.choice import ENDED
 from cdc.web.answers import uuid_of
+from cdc.web.guard.forms import checked_form
 from cdc.web.pages import timeline
 from cdc.web.pages.rendering import missing, render
 from cdc.web.site import Site
@@ -65,14 +66,14 @@ def routes(site: Site) -> list[Route]:
 
     async def cancel(request: Request) -> Response:
         run_id = uuid_of(request.path_params["id"])
-        await request.form()
+        await checked_form(request)
         async with site.hands() as hands:
             cancelled = await hands.cancel([run_id], "cancelled on the dashboard")
         return RedirectResponse(f"/runs/{run_id}?done={'cancelled' if cancelled else 'ended'}", 303)
 
     async def replay(request: Request) -> Response:
         run_id = uuid_of(request.path_params["id"])
-        await request.form()
+        await checked_form(request)
         async with site.hands() as hands:
             repeated = await hands.replay([run_id])
         if new := repeated.runs.get(run_id):

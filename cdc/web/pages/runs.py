@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from cdc.events.hands import to_cancel, to_replay
 from cdc.store import listing, looking
 from cdc.store.choice import STATUSES
 from cdc.store.listing import Page
@@ -42,6 +43,8 @@ def routes(site: Site) -> list[Route]:
             statuses=STATUSES,
             spans=asked.SPANS,
             csv=wanted.table,
+            cancellable=to_cancel(wanted.choice).statuses and wanted.address("/runs/many", act="cancel"),
+            replayable=to_replay(wanted.choice).statuses and wanted.address("/runs/many", act="replay"),
             problem=wanted.time.problem,
         )
 

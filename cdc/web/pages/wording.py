@@ -54,8 +54,8 @@ def duration(seconds: float | None) -> str:
 
 
 def between(start: datetime | None, end: datetime | None) -> float | None:
-    """Seconds from one to the other; of what has not ended, until now."""
-    return None if start is None else ((end or datetime.now(UTC)) - start).total_seconds()
+    """Seconds from one to the other; of what has not ended, until now. Clocks that differ do not turn time back."""
+    return None if start is None else max(0.0, ((end or datetime.now(UTC)) - start).total_seconds())
 
 
 def moment(value: datetime | None) -> str:
@@ -77,6 +77,12 @@ def ago(value: datetime | None) -> str:
 def pretty(value: Any, longest: int = LONGEST) -> str:
     """JSON on many lines; what is too long is cut, and says so. NULs and lone surrogates stay escapes."""
     return cut(json.dumps(value, indent=2, ensure_ascii=False, default=str), longest)
+
+
+def whole(value: Any, longest: int = LONGEST) -> str | None:
+    """JSON on many lines, for people to edit; None: it is too long."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    return readable(text) if len(text) <= longest else None
 
 
 def brief(value: Any, longest: int = 120) -> str:
@@ -121,4 +127,5 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "percent": percent,
     "pretty": pretty,
     "size": size,
+    "whole": whole,
 }

@@ -4,6 +4,7 @@ if (chosen) document.documentElement.dataset.theme = chosen;
 
 document.addEventListener("DOMContentLoaded", () => {
   const button = document.getElementById("theme");
+  if (!button) return;
   const dark = () => {
     const theme = document.documentElement.dataset.theme;
     return theme ? theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
