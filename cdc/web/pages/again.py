@@ -18,7 +18,7 @@ from cdc.web.answers import uuid_of
 from cdc.web.guard.forms import checked_form
 from cdc.web.pages import asked
 from cdc.web.pages.rendering import missing, render
-from cdc.web.pages.wording import LONGEST, pretty
+from cdc.web.pages.wording import whole
 from cdc.web.site import Site
 
 _WITHOUT_INPUT = ("sleep", "wait")
@@ -54,7 +54,7 @@ def routes(site: Site) -> list[Route]:
         try:
             edits = _edits(begun, typed)
         except ValueError as unusable:
-            return shown(request, typed, wrong=str(unusable), status_code=422)
+            return shown(request, typed, wrong=str(unusable), status_code=400)
         run_id = begun.run["id"]
         async with site.hands() as hands:
             repeated = await hands.replay_from(run_id, edits)
@@ -77,18 +77,13 @@ async def _begun(site: Site, request: Request, step_id: str) -> _Form | None:
             return None
         if not step_id:
             event = await looking.event(conn, run["event_ids"][0]) if len(run["event_ids"]) == 1 else None
-            return _Form(run, "", data=_editable(event["data"]) if event else None)
+            return _Form(run, "", data=whole(event["data"]) if event else None)
     step = next((each for each in run["steps"] if each["id"] == step_id), None)
     if step is None:
         return None
     before = [each["id"] for each in run["steps"] if each["ended_at"] and each["ended_at"] <= step["started_at"]]
     has_input = step["input"] is not None and step["kind"] not in _WITHOUT_INPUT
-    return _Form(run, step_id, input=_editable(step["input"]) if has_input else None, kept=before)
-
-
-def _editable(value: Any) -> str | None:
-    text = pretty(value, LONGEST)
-    return text if len(text) <= LONGEST else None
+    return _Form(run, step_id, input=whole(step["input"]) if has_input else None, kept=before)
 
 
 def _typed(begun: _Form, given: Mapping[str, str]) -> _Form:

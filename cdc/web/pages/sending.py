@@ -20,7 +20,7 @@ from cdc.web import incoming
 from cdc.web.answers import uuid_of
 from cdc.web.guard.forms import checked_form
 from cdc.web.pages.rendering import render
-from cdc.web.pages.wording import LONGEST, pretty
+from cdc.web.pages.wording import whole
 from cdc.web.site import Site
 
 _EXAMPLE = '{\n  "hello": "world"\n}'
@@ -45,7 +45,7 @@ def routes(site: Site) -> list[Route]:
         given = await checked_form(request)
         typed, events = _read(given)
         if typed.wrong:
-            return await shown(request, typed, status_code=422)
+            return await shown(request, typed, status_code=400)
         try:
             async with site.hands() as hands:
                 await hands.take(events)
@@ -53,7 +53,7 @@ def routes(site: Site) -> list[Route]:
             if not about_a_value(failed):
                 raise
             wrong = {"data": "It has a value that the database cannot store."}
-            return await shown(request, _Typed(typed.name, typed.data, wrong), status_code=422)
+            return await shown(request, _Typed(typed.name, typed.data, wrong), status_code=400)
         return RedirectResponse(f"/events/{uuid(events[0].id)}?done=sent", 303)
 
     async def shown(request: Request, typed: _Typed, status_code: int = 200) -> Response:
@@ -80,8 +80,7 @@ async def _begun(site: Site, like: str) -> _Typed:
         event = None
     if event is None:
         return _Typed()
-    data = pretty(event["data"], LONGEST)
-    return _Typed(event["name"], data if len(data) <= LONGEST else _EXAMPLE)
+    return _Typed(event["name"], whole(event["data"]) or _EXAMPLE)
 
 
 def _read(given: FormData) -> tuple[_Typed, list[Any]]:

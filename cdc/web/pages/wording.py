@@ -79,6 +79,12 @@ def pretty(value: Any, longest: int = LONGEST) -> str:
     return cut(json.dumps(value, indent=2, ensure_ascii=False, default=str), longest)
 
 
+def whole(value: Any, longest: int = LONGEST) -> str | None:
+    """JSON on many lines, for people to edit; None: it is too long."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    return readable(text) if len(text) <= longest else None
+
+
 def brief(value: Any, longest: int = 120) -> str:
     """The beginning of JSON on one line."""
     text = readable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))
@@ -121,4 +127,5 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "percent": percent,
     "pretty": pretty,
     "size": size,
+    "whole": whole,
 }
