@@ -30,7 +30,7 @@ class Span(NamedTuple):
 
 
 class Collector:
-    """`async with`-free: use it as a context manager; `url` is what OTEL_EXPORTER_OTLP_ENDPOINT wants."""
+    """For the length of a `with` block; `url` is what OTEL_EXPORTER_OTLP_ENDPOINT wants."""
 
     def __init__(self) -> None:
         self.spans: list[Span] = []

@@ -75,6 +75,8 @@ async def _run(run_id: str) -> int:
     showing.show(*_facts(found))
     if found["steps"]:
         showing.show(showing.of_steps(found["steps"]))
+    if failures := showing.of_failures(found):
+        showing.show(failures)
     if calls := showing.of_calls(found["steps"]):
         showing.show(calls)
     for wait in found["waits"]:

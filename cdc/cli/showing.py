@@ -42,12 +42,23 @@ def of_runs(runs: Sequence[Mapping[str, Any]]) -> Table:
 
 def of_steps(steps: Sequence[Mapping[str, Any]]) -> Table:
     """The steps of a run."""
-    made = Table("step", "kind", "attempts", "started", "state", "result")
+    made = Table("step", "kind", "attempts", "started", "state", "input", "result")
     for step in steps:
         result = step["data"] if step["error"] is None else error(step["error"])
         attempts = str(step["attempts"][-1]["attempt"]) if step["attempts"] else ""
-        made.add_row(step["id"], step["kind"], attempts, time(step["started_at"]), _state(step), start_of(result))
+        said = (start_of(step["input"]), start_of(result))
+        made.add_row(step["id"], step["kind"], attempts, time(step["started_at"]), _state(step), *said)
     return made
+
+
+def of_failures(run: Mapping[str, Any]) -> Table | None:
+    """The attempts that failed, of a run's steps and of its handler, if any did."""
+    made = Table("step", "attempt", "failed", "error")
+    for of in (*run["steps"], {"id": "(the handler)", "attempts": run["attempts"]}):
+        for each in of["attempts"]:
+            if each["error"] is not None:
+                made.add_row(of["id"], str(each["attempt"]), time(each["ended_at"]), start_of(error(each["error"])))
+    return made if made.row_count else None
 
 
 def of_calls(steps: Sequence[Mapping[str, Any]]) -> Table | None:

@@ -199,7 +199,7 @@ class _Service:
                 self._databases.state,
                 size=6,  # of which two are for events that are sent
                 name="web",
-                prepared=not self._databases.pooled,
+                prepared=False,  # pages ask with values that plans made for any would be slow for
                 answers_within=self._settings.network_timeout,
             )
             connection = (await self._stack.enter_async_context(state)).connection

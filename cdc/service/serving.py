@@ -52,6 +52,7 @@ def terms(settings: Settings) -> Terms:
         metrics_token=_said(settings.metrics_token),
         reading=[bearer for _, key in _signing_keys(settings) for bearer in signing.bearers(key)],
         anywhere=settings.open or not _for_itself(settings),
+        closed=not settings.open and not _for_itself(settings),
     )
 
 

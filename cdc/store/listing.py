@@ -90,11 +90,13 @@ async def events(conn: Connection, which: Which, limit: int, *, after: EventKey 
     return Page(rows, last and EventKey(last.at, last.id), stopped)
 
 
-async def runs(conn: Connection, choice: Choice, limit: int, *, after: str | None = None) -> Page[str]:
+async def runs(
+    conn: Connection, choice: Choice, limit: int, *, after: str | None = None, most: int = LOOKS
+) -> Page[str]:
     """Runs as lists show them: output and error above 4 kB are left out (`truncated`), the beginning of the output may
-    be at `excerpt`.
+    be at `excerpt`. At most so many are looked at.
     """
-    looks = limit + 1 if choice == Choice() else LOOKS
+    looks = limit + 1 if choice == Choice() else most
     parameters = {
         **choice.parameters(),
         "since": choice.since or "-infinity",

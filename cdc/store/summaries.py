@@ -16,6 +16,9 @@ from cdc.store.plots import Plot, Window, line, plot
 from cdc.store.queries import text
 from cdc.store.tallied import ALL, bins_of
 
+_LOOKS = 10_000
+"""Runs that are looked at for the latest of one function: the page of runs looks further back."""
+
 _SAMPLE = 16_384
 """Bytes of an event that is shown as an example."""
 
@@ -48,12 +51,12 @@ async def calls_over_time(conn: Connection, window: Window) -> Plot:
 async def failures(conn: Connection, limit: int, *, function: str | None = None) -> list[dict[str, Any]]:
     """The latest runs that failed, newest first, with the `name` and `message` of what was wrong."""
     choice = Choice(functions=[function] if function else None, statuses=["failed"])
-    return [{**row, **_wrong(row["error"])} for row in (await listing.runs(conn, choice, limit)).rows]
+    return [{**row, **_wrong(row["error"])} for row in (await listing.runs(conn, choice, limit, most=_LOOKS)).rows]
 
 
 async def recent(conn: Connection, function: str, limit: int) -> list[dict[str, Any]]:
     """The latest runs of a function, newest first; those that are found with a bounded amount of work."""
-    return (await listing.runs(conn, Choice(functions=[function]), limit)).rows
+    return (await listing.runs(conn, Choice(functions=[function]), limit, most=_LOOKS)).rows
 
 
 async def sample(conn: Connection, run_id: str) -> Any:

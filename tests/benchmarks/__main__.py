@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.benchmarks import claims, decode, embed, hnsw, huge, idle, intake, latency, runs, tls, wal, writers
+from tests.benchmarks import claims, decode, embed, hnsw, huge, idle, intake, latency, pages, runs, tls, wal, writers
 from tests.benchmarks.command import main
 
 main(
@@ -20,6 +20,7 @@ main(
         "intake": intake.measure,
         "embed": embed.measure,
         "writers": writers.measure,
+        "pages": pages.measure,
         "hnsw": hnsw.measure,
     },
 )

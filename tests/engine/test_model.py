@@ -48,6 +48,13 @@ class WasCut(RetryAfter):
     counts_as_attempt = False
 
 
+ASTRAY = """cdc_state.steps s
+ where s.kind = 'run' and s.attempts - (s.error is null)::integer
+       <> (select count(*) from cdc_state.attempts a where a.run_id = s.run_id and a.step_id = s.id
+              and a.error is not null and a.attempt <= s.attempts - (s.error is null)::integer)"""
+"""Steps of whose failed attempts not all are kept, each once."""
+
+
 class Interpreter:
     """The function that runs programs, and notes what its bodies do."""
 
@@ -288,6 +295,7 @@ class Engines(RuleBasedStateMachine):
         for kind, table in (("transaction", "effects"), ("send", "cdc_state.events where name = 'app/sent'")):
             done = sum(_kind(run.program, key) == kind for run in family for key in run.answers)
             assert await self._count(table) == done, kind
+        assert await self._count(ASTRAY) == 0
 
     async def _count(self, table: str) -> int:
         row = await (await self.engine.conn.execute(f"select count(*) from {table}".encode())).fetchone()

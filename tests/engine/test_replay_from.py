@@ -259,10 +259,10 @@ async def test_a_choice_is_replayed_and_cancelled_in_goes_each_run_once(live_eng
         assert len(await live_engine.ended(14)) == 14
         await live_engine.send(USER, {}, {})
         await eventually(lambda: asleep(live_engine, 2))
-        done = await bulk.cancel(hands, Choice(functions=["fails"]), "by hand")
+        done = await bulk.cancel(hands, Choice(functions=["fails"]), "by hand", most=bulk.MOST)
     assert goes == [(7, 3), (4, 3), (1, 1)]
     assert done == bulk.Done(2, 2, 2, None)
-    assert await bulk.cancel(hands, Choice(statuses=["failed"]), "by hand") == bulk.Done(0, 0, 0, None)
+    assert await bulk.cancel(hands, Choice(statuses=["failed"]), "by hand", most=bulk.MOST) == bulk.Done(0, 0, 0, None)
 
 
 async def waiting(engine: Engine) -> bool:

@@ -9,6 +9,7 @@ from cdc.config import load
 from cdc.errors import ConfigurationError
 from cdc.remote import signing
 from cdc.service import serving
+from cdc.web.guard.terms import Terms
 
 TOKEN = "0123456789abcdef"
 KEY = "signkey-prod-" + "0f" * 16
@@ -28,7 +29,7 @@ def check(monkeypatch: pytest.MonkeyPatch, **settings: str) -> list[str]:
 def test_this_machine_alone_is_asked_nothing(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     assert check(monkeypatch, CDC_HOST=host) == []
     assert serving.terms(load()).token is None
-    assert not serving.terms(load()).anywhere
+    assert serving.terms(load()) == Terms(reading=[])
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "fe80::1"])

@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from cdc.web.app import app
 from cdc.web.guard.access import Asks, asks, is_loopback
+from cdc.web.guard.sessions import Sessions
 from cdc.web.guard.terms import Terms, one_of
 from cdc.web.site import Site
 from cdc.web.status import Statuses
@@ -185,3 +186,24 @@ async def contents(served: Served) -> list[object]:
     tables = await served.state.rows("select tablename from pg_tables where schemaname = 'cdc_state'")
     counts = [f"select '{name}', count(*) from cdc_state.{name}" for (name,) in tables]
     return list(await served.state.rows(" union all ".join(counts) + " order by 1"))
+
+
+async def test_no_session_acts_for_a_page_elsewhere_on_any_route(guarded: Served) -> None:
+    before = await contents(guarded)
+    sessions = Sessions(TOKEN)
+    cookie = {"cookie": f"cdc={sessions.written(sessions.start())}"}
+    elsewhere = {**cookie, "content-type": "application/json", "origin": "https://evil.example"}
+    form = {**cookie, "content-type": "application/x-www-form-urlencoded", "origin": guarded.url}
+    walked = 0
+    async with httpx.AsyncClient(base_url=guarded.url, trust_env=False) as client:
+        for method, path in routes():
+            if method in ("GET", "HEAD") or path == "/e/{key}":
+                continue
+            told = await client.request(method, concrete(path), content=b"{}", headers=elsewhere)
+            assert told.status_code == 403, path
+            told = await client.request(method, concrete(path), content=b"data=%7B%7D", headers=form)
+            assert (told.status_code, "load its page again" in told.text) == (403, True), path
+            walked += 1
+    assert walked > 10
+    assert await contents(guarded) == before
+    assert guarded.woken == []

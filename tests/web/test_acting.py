@@ -38,12 +38,12 @@ async def test_runs_of_a_choice_are_cancelled_and_replayed_together(served: Serv
     others = await served.state.queue(2, "other")
     assert (await served.post("/v1/runs/cancel", {}))[0] == 400
     assert (await served.post("/v1/runs/cancel", {"function": ["paid"], "cursor": "x"}))[0] == 400
-    done = {"runs": 1, "seen": 1, "changed": 1}
+    done = {"data": {"runs": 1, "changed": 1, "next": None}}
     cancelled = await served.post("/v1/runs/cancel", {"function": ["paid"], "since": "1h"})
-    assert cancelled == (200, {"data": done, "next": None})
+    assert cancelled == (200, done)
     assert {(await served.state.statuses())[each][0] for each in others} == {"queued"}
     replayed = await served.post("/v1/runs/replay", {"status": ["cancelled"]})
-    assert replayed == (200, {"data": done, "next": None})
+    assert replayed == (200, done)
     first, again = (await served.get(f"/v1/events/{event_id}/runs"))[1]["data"]
     assert (first["status"], again["status"], again["replays"]) == ("cancelled", "queued", first["id"])
 

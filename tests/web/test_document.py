@@ -27,9 +27,9 @@ FEW = settings(
 NO_NUL = SchemathesisConfig.from_dict({"generation": {"allow-x00": False}})
 """A text with a NUL is refused where the database is asked for it, which no schema says."""
 
-LOOSE: dict[str, Any] = dict.fromkeys(
-    ["/v1/runs/cancel", "/v1/runs/replay", "/v1/runs/{id}/replay"], [positive_data_acceptance]
-)
+LOOSE: dict[str, Any] = {
+    key: [positive_data_acceptance] for key in ["/v1/runs/cancel", "/v1/runs/replay", "/v1/runs/{id}/replay"]
+}
 """An input needs a step, a choice at least one field, a cursor an answer that gave it."""
 
 ROWS = (

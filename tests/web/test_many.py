@@ -16,7 +16,7 @@ FAILED = "update cdc_state.runs set status = 'failed', ended_at = now()"
 async def test_all_failed_runs_of_a_choice_are_replayed_in_as_many_requests_as_it_takes(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(bulk.replay.__kwdefaults__, "most", 2)
+    monkeypatch.setattr(bulk, "MOST", 2)
     for number in range(3):
         await served.post("/e/any", {"name": "app/order.paid", "data": {"id": number}})
     await served.state.connection.execute(FAILED)

@@ -53,7 +53,7 @@ async def cancel_runs(site: Here, body: Chosen) -> Json:
     """The unfinished ones of a choice, up to 10,000 in one request."""
     choice, rest = _choice(body), _rest(body)
     async with site.hands() as hands:
-        return _answer(await bulk.cancel(hands, choice, _REASON, rest))
+        return _answer(await bulk.cancel(hands, choice, _REASON, rest, most=bulk.MOST))
 
 
 @router.post(
@@ -67,7 +67,7 @@ async def replay_runs(site: Here, body: Chosen) -> Json:
     """The ended ones of a choice, without `status` the failed ones, up to 10,000 in one request."""
     choice, rest = _choice(body), _rest(body)
     async with site.hands() as hands:
-        return _answer(await bulk.replay(hands, choice, rest))
+        return _answer(await bulk.replay(hands, choice, rest, most=bulk.MOST))
 
 
 def _choice(body: Chosen) -> Choice:

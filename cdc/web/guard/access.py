@@ -109,7 +109,8 @@ class Access:
         return _unknown(scope, headers)
 
     def _asked_for(self, needed: Asks) -> bool:
-        return self._terms.token is not None or (needed is Asks.METRICS and self._terms.metrics_token is not None)
+        asked = self._terms.closed or self._terms.token is not None
+        return asked or (needed is Asks.METRICS and self._terms.metrics_token is not None)
 
     def _known(self, needed: Asks) -> list[str]:
         extra = {Asks.METRICS: [self._terms.metrics_token], Asks.READING: self._terms.reading}.get(needed, [])

@@ -13,13 +13,14 @@ class Terms:
     """The credentials that count. Without a `token` nothing is asked: right on loopback only.
 
     `metrics_token` opens /metrics only. `reading` are what Inngest's SDKs send for a signing key, which opens what they
-    read. `anywhere`: the service is served to others on purpose, whatever is asked.
+    read. `anywhere`: the service goes by any name. `closed`: what asks for a token does so even where there is none.
     """
 
     token: str | None = field(default=None, repr=False)
     metrics_token: str | None = field(default=None, repr=False)
     reading: Sequence[str] = field(default=(), repr=False)
     anywhere: bool = False
+    closed: bool = False
 
 
 NOTHING_ASKED = Terms()

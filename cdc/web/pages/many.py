@@ -59,9 +59,9 @@ def routes(site: Site) -> list[Route]:
             rest = _rest(asked.text(given, "rest"))
             async with site.hands() as hands:
                 if act == "cancel":
-                    done = await bulk.cancel(hands, wanted.choice, "cancelled on the dashboard", rest)
+                    done = await bulk.cancel(hands, wanted.choice, "cancelled on the dashboard", rest, most=bulk.MOST)
                 else:
-                    done = await bulk.replay(hands, wanted.choice, rest)
+                    done = await bulk.replay(hands, wanted.choice, rest, most=bulk.MOST)
             address |= {"seen": str(done.seen), "changed": str(done.changed)}
             address |= {"rest": done.rest.text()} if done.rest else {}
         return RedirectResponse(wanted.address("/runs/many", **address), 303)
