@@ -203,6 +203,7 @@ SEEN = {
     "first": f"'{ident(F, 1)}'",
     "middle": f"'{ident(F, 50)}'",
 }
+STARTED = {"ids": ids("e", 50), "last": f"'{ident(F, FINISHED)}'", "most": "5000"}
 
 GUARDS = [
     Guard("runs/claim", {**CLAIM, "limit": str(MOST)}, "runs_due", 20 * MOST),
@@ -237,6 +238,11 @@ GUARDS = [
     Guard("events/page_containing", {**PAGE, **CONTAINING}, "events_accepted", 10_000, measured=True),
     Guard("events/listed", {"ids": ids("e", 100)}, "events_pkey", 8 * 100),
     Guard("events/by_id", {"id": f"'{ident('e', 7)}'"}, "events_pkey", 8),
+    Guard("live/events", {}, "events_accepted", 40),
+    Guard("live/overview", {}, "runs_pkey", 40),
+    Guard("live/run", {"id": f"'{ident(F, 7)}'"}, "runs_pkey", 40),
+    Guard("live/runs", {}, "runs_pkey", 8 * 100),
+    Guard("runs/started", {**STARTED, "first": f"'{ident(F, 1)}'"}, "runs_pkey", 2 * 5000),
     Guard("journal/write", WRITE, "runs_pkey", 40 * 1000),
     Guard("journal/write", {**WRITE, **FAILURES}, "runs_pkey", 45 * 1000),
     Guard("steps/of_runs", {"ids": ids(W, MOST)}, "steps_pkey", 8 * MOST, measured=True),
