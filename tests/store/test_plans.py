@@ -197,7 +197,13 @@ PAGE = {
     "limit": "101",
 }
 CONTAINING = {"containing": "'nothing has it'", "looks": "10000", "bytes": "33554432"}
-SEEN = {"id": f"'{ident('e', 7)}'", "earliest": f"'{ident(F, 1)}'", "first": f"'{ident(F, 1)}'"}
+SEEN = {
+    "id": f"'{ident('e', 7)}'",
+    "earliest": f"'{ident(F, 1)}'",
+    "first": f"'{ident(F, 1)}'",
+    "middle": f"'{ident(F, 50)}'",
+}
+STARTED = {"ids": ids("e", 50), "last": f"'{ident(F, FINISHED)}'", "most": "5000"}
 
 GUARDS = [
     Guard("runs/claim", {**CLAIM, "limit": str(MOST)}, "runs_due", 20 * MOST),
@@ -223,7 +229,8 @@ GUARDS = [
     Guard("steps/of_run", {"id": f"'{ident(F, 7)}'"}, "steps_pkey", 20),
     Guard("waits/of_run", {"id": f"'{ident(W, 7)}'"}, "waits_pkey", 20),
     Guard("runs/chosen", {**ANY, "until": "now()", "after": f"'{ident(F, 1)}'", "limit": "500"}, "runs_pkey", 8 * 500),
-    Guard("runs/of_event", {**SEEN, "last": f"'{ident(F, 100)}'"}, "runs_pkey", 8 * 100),
+    Guard("runs/of_event", {**SEEN, "last": f"'{ident(F, 100)}'", "looks": "50000"}, "runs_pkey", 1000),
+    Guard("runs/of_event", {**SEEN, "last": f"'{ident(F, FINISHED)}'", "looks": "500"}, "runs_pkey", 2 * 600),
     Guard("runs/related", {"id": f"'{ident(F, 7)}'", "limit": "1000"}, "runs_invoker", 20),
     Guard("runs/repeatable", {"ids": ids(F, MOST)}, "runs_pkey", 8 * MOST),
     Guard("events/page", {**PAGE, "looks": "101"}, "events_accepted", 8 * 100),
@@ -231,6 +238,11 @@ GUARDS = [
     Guard("events/page_containing", {**PAGE, **CONTAINING}, "events_accepted", 10_000, measured=True),
     Guard("events/listed", {"ids": ids("e", 100)}, "events_pkey", 8 * 100),
     Guard("events/by_id", {"id": f"'{ident('e', 7)}'"}, "events_pkey", 8),
+    Guard("live/events", {}, "events_accepted", 40),
+    Guard("live/overview", {}, "runs_pkey", 40),
+    Guard("live/run", {"id": f"'{ident(F, 7)}'"}, "runs_pkey", 40),
+    Guard("live/runs", {}, "runs_pkey", 8 * 100),
+    Guard("runs/started", {**STARTED, "first": f"'{ident(F, 1)}'"}, "runs_pkey", 2 * 5000),
     Guard("journal/write", WRITE, "runs_pkey", 40 * 1000),
     Guard("journal/write", {**WRITE, **FAILURES}, "runs_pkey", 45 * 1000),
     Guard("steps/of_runs", {"ids": ids(W, MOST)}, "steps_pkey", 8 * MOST, measured=True),
@@ -258,7 +270,13 @@ GUARDS = [
     Guard("gates/places", {"names": GATES}, "runs_of_worker", 2000),
     Guard("history/runs", {**WEEK, "after": f"'{ident(F, 0)}'"}, "runs_pkey", 40 * MOST),
     Guard("history/runs", {**WEEK, "after": f"'{ident(F, FINISHED - 1000)}'"}, "runs_pkey", 40),
-    Guard("history/events", {**WEEK, "since": "'epoch'", "after": f"'{ident('e', 0)}'"}, "events_accepted", 200),
+    Guard(
+        "history/events",
+        {**WEEK, "since": "'epoch'", "after": f"'{ident('e', 0)}'"},
+        "events_accepted",
+        200,
+        measured=True,
+    ),
     Guard("history/drop_events", {"ids": ids("e", MOST)}, "events_pkey", 12 * MOST),
     Guard("history/gates", {"after": "''", "limit": str(MOST)}, "gates_pkey", 16 * MOST),
 ]
