@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -18,7 +17,7 @@ from cdc.web.pages import charts
 from cdc.web.pages.axes import COUNT
 from cdc.web.pages.charts import Chart, Series
 from cdc.web.pages.overview import costs
-from cdc.web.pages.rendering import render
+from cdc.web.pages.rendering import missing, render
 from cdc.web.pages.windows import Chosen, chosen
 from cdc.web.pages.wording import LONGEST
 from cdc.web.site import Site
@@ -49,7 +48,7 @@ def routes(site: Site) -> list[Route]:
         async with site.state() as conn:
             found = await summaries.call(conn, number, LONGEST) if number is not None else None
         if found is None:
-            raise HTTPException(404, "There is no such call.")
+            return missing(request, "call", "/ai")
         prompt, output = (_read(found[name]) for name in ("prompt", "output"))
         return render(request, "ai_call.html", call=found, prompt=prompt, messages=messages(prompt), output=output)
 

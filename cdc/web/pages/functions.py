@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import Any, NoReturn
 from urllib.parse import quote
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from cdc.store import summaries, tallies
 from cdc.store.connect import Connection
-from cdc.store.json import document, loads
+from cdc.store.json import document
 from cdc.store.plots import Plot
 from cdc.store.tallies import FunctionFigures
 from cdc.web.guard.forms import checked_form
@@ -20,7 +20,7 @@ from cdc.web.pages import charts, options
 from cdc.web.pages.axes import SECONDS
 from cdc.web.pages.charts import Chart, named
 from cdc.web.pages.overview import runs
-from cdc.web.pages.rendering import render
+from cdc.web.pages.rendering import missing, render
 from cdc.web.pages.windows import Chosen, chosen
 from cdc.web.pages.wording import pretty
 from cdc.web.site import Site
@@ -41,13 +41,19 @@ def routes(site: Site) -> list[Route]:
     async def all_of_them(request: Request) -> Response:
         over = chosen(request)
         async with site.state() as conn:
-            return render(request, "functions.html", chosen=over, functions=await _listed(conn, over))
+            listed = await _listed(conn, over)
+        return render(request, "functions.html", chosen=over, functions=listed)
 
     async def one(request: Request) -> Response:
+        notice = _NOTICES.get(request.query_params.get("done", ""))
+        return await page(request, notice=notice, invalid=None)
+
+    async def page(request: Request, status_code: int = 200, **besides: Any) -> Response:
         async with site.state() as conn:
             shown = await _shown(conn, _id(request), chosen(request))
-        notice = _NOTICES.get(request.query_params.get("done", ""))
-        return render(request, "function.html", **shown, notice=notice, invalid=None)
+        if shown is None:
+            return _missing(request)
+        return render(request, "function.html", status_code=status_code, **{**shown, **besides})
 
     async def pause(request: Request) -> Response:
         await checked_form(request)
@@ -63,9 +69,7 @@ def routes(site: Site) -> list[Route]:
         typed = str((await checked_form(request)).get("data", ""))
         data, invalid = _object(typed)
         if data is None:
-            async with site.state() as conn:
-                shown = {**await _shown(conn, _id(request), chosen(request)), "payload": typed}
-            return render(request, "function.html", status_code=400, **shown, invalid=invalid)
+            return await page(request, 400, payload=typed, invalid=invalid)
         async with site.hands() as hands:
             return _done(request, "invoke", await hands.invoke(_id(request), document(data).encode()))
 
@@ -94,10 +98,10 @@ async def _listed(conn: Connection, over: Chosen) -> list[dict[str, Any]]:
     ]
 
 
-async def _shown(conn: Connection, id: str, over: Chosen) -> dict[str, Any]:
+async def _shown(conn: Connection, id: str, over: Chosen) -> dict[str, Any] | None:
     row = await summaries.function(conn, id)
     if row is None:
-        raise HTTPException(404, "There is no such function.")
+        return None
     over_time = await tallies.function(conn, over.window, id)
     figures = [each for each in await tallies.functions(conn, over.window) if each.function == id]
     latest = await summaries.recent(conn, id, _RUNS)
@@ -136,17 +140,25 @@ def _none(id: str) -> FunctionFigures:
 def _object(typed: str) -> tuple[dict[str, Any] | None, str]:
     """The JSON object that was typed; or what is wrong with it."""
     try:
-        found = loads(typed) if typed.strip() else {}
+        found = json.loads(typed, parse_constant=_no_number) if typed.strip() else {}
     except (ValueError, RecursionError) as error:
         return None, f"This is no JSON: {error}."
     return (found, "") if isinstance(found, dict) else (None, "This is JSON, but no object: write it in braces, {…}.")
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number in JSON")
 
 
 def _id(request: Request) -> str:
     return str(request.path_params["id"])
 
 
+def _missing(request: Request) -> Response:
+    return missing(request, "function", "/functions")
+
+
 def _done(request: Request, what: str, done: object) -> Response:
     if done is None:
-        raise HTTPException(404, "There is no such function.")
+        return _missing(request)
     return RedirectResponse(f"/functions/{quote(_id(request))}?done={what}", status_code=303)

@@ -47,7 +47,8 @@ def routes(site: Site) -> list[Route]:
     async def overview(request: Request) -> Response:
         chosen_ = chosen(request)
         async with site.state() as conn:
-            return render(request, "overview.html", **await _shown(site, conn, chosen_))
+            shown = await _shown(site, conn, chosen_)
+        return render(request, "overview.html", **shown)
 
     return [Route("/overview", overview)]
 
