@@ -1,5 +1,5 @@
 # Everything runs in .venv, which is made again when pyproject.toml changes; what bench-peers compares with has
-# .venv-peers. `make` alone lists what there is.
+# .venv-peers, what audits has .venv-audit. `make` alone lists what there is.
 #   PYTHON=python3.12   the interpreter to build .venv with; otherwise the newest from 3.13 to 3.11
 #   ARGS="..."          more arguments, for demo, test, bench and bench-peers
 #   WORKERS=3           how many processes run the tests; each has servers of its own
@@ -35,7 +35,7 @@ define need
 	} || { echo "$(2) is missing. On Debian or Ubuntu: sudo apt-get install $(3). Then run make again." >&2; exit 1; }
 endef
 
-.PHONY: help demo test lint types imports bench bench-peers servers clean postgres-15 pgbouncer
+.PHONY: help demo test lint types imports bench bench-peers audit servers clean postgres-15 pgbouncer
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 13
@@ -62,11 +62,16 @@ bench: .venv/.installed-dev ## measure
 bench-peers: .venv/.installed-dev .venv-peers/.installed ## measure, beside other engines
 	$(BIN)/python -m tests.benchmarks.peers $(ARGS)
 
+audit: .venv/.installed-dev .venv-audit/.installed ## ask whether a dependency has a known hole; what is known is asked of PyPI
+	@$(BIN)/pip freeze --exclude-editable > .venv-audit/installed.txt
+	@.venv-audit/bin/pip-audit --strict --requirement .venv-audit/installed.txt --disable-pip --no-deps --progress-spinner off \
+		|| { echo "make audit: a hole is known (listed above), or the list of known ones was not reached, so that nothing was asked (an error above)." >&2; exit 1; }
+
 servers: .venv/.installed-dev ## Postgres 14, 16 and 17 for the tests, where they can be had
 	@$(BIN)/python -m tests.fetch $(POSTGRES_SERVERS)
 
 clean: ## remove the environments and everything that was built
-	rm -rf .venv .venv-peers .servers build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-peers .venv-audit .servers build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find cdc functions tests -name __pycache__ -prune -exec rm -rf {} +
 
 postgres-15:
@@ -93,6 +98,12 @@ chromium:
 .venv-peers/.installed: $(PEERS) | $(BIN)/python
 	$(BIN)/python -m venv .venv-peers
 	.venv-peers/bin/pip install --quiet --upgrade --requirement $(PEERS)
+	@touch $@
+
+# Apart: what audits is no dependency, and must not be audited.
+.venv-audit/.installed: | $(BIN)/python
+	$(BIN)/python -m venv .venv-audit
+	.venv-audit/bin/pip install --quiet --upgrade pip-audit
 	@touch $@
 
 $(BIN)/python:

@@ -72,7 +72,8 @@ class Tally:
 
     def time(self, seconds: float) -> None:
         """One that took so long."""
-        seconds = max(0.0, seconds)
+        if seconds < 0.0:
+            seconds = 0.0
         self.count += 1
         self.seconds += seconds
         if not self.buckets:
@@ -96,16 +97,16 @@ class Tallies:
 
     def add(self, what: str, name: str, count: int = 1) -> None:
         """So many more."""
-        self._of(what, name).count += count
+        self.tally(what, name).count += count
 
     def time(self, what: str, name: str, seconds: float) -> None:
         """One more, which took so long."""
-        self._of(what, name).time(seconds)
+        self.tally(what, name).time(seconds)
 
     def take(self, counts: Iterable[Count]) -> None:
         """Add what was counted elsewhere."""
         for each in counts:
-            self._of(each.what, each.name).add(each.count, each.seconds, each.buckets)
+            self.tally(each.what, each.name).add(each.count, each.seconds, each.buckets)
 
     def counts(self) -> list[Count]:
         """All sums so far."""
@@ -129,7 +130,8 @@ class Tallies:
         counts, self._sums = self.counts(), {}
         return counts
 
-    def _of(self, what: str, name: str) -> Tally:
+    def tally(self, what: str, name: str) -> Tally:
+        """The sum of this name, until the next `drain`."""
         names = self._sums.get(what)
         if names is None:
             names = self._sums[what] = {}

@@ -52,7 +52,7 @@ class Done(NamedTuple):
     rest: Rest | None
 
 
-async def cancel(hands: Hands, choice: Choice, reason: str, rest: Rest | None = None, *, most: int) -> Done:
+async def cancel(hands: Hands, choice: Choice, reason: str, rest: Rest | None = None, *, most: int = MOST) -> Done:
     """Cancel the unfinished runs of a choice, or those that were left of it."""
 
     def act(counted: Counted, after: str | None, size: int) -> AsyncGenerator[Moved]:
@@ -61,7 +61,7 @@ async def cancel(hands: Hands, choice: Choice, reason: str, rest: Rest | None = 
     return await _go(act, hands, to_cancel(choice), rest, most)
 
 
-async def replay(hands: Hands, choice: Choice, rest: Rest | None = None, *, most: int) -> Done:
+async def replay(hands: Hands, choice: Choice, rest: Rest | None = None, *, most: int = MOST) -> Done:
     """Replay the ended runs of a choice, or those that were left of it: without states, the failed ones."""
     return await _go(hands.replay_all, hands, to_replay(choice), rest, most)
 

@@ -5,13 +5,14 @@ One of them may begin at a step, with the memos of those before, and have anothe
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from cdc.authoring.event import Event
-from cdc.events import start
+from cdc.events import start, traces
 from cdc.events.intake import new_id
 from cdc.events.match import Start
 from cdc.events.start import Wanted
@@ -75,6 +76,7 @@ async def repeat_from(conn: Connection, functions: Mapping[str, Start], run_id: 
     if (new := repeated.runs.get(run_id)) is not None:
         if edits.data is not None:
             await events.edit(conn, uuid(changed.event.id), uuid(want.event.id), changed.event.data.decode())
+            traces.accepted([changed.event._replace(ts=time.time_ns() // 1000)])
         if edits.from_step is not None:
             edit = None if edits.input is None else document(edits.input)
             await runs.begin_from(conn, new, run_id, edits.from_step, edit)
@@ -141,4 +143,13 @@ def _incoming(id_: str, event: Event) -> Incoming:
     """A stored event, as flow control looks at those on their way in; its time has come."""
     user = document(event.user).encode() if event.user else None
     extra = Extra(event.id if event.id != id_ else None, user, event.v)
-    return Incoming(UUID(id_).bytes, event.name, event.ts * 1000, document(event.data).encode(), None, extra)
+    return Incoming(
+        UUID(id_).bytes,
+        event.name,
+        event.ts * 1000,
+        document(event.data).encode(),
+        None,
+        extra,
+        None,
+        event.traceparent,
+    )

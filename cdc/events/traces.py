@@ -129,11 +129,18 @@ def of_run(
     event = tracing.of_event(UUID(origin.event_id).bytes, origin.traceparent)
     links = list(others)
     if origin.replays is not None:
-        links.append(tracing.within(event, origin.replays))
+        links.extend(_replayed(origin, origin.replays))
         # From a step on: what came before it was waited for by the other run, and has been told of there.
         made = UUID(run_id).int >> 80
         waited = [each for each in waited if each.began // 1000 >= made]
     return RunTrace(run_id, function_id, event, tracing.within(event, run_id), links, waited)
+
+
+def _replayed(origin: Origin, run_id: str) -> list[SpanContext]:
+    if origin.replayed_event_id is None:
+        return []
+    event = tracing.of_event(UUID(origin.replayed_event_id).bytes, origin.replayed_traceparent)
+    return [tracing.within(event, run_id)]
 
 
 def began(run_id: str, event_at: int = 0) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 from cdc.store import timeline
 from cdc.store.choice import first_id
 from cdc.store.connect import Connection
-from cdc.store.listing import dicts, listed_runs
+from cdc.store.listing import LOOKS, dicts, listed_runs
 
 MOST_LINES = 1000
 """Log lines in one answer."""
@@ -61,7 +61,9 @@ async def runs_of(conn: Connection, event: Mapping[str, Any]) -> list[dict[str, 
         "id": event["id"],
         "earliest": first_id(accepted_at - _FILLING),
         "first": first_id(accepted_at - _APART),
+        "middle": first_id(accepted_at),
         "last": first_id(accepted_at + _APART),
+        "looks": LOOKS,
     }
     ids = [row["id"] for row in await dicts(conn, "runs/of_event", parameters)]
     return (await listed_runs(conn, ids))[::-1]

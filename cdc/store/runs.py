@@ -20,7 +20,7 @@ class ClaimedRun(NamedTuple):
 
     `holds`: places or a turn, or another run waits for its result; `ending.settle` sees to it when it leaves.
     `rescues`: how much it is suspected of its workers' ends since it last came any further (see store.workers).
-    `claimed_at`, `started_at` and `waited_since` (when it was due): seconds since 1970 by the database's clock.
+    `claimed_at`: seconds since 1970 by the database's clock; so is `since`, when it started, or was due if it does now.
     """
 
     id: str
@@ -31,8 +31,7 @@ class ClaimedRun(NamedTuple):
     holds: bool = False
     rescues: int = 0
     claimed_at: float = 0.0
-    started_at: float = 0.0
-    waited_since: float = 0.0
+    since: float = 0.0
     is_first: bool = False
     """Whether it has never been claimed before; it may have memos all the same, of the run that it replays."""
 

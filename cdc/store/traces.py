@@ -10,11 +10,15 @@ from cdc.store.queries import text
 
 
 class Origin(NamedTuple):
-    """Where a run's trace begins: its first event, and what that came with. `replays` is the run it replays."""
+    """Where a run's trace begins: its first event, and what that came with. `replays` is the run it replays, which may
+    have had another event; none is known of one that is gone.
+    """
 
     event_id: str
     traceparent: str | None
     replays: str | None
+    replayed_event_id: str | None
+    replayed_traceparent: str | None
 
 
 class Waited(NamedTuple):

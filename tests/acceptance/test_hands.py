@@ -79,10 +79,14 @@ async def test_failed_runs_are_replayed_after_the_code_was_mended(
         assert (asked.code, asked.out) == (1, "Replay 2 runs? [y/N] Nothing was changed.\n")
         done = await cdc("replay", "--function", "greet", "--since", "1h", "--yes", **here)
         assert (done.code, done.out) == (0, "2 runs are replayed.\n")
+        done = await cdc("replay", first.id, "--data", '{"name": "Lin"}', **here)
+        assert (done.code, "is replayed by" in done.out) == (0, True)
+        done = await cdc("replay", first.id, "--from-step", "pack", **here)
+        assert (done.code, "it has no step 'pack'" in done.out) == (1, True)
 
         async def all_done() -> bool:
             outputs = sorted(str(run.output) for run in await runs(conn) if run.status == "completed")
-            return outputs == ["Hello, Ada", "Hello, Ada", "Hello, Grace"]
+            return outputs == ["Hello, Ada", "Hello, Ada", "Hello, Grace", "Hello, Lin"]
 
         await eventually(all_done)
 

@@ -13,6 +13,7 @@ from opentelemetry.trace import StatusCode
 
 from cdc import Batch, Context, Event, NonRetriableError, function, tracing
 from cdc.events.hands import Hands
+from cdc.events.repeating import Edits
 from cdc.service.span_ids import GivenIds
 from cdc.store.events import Incoming
 from tests.engine.harness import Engine
@@ -89,6 +90,31 @@ async def test_a_cancelled_run_is_told_of_with_what_it_waited_for(
     assert cancelled.attributes["cdc.run.status"] == "cancelled"
     assert wait.parent is not None
     assert wait.parent.span_id == ids(cancelled)[1]
+
+
+async def test_a_replay_from_a_step_with_another_event_tells_nothing_again_and_is_linked_to_its_run(
+    live_engine: Engine, exported: InMemorySpanExporter
+) -> None:
+    async def body() -> None:
+        pass
+
+    @function("naps", on="db/users.inserted")
+    async def naps(ctx: Context) -> None:
+        await ctx.step.sleep("nap", 0.01)
+        await ctx.step.run("then", body)
+
+    async with live_engine.working(naps):
+        await live_engine.send("db/users.inserted", {})
+        (run,) = await live_engine.ended()
+        await Hands(live_engine.conn).replay_from(run["id"], Edits(from_step="then", data={"new": {"id": 2}}))
+        live_engine.wake()
+        first, replay = await named(exported, "run naps", 2)
+    assert len(await named(exported, "step then", 2)) == 2
+    assert len(await named(exported, "sleep nap")) == 1
+    assert ids(replay)[0] != ids(first)[0]
+    (event,) = await named(exported, "publish db/users.inserted")
+    assert ids(event)[0] == ids(replay)[0]
+    assert [(link.context.trace_id, link.context.span_id) for link in replay.links] == [ids(first)]
 
 
 @pytest.mark.parametrize("flags", ["01", "00"], ids=["kept", "left out"])

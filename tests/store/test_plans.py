@@ -197,7 +197,12 @@ PAGE = {
     "limit": "101",
 }
 CONTAINING = {"containing": "'nothing has it'", "looks": "10000", "bytes": "33554432"}
-SEEN = {"id": f"'{ident('e', 7)}'", "earliest": f"'{ident(F, 1)}'", "first": f"'{ident(F, 1)}'"}
+SEEN = {
+    "id": f"'{ident('e', 7)}'",
+    "earliest": f"'{ident(F, 1)}'",
+    "first": f"'{ident(F, 1)}'",
+    "middle": f"'{ident(F, 50)}'",
+}
 STARTED = {"ids": ids("e", 50), "last": f"'{ident(F, FINISHED)}'", "most": "5000"}
 
 GUARDS = [
@@ -224,7 +229,8 @@ GUARDS = [
     Guard("steps/of_run", {"id": f"'{ident(F, 7)}'"}, "steps_pkey", 20),
     Guard("waits/of_run", {"id": f"'{ident(W, 7)}'"}, "waits_pkey", 20),
     Guard("runs/chosen", {**ANY, "until": "now()", "after": f"'{ident(F, 1)}'", "limit": "500"}, "runs_pkey", 8 * 500),
-    Guard("runs/of_event", {**SEEN, "last": f"'{ident(F, 100)}'"}, "runs_pkey", 8 * 100),
+    Guard("runs/of_event", {**SEEN, "last": f"'{ident(F, 100)}'", "looks": "50000"}, "runs_pkey", 1000),
+    Guard("runs/of_event", {**SEEN, "last": f"'{ident(F, FINISHED)}'", "looks": "500"}, "runs_pkey", 2 * 600),
     Guard("runs/related", {"id": f"'{ident(F, 7)}'", "limit": "1000"}, "runs_invoker", 20),
     Guard("runs/repeatable", {"ids": ids(F, MOST)}, "runs_pkey", 8 * MOST),
     Guard("events/page", {**PAGE, "looks": "101"}, "events_accepted", 8 * 100),
@@ -264,7 +270,13 @@ GUARDS = [
     Guard("gates/places", {"names": GATES}, "runs_of_worker", 2000),
     Guard("history/runs", {**WEEK, "after": f"'{ident(F, 0)}'"}, "runs_pkey", 40 * MOST),
     Guard("history/runs", {**WEEK, "after": f"'{ident(F, FINISHED - 1000)}'"}, "runs_pkey", 40),
-    Guard("history/events", {**WEEK, "since": "'epoch'", "after": f"'{ident('e', 0)}'"}, "events_accepted", 200),
+    Guard(
+        "history/events",
+        {**WEEK, "since": "'epoch'", "after": f"'{ident('e', 0)}'"},
+        "events_accepted",
+        200,
+        measured=True,
+    ),
     Guard("history/drop_events", {"ids": ids("e", MOST)}, "events_pkey", 12 * MOST),
     Guard("history/gates", {"after": "''", "limit": str(MOST)}, "gates_pkey", 16 * MOST),
 ]

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import pytest
 import uuid_utils
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdc.events.ids import MAX_ORDINAL, MAX_SOURCE, of_position, of_step, to_position
+from cdc.events.ids import MAX_ORDINAL, MAX_SOURCE, of_position, of_request, of_step, to_position
 from cdc.lsn import Position
 
 positions = st.builds(Position, st.integers(0, 2**64 - 1), st.integers(0, MAX_ORDINAL))
@@ -74,3 +74,8 @@ def test_an_event_that_a_step_sends_has_the_same_id_again_and_no_other_has_it(
 def test_what_is_no_id_of_a_change_is_refused(id: bytes) -> None:
     with pytest.raises(ValueError, match="not the id of a row change"):
         to_position(id)
+
+
+def test_the_id_of_an_event_that_is_sent_again_is_the_one_that_every_version_makes() -> None:
+    made = UUID(bytes=of_request("1727146545006,AAECAwQFBgcICQ==é", 7))
+    assert made == uuid5(UUID("6d1f7a4e-3e0b-5f9e-9d5c-0f6c3f1f2b9a"), "7:1727146545006,AAECAwQFBgcICQ==é")

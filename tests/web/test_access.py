@@ -136,6 +136,15 @@ async def test_who_is_open_to_others_on_purpose_has_any_name(serve: Serve) -> No
     assert (await opened.ask("GET", "/v1/runs", host="cdc.internal")).status_code == 200
 
 
+async def test_who_is_open_to_others_by_its_address_alone_tells_only_how_it_is(serve: Serve) -> None:
+    reached = await serve(terms=Terms(metrics_token=SCRAPES, anywhere=True, closed=True))
+    assert (await reached.ask("GET", "/livez", host="10.0.0.1")).status_code == 200
+    for path in ("/v1/runs", "/overview", "/metrics"):
+        assert (await reached.ask("GET", path, host="10.0.0.1")).status_code == 401
+        assert (await reached.ask("GET", path, host="10.0.0.1", authorization="Bearer None")).status_code == 401
+    assert (await reached.ask("GET", "/metrics", authorization=f"Bearer {SCRAPES}")).status_code == 200
+
+
 async def test_wrong_headers_are_counted_for_each_address(serve: Serve) -> None:
     guarded = await serve(terms=TERMS, proxies="127.0.0.1")
 

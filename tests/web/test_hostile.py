@@ -16,9 +16,7 @@ from cdc.store.ai_calls import CallRecord
 from tests.store.state import definition
 from tests.web.conftest import Serve, Served
 
-MARKUP = (
-    "<script>hostile()</script>\"'><img src=x onerror=hostile()><hostile-tag></title></textarea></code>-->{{ 7 * 7 }}"
-)
+MARKUP = "<script>hostile()</script>\"'><img src=x onerror=hostile()><hostile-tag></title></textarea>{{ 1234567 * 7 }}"
 TURNED = "\u202ehostile\u2066"
 SMALL = f"{MARKUP}{TURNED}\x1b[31m=1+1"
 """What a name may be made of: Postgres stores it as text."""
@@ -142,7 +140,7 @@ def found(answer: httpx.Response) -> Iterator[str]:
         yield "no policy"
     if answer.headers.get("content-type", "").startswith("text/html"):
         yield from Read(answer.text).wrong
-        if "49" in answer.text and "{{ 7 * 7 }}" not in answer.text and "hostile()" in answer.text:
+        if str(1234567 * 7) in answer.text:
             yield "a template in a value"
 
 

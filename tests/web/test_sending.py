@@ -186,6 +186,18 @@ async def test_a_value_that_the_database_refuses_is_told(served: Served) -> None
     assert await status(served, PAID) == 200
 
 
+@pytest.mark.parametrize("count", [1, 60], ids=["inserted", "copied"])
+async def test_nothing_is_acknowledged_whose_commit_fails(served: Served, count: int) -> None:
+    await served.state.connection.execute(
+        "create function refuse() returns trigger language plpgsql as $$ begin raise exception 'not now'; end $$;"
+        " create constraint trigger refuse after insert on cdc_state.events deferrable initially deferred"
+        " for each row execute function refuse()"
+    )
+    code, answer = await served.post("/e/any", [PAID] * count)
+    assert (code, answer.get("ids")) == (500, None)
+    assert await served.state.counts() == (0, 0, 0)
+
+
 async def test_requests_at_the_same_time_share_transactions_and_no_value_harms_the_others(served: Served) -> None:
     await served.state.connection.execute("alter table cdc_state.events add check (name <> 'app/bad')")
     await served.state.connection.execute(

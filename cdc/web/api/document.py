@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -26,10 +25,12 @@ _FRAMEWORKS = ("HTTPValidationError", "ValidationError")
 
 async def answer(request: Request) -> Response:
     """The document."""
-    return Json(of(request.app))
+    app: FastAPI = request.app
+    if app.openapi_schema is None:
+        app.openapi_schema = of(app)
+    return Json(app.openapi_schema)
 
 
-@cache
 def of(app: FastAPI) -> dict[str, Any]:
     """The document of an application."""
     made = get_openapi(**ABOUT, routes=app.routes)

@@ -6,6 +6,6 @@ update cdc_state.runs r
        started_at = coalesce(r.started_at, now())
  where r.id = any (%(ids)s::uuid[])
 returning r.id::text, r.function_id, r.event_ids::text[], r.claims, r.failures, true, r.rescues,
-          extract(epoch from clock_timestamp())::float8,
-          extract(epoch from r.started_at)::float8, extract(epoch from greatest(r.due_at, r.created_at))::float8,
+          date_part('epoch', clock_timestamp()),
+          date_part('epoch', case when r.started_at = now() then greatest(r.due_at, r.created_at) else r.started_at end),
           r.started_at = now()

@@ -22,6 +22,6 @@ update cdc_state.runs r
   from due
  where r.id = due.id
 returning r.id::text, r.function_id, r.event_ids::text[], r.claims, r.failures,
-          r.turn is not null or r.invoker is not null, r.rescues, extract(epoch from clock_timestamp())::float8,
-          extract(epoch from r.started_at)::float8, extract(epoch from greatest(r.due_at, r.created_at))::float8,
+          r.turn is not null or r.invoker is not null, r.rescues, date_part('epoch', clock_timestamp()),
+          date_part('epoch', case when r.started_at = now() then greatest(r.due_at, r.created_at) else r.started_at end),
           r.started_at = now()
