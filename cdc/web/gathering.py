@@ -66,6 +66,7 @@ class Gathering:
         self._outbox = Outbox()
         self._waiting: dict[_Request, None] = {}
         self._count = 0
+        self._writers = 0
         self._writing: set[asyncio.Task[None]] = set()
 
     async def take(self, events: Sequence[Incoming], size: int, place: Place) -> None:
@@ -109,7 +110,8 @@ class Gathering:
         return True
 
     def _write_more(self) -> None:
-        if not self._writing or (self._count >= _MANY and len(self._writing) < 2):
+        if not self._writers or (self._count >= _MANY and self._writers < 2):
+            self._writers += 1
             writing = asyncio.create_task(self._write())
             self._writing.add(writing)
             writing.add_done_callback(self._writing.discard)
@@ -122,6 +124,8 @@ class Gathering:
         except ConnectionTrouble:  # there is no connection to be had; what a transaction meets was told to its requests
             for request in list(self._waiting):
                 self._give_up(request)
+        finally:  # not when the task is seen to have ended: what comes until then would be written by nobody
+            self._writers -= 1
 
     async def _write_next(self, conn: Connection) -> None:
         batch = self._next()

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from cdc.errors import ConfigurationError
 from cdc.web.guard.crowd import Crowd
+from cdc.web.guard.headers import Safe
 
 HOST = "127.0.0.1"
 
@@ -35,7 +36,7 @@ class Web:
         self._host = host
         self._server = _Server(
             uvicorn.Config(
-                app,
+                Safe(app),  # outside of all that answers, also of what answers a failure
                 http=Crowd,
                 ws="none",
                 log_config=None,

@@ -48,7 +48,7 @@ async def measure(ground: Ground) -> list[Figure]:
             for load in _LOADS:
                 await db.settle("cdc_state.events", "cdc_state.runs")
                 await _sent(running, load, 0.5)
-                figures += await _measured(db, running, load, seconds=ground.size(10, 1))
+                figures += await _measured(db, running, load, seconds=ground.size(10, 2))
             figures.append(Figure("memory of the service, most", memory.peak(running.pid) / 2**20, "MiB"))
     return figures
 

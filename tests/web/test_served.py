@@ -8,19 +8,24 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
-from starlette.responses import PlainTextResponse
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from cdc.errors import ConfigurationError
 from cdc.web.guard import connections
 from cdc.web.guard.connections import MOST_HEAD
 from cdc.web.server import Web
 
+HERE = PlainTextResponse("here")
 LEAST = b"GET / HTTP/1.1\r\nhost: x\r\n"
 
 
 @asynccontextmanager
-async def serving(host: str = "127.0.0.1") -> AsyncIterator[Web]:
-    web = Web(PlainTextResponse("here"), 0, host=host)
+async def serving(host: str = "127.0.0.1", app: ASGIApp = HERE) -> AsyncIterator[Web]:
+    web = Web(app, 0, host=host)
     web.start()
     try:
         yield web
@@ -58,6 +63,18 @@ async def said(web: Web, *packets: bytes) -> bytes:
         return b""
     finally:
         writer.close()
+
+
+async def test_a_failure_is_answered_with_the_headers_of_all_answers() -> None:
+    async def fail(request: Request) -> Response:
+        raise RuntimeError("as it may happen")
+
+    async with serving(app=Starlette(routes=[Route("/", fail)])) as web:
+        async with httpx.AsyncClient(base_url=web.url, trust_env=False) as client:
+            answer = await client.get("/")
+        assert answer.status_code == 500
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert "as it may happen" not in answer.text
 
 
 async def test_headers_that_do_not_end_are_not_kept() -> None:

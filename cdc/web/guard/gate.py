@@ -9,7 +9,6 @@ from starlette.middleware import Middleware
 from cdc.web.answers import MOST_BYTES
 from cdc.web.guard.access import Access
 from cdc.web.guard.csrf import SameOrigin
-from cdc.web.guard.headers import Safe
 from cdc.web.guard.limits import Bounded
 from cdc.web.guard.sessions import Sessions
 from cdc.web.guard.terms import Terms
@@ -26,7 +25,6 @@ class Gate:
     def middleware(self) -> list[Middleware]:
         """The outermost first."""
         return [
-            Middleware(Safe),
             Middleware(Access, terms=self.terms, sessions=self.sessions, any_event_key=self._any_event_key),
             Middleware(SameOrigin, sessions=self.sessions),
             Middleware(Bounded, most=MOST_BYTES),
