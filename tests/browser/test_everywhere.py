@@ -27,7 +27,7 @@ PHONE: Any = {"width": 390, "height": 844}
 @pytest.mark.timeout(300)
 async def test_every_page_is_accessible_fits_a_phone_and_can_be_read_without_a_script(dashboard: Dashboard) -> None:
     addresses = [place.path for place in PLACES] + await _details(dashboard)
-    window = await dashboard.signed_in(viewport=PHONE, color_scheme="light")
+    window = await dashboard.signed_in(viewport=PHONE, color_scheme="light", reduced_motion="reduce")
     for address in addresses:
         page = await dashboard.page(window, address)
         width = await page.evaluate("document.documentElement.scrollWidth")
