@@ -12,9 +12,14 @@ from tests.benchmarks.ground import ROOT
 
 
 def test_quick_figures_of_the_engine(tmp_path: Path) -> None:
-    out = _measured(tmp_path, "decode", "runs", "claims", "idle", "intake")
+    out = _measured(tmp_path, "decode", "runs", "claims", "idle")
     assert "three-steps" in out
     assert "two workers to one" in out
+
+
+def test_quick_figures_of_events_over_http(tmp_path: Path) -> None:
+    out = _measured(tmp_path, "intake")
+    assert "batches of 100, a run each" in out
 
 
 def test_quick_figures_of_writers_and_of_indexes(tmp_path: Path) -> None:
