@@ -29,6 +29,11 @@ MOST = 100
 EVERY: Final = 1.0
 """Seconds from one look to the next."""
 
+EVERY_OF_FIGURES: Final = 5.0
+"""The same of pages that sum up: they cost more to draw, and say what happened in minutes."""
+
+_LISTS = {"events", "runs"}
+
 EVERY_OF_RUNNING: Final = 0.4
 """The same of a run that executes."""
 
@@ -64,7 +69,7 @@ class _Topic:
         self._looked = 0.0
         self._seen: tuple[Any, ...] | None = None
         self._looking = asyncio.Lock()
-        self.every = EVERY
+        self.every = EVERY if name in _LISTS or name.startswith(_RUN) else EVERY_OF_FIGURES
         self.changes = 0
         self.viewers = 0
 

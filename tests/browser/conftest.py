@@ -25,7 +25,7 @@ from tests.servers import Connect, Connection
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 
-REFUSED_FORM = re.compile(r"status of (400|401|422) ")
+REFUSED_FORM = re.compile(r"status of (400|403) ")
 """A browser complains of these answers; people are told beside the field."""
 
 TOKEN = "a-token-that-only-tests-know"
