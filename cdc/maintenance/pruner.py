@@ -111,7 +111,7 @@ class Pruner:
         while await tallied.prune(conn, self._page, minutes=minutes, hours=months) == self._page:
             await _rest(began)
             began = time.monotonic()
-        while await gauges.prune(conn, self._page, kept=months) == self._page:
+        while await gauges.prune(conn, self._page, minutes=minutes, hours=months) == self._page:
             await _rest(began)
             began = time.monotonic()
 

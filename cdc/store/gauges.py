@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from cdc.store.arrays import plain, quoted
 from cdc.store.connect import Connection
-from cdc.store.plots import Plot, Window, line, plot
 from cdc.store.queries import text
 from cdc.store.runs import COUNTED, counts
 
@@ -63,17 +62,7 @@ async def latest(conn: Connection) -> list[Measured]:
     return [Measured(*row) for row in await (await conn.execute(text("gauges/latest"))).fetchall()]
 
 
-async def series(conn: Connection, window: Window, what: str) -> Plot:
-    """One line for each name of this kind of value (`KINDS`): the greatest value in each step, None where none was
-    measured.
-    """
-    parameters = {"what": what, "since": window.since, "step": window.step}
-    found: dict[str, dict[int, float]] = {}
-    for name, number, value in await (await conn.execute(text("gauges/bins"), parameters)).fetchall():
-        found.setdefault(name, {})[number] = value
-    return plot(window, [line(name, window, values, None) for name, values in sorted(found.items())])
-
-
-async def prune(conn: Connection, limit: int, *, kept: float) -> int:
-    """Delete up to `limit` values that are `kept` seconds old; how many."""
-    return (await conn.execute(text("gauges/prune"), {"limit": limit, "kept": kept})).rowcount
+async def prune(conn: Connection, limit: int, *, minutes: float, hours: float) -> int:
+    """Delete up to `limit` values of minutes and hours that are so many seconds old; how many."""
+    parameters = {"limit": limit, "minutes": minutes, "hours": hours}
+    return (await conn.execute(text("gauges/prune"), parameters)).rowcount

@@ -25,7 +25,7 @@ _SAMPLE = 16_384
 
 async def measured(conn: Connection, window: Window, whats: Sequence[str]) -> dict[str, Plot]:
     """A plot for each of these kinds of gauges (`cdc.store.gauges.KINDS`), a line for each name; read at once."""
-    parameters = {"whats": list(whats), "since": window.since, "step": window.step}
+    parameters = {"whats": list(whats), "since": window.since, "step": window.step, "width": window.width}
     found: dict[str, dict[str, dict[int, float]]] = {what: {} for what in whats}
     for what, name, number, value in await (await conn.execute(text("gauges/many"), parameters)).fetchall():
         found[what].setdefault(name, {})[number] = value

@@ -83,10 +83,11 @@ FILL = (
       from generate_series(1::bigint, {{count}} / 10) n""",
     _TALLIED.format(width=60, of="minute", steps=1440),
     _TALLIED.format(width=3600, of="hour", steps=24 * 30),
-    """insert into cdc_state.gauges (what, name, at, value)
-    select what, '', date_trunc('minute', now()) - n * interval '1 minute', n
-      from unnest(array['lag_bytes', 'lag_seconds', 'retained_bytes', 'runs', 'queue_age']) what,
-           generate_series(0, 7 * 1440) n""",
+    """insert into cdc_state.gauges (width, what, name, at, value)
+    select width, what, '', date_bin(make_interval(secs => width), now(), 'epoch') - n * make_interval(secs => width), n
+      from unnest(array[60, 3600]) width,
+           unnest(array['lag_bytes', 'lag_seconds', 'retained_bytes', 'runs', 'queue_age']) what,
+           generate_series(0, case width when 60 then 2 * 1440 else 31 * 24 end) n""",
     "analyze",
 )
 

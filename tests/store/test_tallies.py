@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from cdc.store import gauges, tallied, tallies
+from cdc.store import gauges, summaries, tallied, tallies
 from cdc.store.connect import Connection
 from cdc.store.plots import Plot, Span, window
 from cdc.tallies import DOLLAR, Count, Tallies
@@ -124,20 +124,25 @@ async def test_what_models_cost_is_told_by_day_by_model_and_by_function(conn: Co
 
 
 async def test_replicas_measure_one_value_and_plots_show_the_greatest(conn: Connection) -> None:
-    for value in (5.0, 7.0):
+    for value in (7.0, 3.0):
         await gauges.keep(conn, [gauges.Value("lag_bytes", "default", value), gauges.Value("queue_age", "", value)])
     measured = {(each.what, each.name): each.value for each in await gauges.latest(conn)}
-    assert measured == {("lag_bytes", "default"): 7.0, ("queue_age", ""): 7.0}
-    found = lines(await gauges.series(conn, window("1h"), "lag_bytes"))
-    assert [value for value in found["default"] if value is not None] == [7.0]
+    assert measured == {("lag_bytes", "default"): 3.0, ("queue_age", ""): 3.0}
+    shown: dict[Span, float] = {"1h": 3.0, "7d": 7.0}
+    for span, value in shown.items():
+        found = lines((await summaries.measured(conn, window(span), ["lag_bytes"]))["lag_bytes"])
+        assert [each for each in found["default"] if each is not None] == [value], "of an hour the greatest"
 
 
 async def test_minutes_are_pruned_before_hours(conn: Connection) -> None:
     day = 86400
     await tallied.add(conn, [(MINUTE - days * day, counted("event", "e")) for days in (1, 5, 40)])
-    await conn.execute("insert into cdc_state.gauges values ('gaps', '', now() - interval '5 days', 0)")
+    await conn.execute(
+        "insert into cdc_state.gauges select width, 'gaps', '', now() - days * interval '1 day', 0"
+        " from unnest(array[60, 3600]) width, unnest(array[1, 5, 40]) days"
+    )
     while await tallied.prune(conn, 3, minutes=2 * day, hours=31 * day):
         pass
     rows = await (await conn.execute("select width, count(*) from cdc_state.tallies group by 1 order by 1")).fetchall()
     assert rows == [(60, 2), (3600, 4)], "each is kept by name and of all"
-    assert await gauges.prune(conn, 10, kept=2 * day) == 1
+    assert await gauges.prune(conn, 10, minutes=2 * day, hours=31 * day) == 3

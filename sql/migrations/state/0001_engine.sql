@@ -326,12 +326,13 @@ create table cdc_state.tallies (
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
 create index tallies_at on cdc_state.tallies (at);
 
--- What was measured once in a minute: lag, queues, slots.
+-- What was measured once in a minute: lag, queues, slots. Of an hour, the greatest value.
 create table cdc_state.gauges (
+    width  integer not null check (width in (60, 3600)),    -- seconds
     what   text not null,
     name   text collate "C" not null,          -- of the source, of the state; '' where there is one only
     at     timestamptz not null,
     value  float8 not null,
-    primary key (what, name, at)
+    primary key (width, what, name, at)
 );
 create index gauges_at on cdc_state.gauges (at);
