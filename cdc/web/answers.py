@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +30,11 @@ class Json(Response):
             return orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
         except orjson.JSONEncodeError:
             return f"{json.dumps(content, default=_text, indent=2)}\n".encode()
+
+
+def refused(status: int, error: str, headers: Mapping[str, str] | None = None) -> Json:
+    """What a request that is refused or failed is answered: the one shape of errors, a sentence that says what to do."""
+    return Json({"error": error, "status": status}, status_code=status, headers=headers)
 
 
 class Dense(Json):

@@ -6,13 +6,15 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from cdc.web.api.refusing import refusal
+from cdc.web.answers import refused
 
 _READS = {"GET", "HEAD", "OPTIONS"}
 _SESSIONS = {"/login", "/logout"}
 
-_ANSWER = refusal(
-    "It is not known yet whether the state belongs to the watched database; nothing was changed. Try again.", 503
+_ANSWER = refused(
+    503,
+    "It is not known yet whether the state belongs to the watched database; nothing was changed. Try again.",
+    {"retry-after": "1"},
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from cdc.store.failures import ConnectionTrouble, PoolTimeout, StatementFailed, about_a_value
-from cdc.web.answers import Json
+from cdc.web.answers import refused
 
 Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 
@@ -22,39 +22,34 @@ _SAYS = {
 }
 
 
-def refusal(error: str, status: int, headers: Mapping[str, str] | None = None) -> Json:
-    """The answer to a request that is refused or failed."""
-    return Json({"error": error, "status": status}, status_code=status, headers=headers)
-
-
 async def _refused(request: Request, error: HTTPException) -> Response:
     said = str(error.detail)
     if said == HTTPStatus(error.status_code).phrase:  # nobody said more: the router
         said = _SAYS.get(error.status_code, f"{said}.")
-    return refusal(said, error.status_code, error.headers)
+    return refused(error.status_code, said, error.headers)
 
 
 async def _unusable(request: Request, error: RequestValidationError) -> Response:
-    return refusal(_sentence(error.errors()), 400)
+    return refused(400, _sentence(error.errors()))
 
 
 async def _unavailable(request: Request, error: Exception) -> Response:
-    return refusal("The state database does not answer; try again.", 503, {"retry-after": "1"})
+    return refused(503, "The state database does not answer; try again.", {"retry-after": "1"})
 
 
 async def _statement_failed(request: Request, error: Exception) -> Response:
     assert isinstance(error, StatementFailed), "registered for it only"
     if not about_a_value(error):
         raise error
-    return refusal("A value in the request is one that the database cannot hold, such as a text with a NUL.", 400)
+    return refused(400, "A value in the request is one that the database cannot hold, such as a text with a NUL.")
 
 
 async def _no_unicode(request: Request, error: UnicodeEncodeError) -> Response:
-    return refusal("A text in the request is no Unicode: it has half a surrogate pair.", 400)
+    return refused(400, "A text in the request is no Unicode: it has half a surrogate pair.")
 
 
 async def _failed(request: Request, error: Exception) -> Response:
-    return refusal("The service failed at this; its log tells why.", 500)
+    return refused(500, "The service failed at this; its log tells why.")
 
 
 HANDLERS: dict[int | type[Exception], Handler] = {

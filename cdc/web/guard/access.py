@@ -14,8 +14,8 @@ from starlette.requests import cookie_parser
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cdc.web.answers import refused
 from cdc.web.guard.limits import Attempts, address_of
-from cdc.web.guard.refused import refused
 from cdc.web.guard.sessions import LASTS, Session, Sessions, cookie_name, set_cookie
 from cdc.web.guard.terms import Terms, one_of
 

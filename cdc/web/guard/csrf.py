@@ -11,9 +11,9 @@ from starlette.requests import cookie_parser
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cdc.web.answers import refused
 from cdc.web.guard.access import READS, Asks, asks
 from cdc.web.guard.forms import FORM, MULTIPART, Unreadable, kind_of, read
-from cdc.web.guard.refused import refused
 from cdc.web.guard.sessions import Sessions, cookie_name, is_nonce, new_nonce, set_cookie
 from cdc.web.guard.terms import same
 
