@@ -33,7 +33,7 @@ class Json(Response):
 
 
 def refused(status: int, error: str, headers: Mapping[str, str] | None = None) -> Json:
-    """What a request that is refused or failed is answered: the one shape of errors, a sentence that says what to do."""
+    """What a refused or failed request is answered: the one shape of errors, with a sentence that says what to do."""
     return Json({"error": error, "status": status}, status_code=status, headers=headers)
 
 
