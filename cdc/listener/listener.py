@@ -140,6 +140,11 @@ class Listener:
                 self._stream = None
             stream.confirm(self._standbys.confirmable(self.checkpoint.end_lsn, stream.received))
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether every change that was received is accepted."""
+        return self._accepting.is_empty and not self._transactions.in_flight
+
     def _told(self) -> dict[str, object]:
         return {"source": self._watched.name, "lsn": lsn.render(self.checkpoint.end_lsn)}
 
@@ -263,6 +268,6 @@ class Listener:
         ahead = self.received - self.checkpoint.end_lsn
         idle_for = asyncio.get_running_loop().time() - self._moved_at
         is_time = at_once or ahead >= IDLE_BYTES or idle_for >= IDLE_SECONDS
-        if self._accepting.is_empty and not self._transactions.in_flight and ahead > 0 and is_time:
+        if self.is_idle and ahead > 0 and is_time:
             self._accepting.ended(self.received)
             self._accepting.start()

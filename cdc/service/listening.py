@@ -141,7 +141,8 @@ class Listening:
     async def look(self) -> None:
         """Bring the status up to date."""
         if self._listener is not None:
-            self._status.look(self._listener.received, self._listener.checkpoint.end_lsn, time.monotonic())
+            listener = self._listener
+            self._status.look(listener.received, listener.checkpoint.end_lsn, time.monotonic(), idle=listener.is_idle)
 
     async def _listen(self, *, drains: bool = False) -> None:
         async with await self._databases.to_state() as state:

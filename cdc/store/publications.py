@@ -172,8 +172,8 @@ async def _create(conn: Connection, publication: str, selection: Selection) -> N
             f"This role may not create the publication {publication!r}: {error.diag.message_primary}.",
             hint=f"As the database's owner: CREATE PUBLICATION {name.as_string(conn)};",
         ) from None
-    except psycopg.errors.DuplicateObject:
-        pass
+    except (psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
+        pass  # another service made it first, or in the same moment
 
 
 def _differs(conn: Connection, state: _State, selection: Selection) -> bool:

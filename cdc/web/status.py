@@ -31,9 +31,13 @@ class Status:
     problem: str | None = None
     _ahead: deque[tuple[float, Lsn]] = field(default_factory=lambda: deque(maxlen=_MOST_LOOKS))
 
-    def look(self, received: Lsn, confirmed: Lsn, now: float) -> None:
-        """So far WAL was received and accepted at this moment of `time.monotonic()`."""
-        if received > self.received or not self._ahead:
+    def look(self, received: Lsn, confirmed: Lsn, now: float, *, idle: bool = False) -> None:
+        """So far WAL was received and accepted at this moment of `time.monotonic()`; `idle`: what is between holds no
+        change for us, and is passed some time later.
+        """
+        if idle:
+            self._ahead.clear()
+        elif received > self.received or not self._ahead:
             self._ahead.append((now, received))
         self.received, self.confirmed = received, confirmed
         while self._ahead and self._ahead[0][1] <= confirmed:

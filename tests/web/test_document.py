@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import Case, GenerationMode
 from schemathesis.config import SchemathesisConfig
 from schemathesis.core.result import Ok
-from schemathesis.specs.openapi.checks import positive_data_acceptance
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from tests.web.conftest import Served
 
@@ -28,9 +28,10 @@ NO_NUL = SchemathesisConfig.from_dict({"generation": {"allow-x00": False}})
 """A text with a NUL is refused where the database is asked for it, which no schema says."""
 
 LOOSE: dict[str, Any] = {
-    key: [positive_data_acceptance] for key in ["/v1/runs/cancel", "/v1/runs/replay", "/v1/runs/{id}/replay"]
+    **{path: [positive_data_acceptance] for path in ("/v1/runs/cancel", "/v1/runs/replay", "/v1/runs/{id}/replay")},
+    "/e/{key}": [negative_data_rejection],
 }
-"""An input needs a step, a choice at least one field, a cursor an answer that gave it."""
+"""An input needs a step, a choice at least one field, a cursor an answer that gave it; events may have other names."""
 
 ROWS = (
     "insert into cdc_state.steps (run_id, id, kind, started_at, ended_at, data)"

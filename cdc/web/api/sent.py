@@ -18,7 +18,7 @@ class NewEvent(BaseModel):
         min_length=1,
         max_length=255,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9/._-]*$",
-        description="None that begins with `db/`.",
+        description="None that begins with `db/`. Other printable names without `*` are taken, too.",
     )
     data: dict[str, Any] | None = Field(default=None, description="At most 3 MiB.")
     id: str | None = Field(default=None, max_length=255, description="An event with the same one counts once in 24 h.")
