@@ -14,7 +14,6 @@ from cyclopts import Parameter
 from cdc import config, telemetry
 from cdc.config import Settings
 from cdc.errors import ConfigurationError
-from cdc.service import child, parent
 from cdc.service.database import own_postgres
 from cdc.service.roles import ALL, Role
 
@@ -46,6 +45,8 @@ def worker(*, check: bool = False, pooled: bool = False) -> int:
     """Execute functions for a parent: started by `cdc run`, not by people."""
     settings = config.load()
     telemetry.configure(settings.log_level, settings.log_format, process="worker")
+    from cdc.service import child  # only now: each process loads its own half
+
     return asyncio.run(child.run(settings, check=check, pooled=pooled))
 
 
@@ -83,6 +84,8 @@ async def _until_signalled(service: Coroutine[Any, Any, None]) -> int:
 
 
 async def _serve(settings: Settings, roles: frozenset[Role], *, reload: bool) -> None:
+    from cdc.service import parent
+
     async with AsyncExitStack() as stack:
         url = settings.watched_url
         if url is None and roles == {"web"}:

@@ -47,7 +47,13 @@ def kept(write: Callable[[], str]) -> str | None:
 
 def of_call(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str | None:
     """The arguments of a step's function, where it has any."""
-    return kept(partial(arguments, args, kwargs)) if args or kwargs else None
+    if not args and not kwargs:
+        return None
+    try:
+        document = _document(args, kwargs)
+    except memo.MemoError:
+        return kept(partial(arguments, args, kwargs))
+    return document if len(document) <= MOST else None
 
 
 def of_data(data: Mapping[str, Any]) -> str | None:

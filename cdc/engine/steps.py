@@ -97,7 +97,7 @@ class LiveSteps:
             result = await call(fn, *step.arguments(args, kwargs), self.timeout)
             document = memo.dump(f"the result of step {step.key!r}", result)
             faults.point("step.ran")
-            await self.record(StepRecord(self.run_id, step.key, **step.good(document, began)))
+            await self.record(step.good(self.run_id, document, began))
             return document
 
         return await self.memoised(id, body, partial(memo.typed, fn=fn), given=partial(inputs.of_call, args, kwargs))
@@ -110,7 +110,7 @@ class LiveSteps:
             async with self.database.transaction() as (conn, record):
                 result = await call(fn, (conn,), {}, self.timeout)
                 document = memo.dump(f"the result of step {step.key!r}", result)
-                await record(StepRecord(self.run_id, step.key, **step.good(document, began)))
+                await record(step.good(self.run_id, document, began))
             return document
 
         return await self.memoised(id, body, partial(memo.typed, fn=fn))
@@ -267,16 +267,20 @@ class LiveSteps:
             raise RunLost
         began = time.monotonic()
         outer = inside.set(step)
-        span = self.place.span(step.key, step.kind, step.attempt)
+        span = None if self.place.trace is None else self.place.span(step.key, step.kind, step.attempt)
         try:
-            with span:
+            if span is None:
                 document = await body(step)
+            else:
+                with span:
+                    document = await body(step)
         except LeaseLost:
             raise RunLost from None
         except BaseException as error:
             if not is_failure(error):
                 raise
-            span.failed(error)
+            if span is not None:
+                span.failed(error)
             return await self._failed(step, error, time.monotonic() - began)
         finally:
             inside.reset(outer)
@@ -397,16 +401,13 @@ class Taken(NamedTuple):
         """
         return (args, kwargs) if self.edit is None else inputs.changed_call(self.key, self.edit, args, kwargs)
 
-    def good(self, document: str, began: float) -> dict[str, Any]:
-        """What is recorded of its result."""
-        return {
-            "attempts": self.attempt,
-            "data": document,
-            "took": time.monotonic() - began,
-            "ended": True,
-            "input": self.input,
-            "kept": self.kept,
-        }
+    def good(self, run_id: str, document: str, began: float) -> StepRecord:
+        """What is recorded of its result. In the order of the fields: it is part of every step."""
+        attempt, took = self.attempts + 1, time.monotonic() - began
+        kept = after_others(attempt) if self.attempts else 0
+        return StepRecord(
+            run_id, self.key, self.kind, attempt, document, None, None, None, took, True, self.input, kept
+        )
 
 
 def is_failure(error: BaseException) -> bool:
