@@ -81,6 +81,11 @@ def test_a_step_that_a_cancelled_run_left_behind_is_neither_done_nor_under_way()
     assert (line.state, shown(line)) == ("over", [("sleep", 20, 80)])
 
 
+def test_a_sleep_lasts_no_longer_than_it_was_to_last() -> None:
+    _, line = timeline.of(run(step("sleep", 2, 9, wake_at=at(5))), at(10)).lines
+    assert (line.state, shown(line), line.seconds) == ("done", [("sleep", 20, 30)], 3)
+
+
 def test_the_handler_has_a_line_where_it_failed_and_was_called_again() -> None:
     tries = [
         {"attempt": 1, "started_at": at(1), "ended_at": at(3), "error": FAILED},

@@ -142,8 +142,7 @@ def _line(step: Row, axis: _Axis, *, over: bool) -> Line:
     if step.get("copied"):
         span = axis.span("done", axis.start, axis.start, "copied from the run that this one replays")
         return Line(step["id"], step["kind"], "copied", [span], 0.0, step)
-    until = step["ended_at"] or axis.end
-    seconds = max((until - step["started_at"]).total_seconds(), 0.0)
+    seconds = max(((_ended(step) or axis.end) - step["started_at"]).total_seconds(), 0.0)
     match step["kind"]:
         case "sleep":
             state, spans = _idle("sleep", step, axis, over=over)
@@ -154,8 +153,14 @@ def _line(step: Row, axis: _Axis, *, over: bool) -> Line:
     return Line(step["id"], step["kind"], state, spans, seconds, step)
 
 
+def _ended(step: Row) -> datetime | None:
+    """When it ended. That a sleep is over is recorded later, together with what came after it."""
+    ended: datetime | None = step["ended_at"]
+    return min(ended, step["wake_at"]) if ended and step["kind"] == "sleep" and step["wake_at"] else ended
+
+
 def _idle(kind: str, step: Row, axis: _Axis, *, over: bool) -> tuple[str, list[Span]]:
-    end = step["ended_at"]
+    end = _ended(step)
     state = "failed" if step["error"] else "done" if end else "over" if over else kind
     until = "" if end or over or not step["wake_at"] else f", until {_clock(step['wake_at'])} at most"
     verb = {"sleep": "asleep", "wait": "waiting", "invoke": "waiting for the invoked run"}[step["kind"]]
