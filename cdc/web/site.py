@@ -93,6 +93,13 @@ class Site:
         assert self.connection is not None, "routes that need the state are not served without"
         return self.connection
 
+    def known(self, source: str) -> dict[str, Any]:
+        """What the service itself knows of a source; of one that is no more, nothing."""
+        ours = next((status for status in self.statuses.every if status.source == source), None)
+        if ours is None:
+            return {"publication": None, "slot_name": None, "listening": False, "problem": None, "unpublished": {}}
+        return {**ours.as_json(), "publication": ours.publication, "slot_name": ours.slot}
+
     @asynccontextmanager
     async def hands(self) -> AsyncIterator[Hands]:
         """What acts on runs and functions; at the end of the block the workers look what is due or cancelled."""

@@ -12,7 +12,6 @@ from cdc.store import gaps
 from cdc.web.answers import Json
 from cdc.web.api.answering import All, refused
 from cdc.web.api.strict import Here, Strict
-from cdc.web.site import Site
 
 router = APIRouter(route_class=Strict, tags=["replication"])
 
@@ -81,7 +80,7 @@ async def list_sources(site: Here) -> Json:
     async with site.state() as conn:
         lost = [gap._asdict() for gap in await gaps.listed(conn)]
     told = await site.replication.sources()
-    return Json({"data": [{**_known(site, each["name"]), **each, "gaps": _of(each["name"], lost)} for each in told]})
+    return Json({"data": [{**site.known(each["name"]), **each, "gaps": _of(each["name"], lost)} for each in told]})
 
 
 @router.get(
@@ -99,14 +98,6 @@ async def examine_source(
     if found is None:
         raise HTTPException(404, f"There is no source {source!r}." if source else "There is no database.")
     return Json({"data": found})
-
-
-def _known(site: Site, name: str) -> dict[str, Any]:
-    """What the service itself knows of a source."""
-    ours = next((status for status in site.statuses.every if status.source == name), None)
-    if ours is None:
-        return {"publication": None, "slot_name": None, "listening": False, "problem": None, "unpublished": {}}
-    return {**ours.as_json(), "publication": ours.publication, "slot_name": ours.slot}
 
 
 def _of(name: str, lost: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -22,7 +20,7 @@ def routes(site: Site) -> list[Route]:
     async def page(request: Request) -> Response:
         async with site.state() as conn:
             lost = await gaps.listed(conn)
-        sources = [_joined(each, site) for each in await replication.sources()]
+        sources = [{**site.known(each["name"]), **each} for each in await replication.sources()]
         return render(request, "replication.html", sources=sources, gaps=lost)
 
     async def checks(request: Request) -> Response:
@@ -39,11 +37,3 @@ async def _checks(request: Request, replication: Replication) -> Response:
     counts = {state: sum(each["state"] == state for each in found) for state in ("failed", "warning", "ok")}
     worst_first = sorted(found, key=lambda each: ("failed", "warning", "ok").index(each["state"]))
     return render(request, "checks.html", source=source, checks=worst_first, counts=counts)
-
-
-def _joined(server: dict[str, Any], site: Site) -> dict[str, Any]:
-    """What the server says of a source, and what the service knows of it."""
-    ours = next((status for status in site.statuses.every if status.source == server["name"]), None)
-    if ours is None:
-        return {**server, "slot_name": "", "listening": False, "problem": None, "unpublished": {}}
-    return {**ours.as_json(), "publication": ours.publication, **server, "slot_name": ours.slot}
