@@ -267,20 +267,16 @@ class LiveSteps:
             raise RunLost
         began = time.monotonic()
         outer = inside.set(step)
-        span = None if self.place.trace is None else self.place.span(step.key, step.kind, step.attempt)
+        span = self.place.span(step.key, step.kind, step.attempt)
         try:
-            if span is None:
+            with span:
                 document = await body(step)
-            else:
-                with span:
-                    document = await body(step)
         except LeaseLost:
             raise RunLost from None
         except BaseException as error:
             if not is_failure(error):
                 raise
-            if span is not None:
-                span.failed(error)
+            span.failed(error)
             return await self._failed(step, error, time.monotonic() - began)
         finally:
             inside.reset(outer)
