@@ -91,7 +91,7 @@ chromium:
 # pip learnt to install dependency groups in 25.1.
 .venv/.installed-dev: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/pip install --quiet --editable '.[embedded,local,local-fast,anthropic,gemini,otel]' --group dev
+	$(BIN)/pip install --quiet --editable '.[embedded,local,local-fast,anthropic,gemini,inngest,otel]' --group dev
 	@touch $@
 
 # Apart, so that nothing of theirs is in the service's environment, nor its versions bound by theirs.

@@ -76,8 +76,25 @@ create unique index backfills_active on cdc_state.backfills (source, table_schem
     where status in ('requested', 'running') and declaration is null;
 create unique index backfills_declared on cdc_state.backfills (source, declaration) where declaration is not null;
 
+-- Apps elsewhere whose functions are called by Inngest's SDK protocol. One that was named by its URL has no name before
+-- its SDK answered; one that connects by itself has no URL.
+create table cdc_state.apps (
+    id         integer generated always as identity primary key,
+    name       text unique,
+    url        text unique,
+    sdk        text,                           -- such as js:v4.24.0
+    framework  text,
+    version    text,                           -- the app's own
+    checksum   text,                           -- of what it told at its last sync
+    created_at timestamptz not null default now(),
+    synced_at  timestamptz,
+    tried_at   timestamptz,
+    error      text                            -- why its last sync failed
+);
+
 create table cdc_state.functions (
     id          text primary key,
+    app         text,                          -- the name of the app that has it; null: it is executed here
     definition  json not null,
     updated_at  timestamptz not null default now(),
     archived_at timestamptz,
@@ -163,7 +180,7 @@ create table cdc_state.gates (
 create table cdc_state.steps (
     run_id     uuid not null,                  -- no foreign key: its check would lock the run's row for every step
     id         text not null,                  -- the author's id, numbered when repeated: a, a:1, a:2
-    kind       text not null check (kind in ('run', 'sleep', 'wait', 'invoke', 'wrap', 'infer')),
+    kind       text not null check (kind in ('run', 'sleep', 'wait', 'invoke', 'wrap', 'infer', 'fetch')),
     attempts   integer not null default 0,
     input      json,                           -- null: none, or too long to keep, or CDC_AI_CONTENT=drop
     edited     boolean not null default false, -- the input is not its code's: it was given to a replay
@@ -336,3 +353,14 @@ create table cdc_state.gauges (
     primary key (width, what, name, at)
 );
 create index gauges_at on cdc_state.gauges (at);
+
+-- How far the row events of a source were sent on to a cluster (CDC_FORWARD). A source's events are accepted one
+-- transaction after the other, so none comes later with an earlier accepted_at.
+create table cdc_state.forwards (
+    source_id   integer primary key,           -- of cdc_state.sources
+    accepted_at timestamptz not null,          -- of the last event that was sent on, and its id
+    event_id    uuid not null,
+    sent        bigint not null default 0,
+    updated_at  timestamptz not null default now(),
+    error       text                           -- why the last request failed; null: it did not
+);

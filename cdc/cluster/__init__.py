@@ -1,0 +1,1 @@
+"""Our functions on an Inngest cluster, and row events sent on to it: for those who outgrow one Postgres."""
