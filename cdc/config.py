@@ -238,6 +238,11 @@ class Settings(BaseSettings):
         description="Hosts of apps that may be called, with or without a port: `app.example.com, *.internal:8080`. "
         "Without it only apps on this machine may.",
     )
+    apps: str = Field(
+        default="",
+        description="URLs of apps written with Inngest's SDKs, separated by commas: "
+        "`http://localhost:3000/api/inngest`. The service asks them for their functions, again and again.",
+    )
     event_key: SecretStr | None = Field(
         default=None,
         description="Keys that events may come with to `POST /e/{key}`, separated by commas. Without it, any key is "

@@ -18,6 +18,7 @@ from cdc.maintenance import upkeep
 from cdc.maintenance.loop import Loop
 from cdc.service import children, published, serving, tracing
 from cdc.service.absences import Absences
+from cdc.service.apps import Apps
 from cdc.service.children import Children
 from cdc.service.databases import Databases
 from cdc.service.embedded import Embedded
@@ -115,6 +116,7 @@ class _Service:
         self._embedded = Embedded(databases, lambda: self._named)
         self._confirmed = asyncio.Event()
         self._address = ""
+        self._apps: Apps | None = None
         self.parts = Parts(stack)
 
     async def start(self) -> None:
@@ -215,11 +217,20 @@ class _Service:
             totals=lambda: self._tallying.totals,
             replication=Replication(self._databases, self._settings.publication, lambda: self._named, self._of_child),
         )
-        web = Web(app(site), self._settings.port, host=self._settings.host, proxies=self._settings.proxies)
+        if connection is not None:
+            self._apps = Apps(self._settings, connection, self._due)
+        sdk = self._apps.routes() if self._apps else []
+        web = Web(app(site, sdk), self._settings.port, host=self._settings.host, proxies=self._settings.proxies)
         self.parts.add(web.start())
         self._stack.push_async_callback(web.stop)
         self._stack.callback(site.stopping.set)
         self._address = web.url
+        if self._apps:
+            self.parts.start("apps", self._ask_apps(self._apps))
+
+    async def _ask_apps(self, apps: Apps) -> None:
+        await self._confirmed.wait()
+        await apps.forever()
 
     def _start_sampling(self) -> None:
         sampling = Sampling(
@@ -263,6 +274,8 @@ class _Service:
 
     def _wake(self) -> None:
         self._children.wake()
+        if self._apps:
+            self._apps.look()
 
     def _due(self) -> None:
         """Runs are due, for any worker of any service."""
