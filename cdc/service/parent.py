@@ -205,6 +205,8 @@ class _Service:
                 answers_within=self._settings.network_timeout,
             )
             connection = (await self._stack.enter_async_context(state)).connection
+        if connection is not None:
+            self._apps = Apps(self._settings, connection, self._due)
         site = Site(
             self._sources.statuses,
             connection,
@@ -216,9 +218,8 @@ class _Service:
             embedded=self._embedded,
             totals=lambda: self._tallying.totals,
             replication=Replication(self._databases, self._settings.publication, lambda: self._named, self._of_child),
+            apps=self._apps,
         )
-        if connection is not None:
-            self._apps = Apps(self._settings, connection, self._due)
         sdk = self._apps.routes() if self._apps else []
         web = Web(app(site, sdk), self._settings.port, host=self._settings.host, proxies=self._settings.proxies)
         self.parts.add(web.start())
