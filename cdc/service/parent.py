@@ -16,6 +16,7 @@ from cdc.embedding import declare
 from cdc.errors import CdcError, ConfigurationError
 from cdc.maintenance import upkeep
 from cdc.maintenance.loop import Loop
+from cdc.remote import routes as remote
 from cdc.service import children, published, serving, tracing
 from cdc.service.absences import Absences
 from cdc.service.calling import Calling
@@ -225,7 +226,14 @@ class _Service:
             totals=lambda: self._tallying.totals,
             replication=Replication(self._databases, self._settings.publication, lambda: self._named, self._of_child),
         )
-        web = Web(app(site), self._settings.port, host=self._settings.host, proxies=self._settings.proxies)
+        settings = self._settings
+        web = Web(
+            app(site, sdk=[] if connection is None else remote.routes(connection, self._due, site.outbox)),
+            settings.port,
+            host=settings.host,
+            proxies=settings.proxies,
+            kind=site.terms.kind,
+        )
         self.parts.add(web.start())
         self._stack.push_async_callback(web.stop)
         self._stack.callback(site.stopping.set)
