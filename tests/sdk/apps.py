@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
+from uuid import uuid4
 
 import httpx
 
@@ -33,6 +34,11 @@ _START_WITHIN = 60.0
 _RUN_WITHIN = 60.0
 
 Run = dict[str, Any]
+
+
+def fresh() -> str:
+    """A `data.id` that no other run has."""
+    return uuid4().hex[:12]
 
 
 class App:
@@ -71,15 +77,27 @@ class App:
         assert run["status"] == "completed", run
         return run["output"]
 
-    async def runs(self, event: str, count: int = 1) -> list[Run]:
-        """The runs of an event, once there are as many and all have ended."""
-        client = Client(self.service)
+    async def runs(self, event: str) -> list[Run]:
+        """The runs of an event, once there are some and all have ended."""
 
         async def ended() -> list[Run]:
-            runs = await client.ended(event, within=_RUN_WITHIN)
-            return runs if len(runs) >= count else []
+            return await Client(self.service).ended(event, within=_RUN_WITHIN)
 
-        return await eventually(ended, within=_RUN_WITHIN, what=f"{count} runs of event {event} have ended")
+        return await eventually(ended, within=_RUN_WITHIN, what=f"the runs of event {event} have ended")
+
+    async def starts_nothing(self, function: str, **data: Any) -> None:
+        """Send an event that starts no run."""
+        assert await Client(self.service).ended(await self.send(function, **data), within=_RUN_WITHIN) == []
+
+    async def is_now(self, event: str, status: str) -> None:
+        """Wait until the only run of an event has this status."""
+
+        async def has() -> bool:
+            async with httpx.AsyncClient(base_url=self.service, trust_env=False, timeout=30) as client:
+                runs = (await client.get(f"/v1/events/{event}/runs")).json()["data"]
+            return [run["status"] for run in runs] == [status]
+
+        await eventually(has, within=_RUN_WITHIN, what=f"the run of event {event} is {status}")
 
     def noted(self, id: str) -> list[str]:
         """What bodies noted, oldest first."""
