@@ -82,7 +82,7 @@ class Gateway:
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
         await self._runner.setup()
         await web.TCPSite(self._runner, self._host, self._wanted).start()
-        self._watch = asyncio.create_task(self._drop_silent())
+        self._watch = asyncio.create_task(self._watch_over())
 
     async def close(self) -> None:
         """Send the workers elsewhere. Calls in flight are to be waited for before: a worker that hears of the end
@@ -204,15 +204,18 @@ class Gateway:
             asked.answer(reply)
         return web.Response(status=204)
 
-    async def _drop_silent(self) -> None:
+    def drop_silent(self) -> None:
         """End the connections of workers that gave no sign of life."""
+        since = asyncio.get_running_loop().time() - self._times.silence
+        for connection in self._connections.open:
+            if connection.heard < since:
+                log.warning("worker fell silent", apps=sorted(connection.worker.apps))
+                connection.drop()
+
+    async def _watch_over(self) -> None:
         while True:
             await asyncio.sleep(self._times.silence / 5)
-            since = asyncio.get_running_loop().time() - self._times.silence
-            for connection in self._connections.open:
-                if connection.heard < since:
-                    log.warning("worker fell silent", apps=sorted(connection.worker.apps))
-                    connection.drop()
+            self.drop_silent()
 
 
 async def _refuse(socket: web.WebSocketResponse, reason: str) -> None:

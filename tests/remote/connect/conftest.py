@@ -5,8 +5,10 @@ reach       what a worker connects to: `Reach`
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -94,3 +96,18 @@ async def reach() -> AsyncIterator[Reach]:
     yield made
     await made.gateway.close()
     await web.stop()
+
+
+@asynccontextmanager
+async def worker(reach: Reach, *command: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process that connects, and says `up` then; ended politely, unless it ended."""
+    process = await asyncio.create_subprocess_exec(*command, reach.url, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    try:
+        while (line := await asyncio.wait_for(process.stdout.readline(), 30)) != b"up\n":
+            assert line, "it ended"
+        yield process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()

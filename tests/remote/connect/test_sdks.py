@@ -1,30 +1,12 @@
-"""Workers of the Python SDK."""
+"""Workers of the SDKs themselves."""
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from cdc.remote.answer import Planned, Returned, Threw
-from tests.remote.connect.conftest import Reach
+from tests.remote.connect.conftest import Reach, worker
 from tests.waiting import eventually
-
-
-@asynccontextmanager
-async def worker(reach: Reach, *command: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A process that connects; ended politely, unless it ended."""
-    process = await asyncio.create_subprocess_exec(*command, reach.url, stdout=asyncio.subprocess.PIPE)
-    assert process.stdout is not None
-    try:
-        assert await asyncio.wait_for(process.stdout.readline(), 30) == b"up\n"
-        yield process
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
-
 
 PYTHON = (sys.executable, "-m", "tests.remote.connect.python_worker")
 
