@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import re
 from collections.abc import Sequence
 
-from cdc.remote.canonical import canonical
+from cdc.remote.canonical import rewritten
 
 WINDOW = 300
 """Seconds that a signature is good for, before and after its time."""
@@ -63,6 +62,6 @@ def _mac(body: bytes, key: str, seconds: str) -> str:
 def _canonical(body: bytes) -> bytes:
     """A body as both ends sign it; what is no JSON is signed as it stands."""
     try:
-        return canonical(json.loads(body))
+        return rewritten(body)
     except (ValueError, RecursionError):
         return body
