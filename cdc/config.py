@@ -238,6 +238,15 @@ class Settings(BaseSettings):
         description="Hosts of apps that may be called, with or without a port: `app.example.com, *.internal:8080`. "
         "Without it only apps on this machine may.",
     )
+    app_calls: int = Field(
+        default=500, ge=1, le=100_000, description="Calls of one app under way at once in each service."
+    )
+    app_timeout: Annotated[float, BeforeValidator(_duration)] = Field(
+        default=7200.0,
+        ge=1.0,
+        description="How long one call of an app may take: `30s`, `5m` or `2h`, say.",
+        json_schema_extra={"default": "2h", "type": "string", "format": "duration"},
+    )
     event_key: SecretStr | None = Field(
         default=None,
         description="Keys that events may come with to `POST /e/{key}`, separated by commas. Without it, any key is "

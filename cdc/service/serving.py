@@ -56,6 +56,16 @@ def terms(settings: Settings) -> Terms:
     )
 
 
+def signing_keys(settings: Settings) -> list[str]:
+    """The keys that calls of apps are signed with: the one, and the one before."""
+    return [key for _, key in _signing_keys(settings)]
+
+
+def in_development(settings: Settings) -> bool:
+    """Whether apps are called as SDKs in development are: on this machine, without a signature."""
+    return _for_itself(settings) and not signing_keys(settings)
+
+
 def _for_itself(settings: Settings) -> bool:
     """Whether nobody but this machine reaches it."""
     return ipaddress.ip_address(settings.host).is_loopback

@@ -36,6 +36,8 @@ SET: dict[str, tuple[str, Any]] = {
     "concurrency": ("7", 7),
     "threads": ("7", 7),
     "lease": ("2.5", 2.5),
+    "app_calls": ("20", 20),
+    "app_timeout": ("5m", 300.0),
     "retention": ("1h30m", 5400.0),
     "host": ("[::]", "::"),
     "port": ("0", 0),
