@@ -70,7 +70,7 @@ async def test_a_run_has_its_events_and_what_ended_in_the_shapes_of_sdks(run: He
     await run.tell(ran("a", {"x": [1]}), ran("a", None, 1), ran("b", 0, op="StepFailed", error={"name": "E"}))
     await run.served.state.rows(
         "insert into cdc_state.steps (run_id, id, kind, wake_at, started_at, ended_at) values"
-        " (%s, 'nap', 'sleep', now(), now(), now()), (%s, 'later', 'sleep', now(), now(), null) returning 1",
+        " (%s, 'nap', 'sleep', now(), now(), null), (%s, 'later', 'sleep', 'infinity', now(), null) returning 1",
         run.id,
         run.id,
     )
@@ -124,8 +124,9 @@ async def test_an_attempt_that_failed_before_is_followed_by_the_one_that_succeed
         " values (%s, 'a', 'run', 2, '{}', now(), now()) returning 1",
         run.id,
     )
-    assert (await run.tell(ran("a", 1))).status_code == 200
-    assert await run.steps() == [("a", "run", 3, 1, None)]
+    lazy = {"op": "DeferAdd", "id": hashed("later"), "opts": {}}
+    assert (await run.tell(ran("a", 1), lazy, ran("ai", 2, opts={"type": "step.ai.wrap"}))).status_code == 200
+    assert await run.steps() == [("a", "run", 3, 1, None), ("ai", "wrap", 1, 2, None)]
 
 
 async def test_who_does_not_hold_the_run_records_nothing(run: Held) -> None:
