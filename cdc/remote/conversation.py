@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Mapping
 from functools import partial
 from typing import Any
 
+import orjson
+
 from cdc.ai.call import Call as ModelCall
 from cdc.authoring.context import Context
 from cdc.errors import NonRetriableError, StepError, Thrown
@@ -23,6 +25,7 @@ from cdc.remote.driven import Driven, Elsewhere, Execute, Surroundings
 from cdc.remote.memos import hashed, memo, told_error, told_event
 from cdc.remote.opcodes import sleep_until
 from cdc.remote.throwing import AppAway, thrown
+from cdc.store.json import encoded
 from cdc.store.runs import Memo
 
 MOST_EMPTY = 20
@@ -49,7 +52,8 @@ class Conversation:
         self._attempt = context.attempt - 1
         self._version = -1
         self._calls = 0
-        self._known: dict[str, Any] = {}
+        self._known: dict[str, orjson.Fragment] = {}
+        self._inputs: dict[str, Any] = {}
         self._taken: set[str] = set()
         self._branches: set[asyncio.Task[None]] = set()
         self._races = False
@@ -84,9 +88,9 @@ class Conversation:
         unfinished: dict[str, Memo] = {}
         for key, recorded in self._elsewhere.memos.items():
             if planning.has_ended(recorded):
-                self._known[hashed(key)] = memo(recorded.kind, recorded.data, recorded.error)
+                self._know(hashed(key), memo(recorded.kind, recorded.data, recorded.error))
             elif recorded.kind in ("run", "wrap") and recorded.edit is not None:
-                self._known[hashed(key)] = {"input": recorded.edit}
+                self._inputs[hashed(key)] = {"input": recorded.edit}
             else:
                 unfinished[key] = recorded
         waits = False
@@ -100,7 +104,11 @@ class Conversation:
 
     async def _wait_on(self, key: str) -> None:
         await self._elsewhere.wait_on(key)
-        self._known[hashed(key)] = None
+        self._know(hashed(key), None)
+
+    def _know(self, step: str, ended: Any) -> None:
+        """What a step came to, written once for all calls that send it."""
+        self._known[step] = orjson.Fragment(encoded(ended))
 
     # --- calls ---
 
@@ -126,7 +134,7 @@ class Conversation:
             self._context.run_id,
             self._function_id,
             self._events,
-            dict(self._known),
+            {**self._inputs, **self._known},
             [*self._known],
             target,
             attempt,
@@ -144,7 +152,7 @@ class Conversation:
         """Steps that the SDK recorded itself during the call."""
         for key, recorded in (await self._elsewhere.reread()).items():
             if planning.has_ended(recorded) and hashed(key) not in self._known:
-                self._known[hashed(key)] = memo(recorded.kind, recorded.data, recorded.error)
+                self._know(hashed(key), memo(recorded.kind, recorded.data, recorded.error))
                 self._elsewhere.starts_over()
 
     def _failure(self, answer: Threw | Unreached | Planned) -> Exception:
@@ -201,7 +209,7 @@ class Conversation:
                 await self._execute(op.key, "fetch", partial(self._fetch, opts), planning.asked(opts))
             case _:
                 await self._wait_for(op, opts)
-                self._known[op.id] = None
+                self._know(op.id, None)
 
     async def _wait_for(self, op: Op, opts: Mapping[str, Any]) -> None:
         """What only ends in the database: the run is suspended under it."""
@@ -234,9 +242,9 @@ class Conversation:
             cause = failed.__cause__
             more = cause.more if isinstance(cause, Thrown) else {}
             error = {"name": failed.name, "message": failed.message, **more}
-            self._known[hashed(key)] = {"error": told_error(kind, error)}
+            self._know(hashed(key), {"error": told_error(kind, error)})
         else:
-            self._known[hashed(key)] = {"data": data}
+            self._know(hashed(key), {"data": data})
 
     async def _told(self, op: Op, attempt: int) -> tuple[Any, float, ModelCall | None]:
         wrapped = planning.kind_of(op) == "wrap"
