@@ -23,6 +23,9 @@ from tests.waiting import eventually
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 TABLES = "create table if not exists users (id bigint generated always as identity primary key, name text)"
+FOLLOWED = """
+    select output #>> '{}' from cdc_state.runs where function_id = 'n8n-clone-next-step' and status = 'completed'
+"""
 
 
 def program(version: str, folder: Path) -> Program:
@@ -97,7 +100,7 @@ async def rag(app: App, world: World) -> None:
     assert {run["function_id"] for run in runs} == {"n8n-clone-rag-workflow", "n8n-clone-rag-workflow-offloaded"}
     for run in runs:
         assert run["output"]["page"] == "a cat sleeps"
-        assert [found["title"] for found in run["output"]["found"]][0] == "Cats"
+        assert run["output"]["found"][0]["title"] == "Cats"
     assert world.provider.requests == 2
 
 
@@ -112,13 +115,12 @@ async def models(app: App, world: World) -> None:
 
 
 async def row(app: App, conn: AsyncConnection[Any]) -> None:
-    (id,) = await (await conn.execute("insert into users (name) values ('Ada') returning id")).fetchone() or (0,)
+    inserted = await (await conn.execute("insert into users (name) values ('Ada') returning id")).fetchone()
+    assert inserted is not None
 
     async def followed() -> bool:
-        found = await conn.execute(
-            "select output #>> '{}' from cdc_state.runs where function_id = 'n8n-clone-next-step' and status = 'completed'"
-        )
-        return (f"{id}: Hello, Ada!",) in await found.fetchall()
+        found = await conn.execute(FOLLOWED)
+        return (f"{inserted[0]}: Hello, Ada!",) in await found.fetchall()
 
     await eventually(followed, within=60, what="the row has been greeted, and the next workflow run")
 

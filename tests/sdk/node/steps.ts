@@ -1,4 +1,6 @@
 // Steps that do something, and what becomes of errors.
+import { existsSync } from "node:fs";
+import { setTimeout as pause } from "node:timers/promises";
 import { NonRetriableError, RetryAfterError } from "#inngest";
 import { app, inngest, note, on } from "./sdk.js";
 
@@ -114,4 +116,17 @@ const sends = on({ id: "sends" }, async ({ event, step }) => {
 
 const receives = on({ id: "receives" }, async ({ event }) => note(event.data.id, `received ${event.data.number}`));
 
-export const steps = [numbers, parallel, race, fails, retries, refuses, catches, large, sends, receives];
+// Stays in its second step until there is the file that GATE names.
+const patient = on({ id: "patient", retries: 4 }, async ({ event, step }) => {
+  const { id } = event.data;
+  await step.run("first", () => note(id, "first"));
+  await step.run("gate", async () => {
+    note(id, "gate");
+    while (!existsSync(process.env.GATE ?? "/")) {
+      await pause(20);
+    }
+  });
+  return step.run("second", () => note(id, "second"));
+});
+
+export const steps = [patient, numbers, parallel, race, fails, retries, refuses, catches, large, sends, receives];
