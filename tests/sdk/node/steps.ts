@@ -33,11 +33,14 @@ const parallel = on({ id: "parallel" }, async ({ event, step }) => {
   return { all: all.slice(0, 3), after };
 });
 
-const race = on({ id: "race" }, async ({ event, step }) => {
-  const won = await Promise.race([
-    step.run("quick", () => note(event.data.id, "quick")),
-    step.waitForEvent("slow", { event: `${app}/never`, timeout: "1h" }),
-  ]);
+const race = on({ id: "race" }, async ({ event, step, group }) => {
+  const either = () =>
+    Promise.race([
+      step.run("quick", () => note(event.data.id, "quick")),
+      step.waitForEvent("slow", { event: `${app}/never`, timeout: "1h" }),
+    ]);
+  // Version 4 joins what is side by side unless it is told that it races.
+  const won = await (group ? group.parallel(either) : either());
   return { won, after: await step.run("after", () => note(event.data.id, "after")) };
 });
 
