@@ -12,11 +12,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
 import pytest
 from starlette.applications import Starlette
 
-from cdc.remote.answer import Answer, Planned, Returned, Threw
+from cdc.remote.answer import Answer
 from cdc.remote.call import App, Call
 from cdc.remote.connect import tokens
 from cdc.remote.connect.connections import Connections
@@ -28,32 +27,6 @@ from cdc.remote.routes.connect import routes
 from cdc.web.server import Web
 
 QUICK = Times(extend=1, lease=2.0, taken=1.0, place=2.0, handshake=1.0, sending=1.0)
-
-
-class Codec:
-    def body(self, call: Call) -> bytes:
-        return orjson.dumps(
-            {
-                "ctx": {
-                    "run_id": call.run_id,
-                    "attempt": call.attempt,
-                    "disable_immediate_execution": call.planned,
-                    "use_api": False,
-                    "stack": {"stack": call.stack, "current": len(call.stack)},
-                },
-                "event": call.events[0],
-                "events": call.events,
-                "steps": call.memos,
-                "use_api": False,
-                "version": call.version,
-            }
-        )
-
-    def read(self, status: int, headers: Mapping[str, str], body: bytes) -> Answer:
-        value = orjson.loads(body)
-        if status == 200:
-            return Returned(value)
-        return Planned(value, int(headers["x-inngest-req-version"])) if status == 206 else Threw(value)
 
 
 @dataclass
@@ -81,7 +54,7 @@ class Reach:
 @pytest.fixture
 async def reach() -> AsyncIterator[Reach]:
     """A gateway on a port of its own, and the service's side of it on another."""
-    made = Reach(Connections(Codec(), timeout=20.0, times=QUICK))
+    made = Reach(Connections(timeout=20.0, times=QUICK))
     key = tokens.key_of("a secret")
     made.gateway = Gateway(made.connections, made.register, host="127.0.0.1", port=0, key=key, times=QUICK)
     await made.gateway.start()

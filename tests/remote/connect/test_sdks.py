@@ -20,10 +20,10 @@ async def test_a_worker_registers_its_functions_and_answers_calls(reach: Reach) 
         assert await reach.call("py", "greet") == Returned("Hello, world")
         planned = await reach.call("py", "stepped")
         assert isinstance(planned, Planned)
-        assert planned.version == 2
+        assert (planned.version, planned.ops[0].key, planned.ops[0].data) == (2, "a", "one")
         broken = await reach.call("py", "broken")
         assert isinstance(broken, Threw)
-        assert broken.error["message"] == "never"
+        assert (broken.error["message"], broken.no_retry) == ("never", True)
         # Longer than a lease lasts: the worker says that it is still at it.
         assert await reach.call("py", "slow") == Returned("at last")
     await eventually(lambda: not reach.connections.connected("py"))
