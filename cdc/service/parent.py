@@ -16,8 +16,10 @@ from cdc.embedding import declare
 from cdc.errors import CdcError, ConfigurationError
 from cdc.maintenance import upkeep
 from cdc.maintenance.loop import Loop
+from cdc.remote import routes as remote
 from cdc.service import children, published, serving, tracing
 from cdc.service.absences import Absences
+from cdc.service.calling import Calling
 from cdc.service.children import Children
 from cdc.service.databases import Databases
 from cdc.service.embedded import Embedded
@@ -110,6 +112,12 @@ class _Service:
         # As if through a pooler: it is what finds out.
         self._wakeups = Wakeups(databases.through_pooler().to_state, self._wake)
         self._children = Children(0, self._child, grace=0.0, hooks=self._of_children())
+        self._calling = Calling(
+            databases.through_pooler().to_state,
+            partial(self._child, "--apps"),
+            grace=settings.shutdown_timeout,
+            hooks=self._of_children(),
+        )
         self._searched = Reaching(named, state=databases.state, models=self._models, sleeps=settings.listen is not None)
         stack.push_async_callback(self._searched.close)
         self._embedded = Embedded(databases, lambda: self._named)
@@ -191,6 +199,9 @@ class _Service:
         self._stack.push_async_callback(self._children.stop)
         self.parts.loop(Loop("watch", _WATCH_EVERY, self._replace_stuck))
         await self._children.start()
+        if "worker" in self._roles:
+            self._stack.push_async_callback(self._calling.stop)
+            self.parts.loop(Loop("apps", _WATCH_EVERY, self._calling.look))
 
     async def _start_web(self) -> None:
         connection = None
@@ -215,7 +226,14 @@ class _Service:
             totals=lambda: self._tallying.totals,
             replication=Replication(self._databases, self._settings.publication, lambda: self._named, self._of_child),
         )
-        web = Web(app(site), self._settings.port, host=self._settings.host, proxies=self._settings.proxies)
+        settings = self._settings
+        web = Web(
+            app(site, sdk=[] if connection is None else remote.routes(connection, self._due, site.outbox)),
+            settings.port,
+            host=settings.host,
+            proxies=settings.proxies,
+            kind=site.terms.kind,
+        )
         self.parts.add(web.start())
         self._stack.push_async_callback(web.stop)
         self._stack.callback(site.stopping.set)
@@ -243,6 +261,7 @@ class _Service:
         """The runs are this database's: whatever starts them or has them go on may."""
         self._confirmed.set()
         self._children.begin()
+        self._calling.begin()
 
     async def _to_confirmed_state(self) -> Connection:
         """A connection to the state for those that start runs: not before it is known whose they are."""
@@ -263,10 +282,11 @@ class _Service:
 
     def _wake(self) -> None:
         self._children.wake()
+        self._calling.wake()
 
     def _due(self) -> None:
         """Runs are due, for any worker of any service."""
-        self._children.wake()
+        self._wake()
         self._wakeups.due()
 
     def _worker_ready(self) -> None:
@@ -294,10 +314,11 @@ class _Service:
 
     async def _replace_stuck(self) -> None:
         """A handler may block its worker's event loop for ever; that its run is cancelled, the worker cannot hear."""
-        if worker_ids := self._children.worker_ids:
+        if worker_ids := [*self._children.worker_ids, *self._calling.worker_ids]:
             async with await self._databases.to_state() as conn:
                 for worker_id in await workers.stuck(conn, worker_ids, seconds=_STUCK):
                     self._children.kill(worker_id)
+                    self._calling.kill(worker_id)
 
 
 def _check(settings: Settings, url: str | None) -> None:

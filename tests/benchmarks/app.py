@@ -1,4 +1,4 @@
-"""An app as one would write it: FastAPI, the official SDK, a function with one step. Told its port; runs until killed."""
+"""An app as one would write it: FastAPI, the official SDK, a function with one step. Told its port."""
 
 from __future__ import annotations
 

@@ -35,9 +35,7 @@ async def measure(ground: Ground) -> list[Figure]:
     async with ground.database() as db, _app() as (url, pid):
         settings = {"CDC_APPS": url, "CDC_WORKERS": "0", "INNGEST_DEV": "1"}
         async with service(db.url, **settings) as running:
-            await eventually(
-                lambda: db.ask("select count(*) from cdc_state.functions where app is not null"), within=30
-            )
+            await db.until("select count(*) > 0 from cdc_state.functions where app is not null")
             took = await _apart(db, running, apart)
             with cpu.spent(service=running.pid, postgres=db.postmaster, app=pid) as used:
                 seconds = await _together(db, running, together)
