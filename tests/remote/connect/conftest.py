@@ -5,10 +5,8 @@ reach       what a worker connects to: `Reach`
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,7 +44,7 @@ class Reach:
         self.registered.append(said)
 
     async def call(self, app: str, function: str, **more: Any) -> Answer:
-        event = {"id": "e1", "name": "app/greeted", "data": {"who": "world"}, "ts": 1, "user": {}}
+        event = {"id": "e1", "name": f"{app}/{function}", "data": {"who": "world"}, "ts": 1, "user": {}}
         call = Call(f"run-{time.monotonic_ns()}", f"{app}-{function}", [event], {}, [], **more)
         return await self.connections.call(App(app, None), call)
 
@@ -69,18 +67,3 @@ async def reach() -> AsyncIterator[Reach]:
     yield made
     await made.gateway.close()
     await web.stop()
-
-
-@asynccontextmanager
-async def worker(reach: Reach, *command: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A process that connects, and says `up` then; ended politely, unless it ended."""
-    process = await asyncio.create_subprocess_exec(*command, reach.url, stdout=asyncio.subprocess.PIPE)
-    assert process.stdout is not None
-    try:
-        while (line := await asyncio.wait_for(process.stdout.readline(), 30)) != b"up\n":
-            assert line, "it ended"
-        yield process
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
