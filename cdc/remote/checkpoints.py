@@ -146,8 +146,7 @@ async def _known(conn: Connection, reports: Sequence[Report], recorded: Recorded
     missed = {
         report.run_id
         for report in reports
-        if report.run_id in recorded.held
-        and any((report.run_id, step.id) not in recorded.steps for step in report.steps)
+        if report.run_id in recorded.held and any((report.run_id, step.id) not in recorded.steps for step in report.steps)
     }
     return await runs.memos(conn, sorted(missed))
 
