@@ -40,12 +40,13 @@ _WRAPPED = ipaddress.ip_network("64:ff9b::/96")
 
 
 class Target(NamedTuple):
-    """Where an app is: the host for the header and the certificate, the address to connect to."""
+    """Where an app is: the host for the header and the certificate, the address to connect to, and all that it has."""
 
     url: str
     host: str
     port: int
     address: str
+    addresses: tuple[str, ...] = ()
 
 
 class NotAllowed(Exception):
@@ -117,7 +118,7 @@ async def target(url: str, entries: Sequence[Entry], *, development: bool = Fals
         raise NotAllowed(f"{host} has no address; is the name right?")
     for each in found:
         _check(host, _unwrapped(each), entry)
-    return Target(url, host, port, str(found[0]))
+    return Target(url, host, port, str(found[0]), tuple(map(str, found)))
 
 
 def _parts(url: str) -> tuple[str, int]:
