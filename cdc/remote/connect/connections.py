@@ -21,6 +21,7 @@ from cdc.remote.connect.messages import ExecutorRequest, Kind, Status
 from cdc.remote.connect.times import Times
 from cdc.remote.reading import failed, read
 from cdc.remote.request import body
+from cdc.remote.traffic import OutOfReach, Traffic
 
 
 class NoWorker(Exception):
@@ -31,8 +32,14 @@ class Connections:
     """Calls apps over the connections that they keep. `on_change` is called when workers come and go."""
 
     def __init__(
-        self, *, timeout: float, times: Times | None = None, on_change: Callable[[], None] = lambda: None
+        self,
+        traffic: Traffic,
+        *,
+        timeout: float,
+        times: Times | None = None,
+        on_change: Callable[[], None] = lambda: None,
     ) -> None:
+        self._traffic = traffic
         self._timeout = timeout
         self._times = times or Times()
         self._on_change = on_change
@@ -77,10 +84,23 @@ class Connections:
     async def call(self, app: App, call: Call) -> Answer:
         """What a call comes to; however it goes wrong is an answer, too."""
         asked = Asked(str(uuid.uuid4()), app.name, self._times.lease)
+        try:
+            request = _request(asked, call)
+        except ValueError as error:
+            return failed("StateUnwritable", f"What the run knows cannot be sent: {error}.", no_retry=True)
+        try:
+            async with self._traffic.call(app.name) as breaker:
+                answer = await self._answer(asked, request)
+                breaker.unreached() if isinstance(answer, Unreached) else breaker.reached()
+                return answer
+        except OutOfReach as out_of_reach:
+            return Unreached(str(out_of_reach))
+
+    async def _answer(self, asked: Asked, request: Any) -> Answer:
         self._asked[asked.request_id] = asked
         try:
             async with asyncio.timeout(self._timeout):
-                return _read(await self._ask(asked, _request(asked, call)))
+                return _read(await self._ask(asked, request))
         except NoWorker as none:
             return Unreached(str(none))
         except LeaseRanOut:

@@ -22,6 +22,7 @@ from cdc.remote.connect.handshake import NotLetIn
 from cdc.remote.connect.starting import Desk
 from cdc.remote.connect.times import Times
 from cdc.remote.routes.connect import routes
+from cdc.remote.traffic import Traffic
 from cdc.web.server import Web
 
 QUICK = Times(extend=1, lease=2.0, taken=1.0, place=2.0, handshake=1.0, sending=1.0)
@@ -52,7 +53,7 @@ class Reach:
 @pytest.fixture
 async def reach() -> AsyncIterator[Reach]:
     """A gateway on a port of its own, and the service's side of it on another."""
-    made = Reach(Connections(timeout=20.0, times=QUICK))
+    made = Reach(Connections(Traffic(100), timeout=20.0, times=QUICK))
     key = tokens.key_of("a secret")
     made.gateway = Gateway(made.connections, made.register, host="127.0.0.1", port=0, key=key, times=QUICK)
     await made.gateway.start()
