@@ -1,4 +1,4 @@
-"""Steps that apps tell of while they run (section 6.1), recorded: those that come at the same time in one transaction."""
+"""Steps that apps tell of while they run (section 6.1): those that come at the same time share a transaction."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _ATTEMPTS = 5
 
 
 class Took(Enum):
-    """What became of a report. STALE: the run is held by another claim, or by none, or one of the steps had ended before
-    with another result, so that whoever tells of it is no longer the one who counts.
+    """What became of a report. STALE: the run is held by another claim, or by none, or one of the steps had ended
+    before with another result, so that whoever tells of it is no longer the one who counts.
     """
 
     RECORDED = auto()
@@ -146,7 +146,8 @@ async def _known(conn: Connection, reports: Sequence[Report], recorded: Recorded
     missed = {
         report.run_id
         for report in reports
-        if report.run_id in recorded.held and any((report.run_id, step.id) not in recorded.steps for step in report.steps)
+        if report.run_id in recorded.held
+        and any((report.run_id, step.id) not in recorded.steps for step in report.steps)
     }
     return await runs.memos(conn, sorted(missed))
 

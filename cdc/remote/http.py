@@ -101,7 +101,7 @@ class Http:
     async def _post(self, asked: Request, key: str | None) -> Exchanged:
         headers = asked.headers
         if key is not None:
-            headers = headers | {"x-inngest-signature": sign(asked.body, key, time.time())}
+            headers = headers | {"x-inngest-signature": sign(asked.body, key, time.time(), is_canonical=True)}
         return await self._pool.exchange(
             "POST", asked.url, headers, asked.body, timeout=self._timeout, limit=LARGEST_BODY
         )

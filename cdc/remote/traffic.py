@@ -52,6 +52,11 @@ class Traffic:
         """The apps without room."""
         return frozenset(app for app in {*self._slots, *self._breakers} if not self.room(app))
 
+    def opens_in(self, app: str) -> float:
+        """Seconds until an app is called again; 0 when it is now."""
+        breaker = self._breakers.get(app)
+        return 0.0 if breaker is None else breaker.opens_in
+
     def reopens_in(self) -> float | None:
         """Seconds until an app that is out of reach may be tried again; None when there is none."""
         return min((each.opens_in for each in self._breakers.values() if not each.is_closed), default=None)

@@ -21,7 +21,7 @@ from cdc.web.site import Site
 
 
 def app(site: Site, sdk: Sequence[BaseRoute] = ()) -> FastAPI:
-    """The application, with what is there for SDKs; without a connection to the state it answers only how the service is.
+    """The application, with what is there for SDKs; without a connection to the state it only answers how it is.
 
     Before it stands what asks for credentials: `cdc.web.guard`.
     """

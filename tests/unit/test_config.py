@@ -48,6 +48,7 @@ SET: dict[str, tuple[str, Any]] = {
     "proxies": ("10.0.0.7, 10.1.0.0/16", "10.0.0.7/32,10.1.0.0/16"),
     "signing_key": ("signkey-prod-00ff", SecretStr("signkey-prod-00ff")),
     "signing_key_fallback": ("signkey-prod-ff00", SecretStr("signkey-prod-ff00")),
+    "apps": ("http://localhost:3000/api/inngest", "http://localhost:3000/api/inngest"),
     "app_hosts": ("app.example.com, *.internal:8080", "app.example.com, *.internal:8080"),
     "event_key": ("a, b", SecretStr("a, b")),
     "slot": ("mine_2", "mine_2"),
