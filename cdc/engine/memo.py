@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import orjson
 from pydantic import BaseModel, PydanticUserError, TypeAdapter
 
-from cdc.errors import NonRetriableError, StepError
-from cdc.store.json import ODD
+from cdc.errors import NonRetriableError, StepError, Thrown
+from cdc.store.json import ODD, document
 from cdc.store.runs import Memo
 
 LARGEST = 4 * 1024 * 1024
@@ -122,6 +122,10 @@ class StoredError(NamedTuple):
 
 def error_of(error: BaseException) -> StoredError:
     """An exception as it is stored: name, message, stack."""
+    if isinstance(error, Thrown):
+        return StoredError(
+            error.name, error.message, document({"name": error.name, "message": error.message, **error.more})
+        )
     name, message = type(error).__name__, str(error)
     stack = "".join(traceback.format_exception(error))[-_LONGEST_STACK:]
     return StoredError(name, message, json.dumps({"name": name, "message": message, "stack": stack}))

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 
 import structlog
+from starlette.routing import BaseRoute
 
 from cdc import discovery
 from cdc.authoring.context import Embeddings
@@ -16,9 +17,11 @@ from cdc.embedding import declare
 from cdc.errors import CdcError, ConfigurationError
 from cdc.maintenance import upkeep
 from cdc.maintenance.loop import Loop
+from cdc.remote import routes as remote
 from cdc.service import children, published, serving, tracing
 from cdc.service.absences import Absences
 from cdc.service.apps import Apps
+from cdc.service.calling import Calling
 from cdc.service.children import Children
 from cdc.service.databases import Databases
 from cdc.service.embedded import Embedded
@@ -111,6 +114,12 @@ class _Service:
         # As if through a pooler: it is what finds out.
         self._wakeups = Wakeups(databases.through_pooler().to_state, self._wake)
         self._children = Children(0, self._child, grace=0.0, hooks=self._of_children())
+        self._calling = Calling(
+            databases.through_pooler().to_state,
+            partial(self._child, "--apps"),
+            grace=settings.shutdown_timeout,
+            hooks=self._of_children(),
+        )
         self._searched = Reaching(named, state=databases.state, models=self._models, sleeps=settings.listen is not None)
         stack.push_async_callback(self._searched.close)
         self._embedded = Embedded(databases, lambda: self._named)
@@ -193,6 +202,9 @@ class _Service:
         self._stack.push_async_callback(self._children.stop)
         self.parts.loop(Loop("watch", _WATCH_EVERY, self._replace_stuck))
         await self._children.start()
+        if "worker" in self._roles:
+            self._stack.push_async_callback(self._calling.stop)
+            self.parts.loop(Loop("apps", _WATCH_EVERY, self._calling.look))
 
     async def _start_web(self) -> None:
         connection = None
@@ -205,8 +217,9 @@ class _Service:
                 answers_within=self._settings.network_timeout,
             )
             connection = (await self._stack.enter_async_context(state)).connection
+        settings = self._settings
         if connection is not None:
-            self._apps = Apps(self._settings, connection, self._due)
+            self._apps = Apps(settings, connection, self._apps_changed)
         site = Site(
             self._sources.statuses,
             connection,
@@ -220,8 +233,10 @@ class _Service:
             replication=Replication(self._databases, self._settings.publication, lambda: self._named, self._of_child),
             apps=self._apps,
         )
-        sdk = self._apps.routes() if self._apps else []
-        web = Web(app(site, sdk), self._settings.port, host=self._settings.host, proxies=self._settings.proxies)
+        sdk: list[BaseRoute] = []
+        if connection is not None and self._apps:
+            sdk = [*remote.routes(connection, self._due, site.outbox), *self._apps.routes()]
+        web = Web(app(site, sdk=sdk), settings.port, host=settings.host, proxies=settings.proxies, kind=site.terms.kind)
         self.parts.add(web.start())
         self._stack.push_async_callback(web.stop)
         self._stack.callback(site.stopping.set)
@@ -255,6 +270,7 @@ class _Service:
         """The runs are this database's: whatever starts them or has them go on may."""
         self._confirmed.set()
         self._children.begin()
+        self._calling.begin()
 
     async def _to_confirmed_state(self) -> Connection:
         """A connection to the state for those that start runs: not before it is known whose they are."""
@@ -275,12 +291,18 @@ class _Service:
 
     def _wake(self) -> None:
         self._children.wake()
+        self._calling.wake()
         if self._apps:
             self._apps.look()
 
+    def _apps_changed(self) -> None:
+        """Functions of apps were registered or archived: the worker that calls apps hears of it, or is started."""
+        self._due()
+        self._calling.look_soon()
+
     def _due(self) -> None:
         """Runs are due, for any worker of any service."""
-        self._children.wake()
+        self._wake()
         self._wakeups.due()
 
     def _worker_ready(self) -> None:
@@ -308,10 +330,11 @@ class _Service:
 
     async def _replace_stuck(self) -> None:
         """A handler may block its worker's event loop for ever; that its run is cancelled, the worker cannot hear."""
-        if worker_ids := self._children.worker_ids:
+        if worker_ids := [*self._children.worker_ids, *self._calling.worker_ids]:
             async with await self._databases.to_state() as conn:
                 for worker_id in await workers.stuck(conn, worker_ids, seconds=_STUCK):
                     self._children.kill(worker_id)
+                    self._calling.kill(worker_id)
 
 
 def _check(settings: Settings, url: str | None) -> None:

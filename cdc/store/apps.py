@@ -134,11 +134,9 @@ async def listed(conn: Connection, name: str | None = None) -> list[dict[str, An
     return await dicts(conn, "apps/listed", {"name": name})
 
 
-async def served(conn: Connection) -> tuple[list[Served], list[dict[str, Any]]]:
-    """The apps for calls, and the definitions of their functions in force."""
-    apps = await (await conn.execute(text("apps/callable"))).fetchall()
-    rows = await (await conn.execute(text("apps/functions"))).fetchall()
-    return [Served(*row) for row in apps], [definition for (definition,) in rows]
+async def served(conn: Connection) -> list[Served]:
+    """The apps that can be called."""
+    return [Served(*row) for row in await (await conn.execute(text("apps/callable"))).fetchall()]
 
 
 async def _settle(conn: Connection, named: dict[str, Any]) -> int:

@@ -11,6 +11,7 @@ import orjson
 
 from cdc.authoring.function import Function
 from cdc.engine.inference import Models
+from cdc.engine.roster import Fixed
 from cdc.engine.sources import AtSource
 from cdc.engine.worker import Worker
 from cdc.events import ids
@@ -122,7 +123,7 @@ class Engine:
         ready = asyncio.Event()
         async with pool(self.url, size=2, name="test") as db:
             worker = Worker(
-                {function.id: function for function in functions},
+                Fixed({function.id: function for function in functions}),
                 url=self.url,
                 connect=lambda: connect(self.url, autocommit=True),
                 sources=lambda source: AtSource(db, NoEmbeddings(), has_state=self.has_state),
