@@ -82,7 +82,7 @@ async def serve(migrated_url: str, connect: Connect) -> AsyncIterator[Serve]:
             apps = Apps(made, connections.connection, lambda: woken.append(None))
             statuses = Statuses(Status("default", "cdc", "cdc"))
             site = Site(statuses, connections.connection, terms=serving.terms(made), apps=apps)
-            web = Web(application(site, apps.routes()), 0)
+            web = Web(application(site, apps.routes()), 0, kind=site.terms.kind)
             web.start()
             stack.push_async_callback(web.stop)
             stack.callback(site.stopping.set)
