@@ -238,6 +238,11 @@ class Settings(BaseSettings):
         description="Hosts of apps that may be called, with or without a port: `app.example.com, *.internal:8080`. "
         "Without it only apps on this machine may.",
     )
+    apps: str = Field(
+        default="",
+        description="URLs of apps written with Inngest's SDKs, separated by commas: "
+        "`http://localhost:3000/api/inngest`. The service asks them for their functions, again and again.",
+    )
     app_calls: int = Field(
         default=500, ge=1, le=100_000, description="Calls of one app under way at once in each service."
     )
@@ -246,6 +251,13 @@ class Settings(BaseSettings):
         ge=1.0,
         description="How long one call of an app may take: `30s`, `5m` or `2h`, say.",
         json_schema_extra={"default": "2h", "type": "string", "format": "duration"},
+    )
+    connect_port: int = Field(
+        default=8289,
+        ge=0,
+        le=65535,
+        description="Port for apps that connect by themselves (`connect` of Inngest's SDKs), on the address of "
+        "CDC_HOST, once there are apps; 0: none may.",
     )
     event_key: SecretStr | None = Field(
         default=None,

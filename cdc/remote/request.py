@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import orjson
 
@@ -42,9 +43,14 @@ def request(url: str, call: Call, *, signed: bool) -> Request:
 
 def address(url: str, function_id: str, target: str) -> str:
     """Where a function of an app is called, for one step or to discover steps."""
+    return f"{_address(url, function_id)}&stepId={quote(target, safe='')}"
+
+
+@lru_cache(maxsize=1024)
+def _address(url: str, function_id: str) -> str:
     parts = urlsplit(url)
     kept = [each for each in parse_qsl(parts.query, keep_blank_values=True) if each[0] not in _OF_A_CALL]
-    query = urlencode([*kept, ("fnId", function_id), ("stepId", target)])
+    query = urlencode([*kept, ("fnId", function_id)])
     return urlunsplit((parts.scheme, parts.netloc, parts.path or "/", query, ""))
 
 

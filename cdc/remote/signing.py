@@ -27,10 +27,10 @@ def is_key(text: str) -> bool:
     return _KEY.fullmatch(_plain(text)) is not None
 
 
-def sign(body: bytes, key: str, at: float) -> str:
-    """The header for a body, at a time in seconds since 1970."""
+def sign(body: bytes, key: str, at: float, *, is_canonical: bool = False) -> str:
+    """The header for a body, at a time in seconds since 1970; `is_canonical` spares making it so again."""
     seconds = str(int(at))
-    return f"t={seconds}&s={_mac(_canonical(body), key, seconds)}"
+    return f"t={seconds}&s={_mac(body if is_canonical else _canonical(body), key, seconds)}"
 
 
 def is_signed(body: bytes, header: str, keys: Sequence[str], now: float) -> bool:

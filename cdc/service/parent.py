@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 
 import structlog
+from starlette.routing import BaseRoute
 
 from cdc import discovery
 from cdc.authoring.context import Embeddings
@@ -19,6 +20,7 @@ from cdc.maintenance.loop import Loop
 from cdc.remote import routes as remote
 from cdc.service import children, published, serving, tracing
 from cdc.service.absences import Absences
+from cdc.service.apps import Apps
 from cdc.service.calling import Calling
 from cdc.service.children import Children
 from cdc.service.databases import Databases
@@ -123,6 +125,7 @@ class _Service:
         self._embedded = Embedded(databases, lambda: self._named)
         self._confirmed = asyncio.Event()
         self._address = ""
+        self._apps: Apps | None = None
         self.parts = Parts(stack)
 
     async def start(self) -> None:
@@ -227,17 +230,21 @@ class _Service:
             replication=Replication(self._databases, self._settings.publication, lambda: self._named, self._of_child),
         )
         settings = self._settings
-        web = Web(
-            app(site, sdk=[] if connection is None else remote.routes(connection, self._due, site.outbox)),
-            settings.port,
-            host=settings.host,
-            proxies=settings.proxies,
-            kind=site.terms.kind,
-        )
+        sdk: list[BaseRoute] = []
+        if connection is not None:
+            self._apps = Apps(settings, connection, self._apps_changed)
+            sdk = [*remote.routes(connection, self._due, site.outbox), *self._apps.routes()]
+        web = Web(app(site, sdk=sdk), settings.port, host=settings.host, proxies=settings.proxies, kind=site.terms.kind)
         self.parts.add(web.start())
         self._stack.push_async_callback(web.stop)
         self._stack.callback(site.stopping.set)
         self._address = web.url
+        if self._apps:
+            self.parts.start("apps", self._ask_apps(self._apps))
+
+    async def _ask_apps(self, apps: Apps) -> None:
+        await self._confirmed.wait()
+        await apps.forever()
 
     def _start_sampling(self) -> None:
         sampling = Sampling(
@@ -283,6 +290,13 @@ class _Service:
     def _wake(self) -> None:
         self._children.wake()
         self._calling.wake()
+        if self._apps:
+            self._apps.look()
+
+    def _apps_changed(self) -> None:
+        """Functions of apps were registered or archived: the worker that calls apps hears of it, or is started."""
+        self._due()
+        self._calling.look_soon()
 
     def _due(self) -> None:
         """Runs are due, for any worker of any service."""

@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import orjson
 
@@ -148,4 +148,4 @@ def remote(id: str, sdk: Sdk, on: str = "db/users.inserted", retries: int = 4, *
     async def handler(context: Context) -> Any:
         return await Conversation(APP, id, retries, context, context.step, Around(sdk)).run()  # type: ignore[arg-type] # as service does
 
-    return Function(id, (EventTrigger(on),), handler, id, retries, FlowControl(**flow))
+    return Function(id, (EventTrigger(on),), handler, id, retries, cast("FlowControl", flow))

@@ -11,6 +11,10 @@ from tests.engine.harness import Engine
 from tests.engine.scripted import Body, Broken, Failed, Sdk, Step, remote
 
 
+def _broken() -> Body:
+    raise Broken("broken")
+
+
 async def ran(engine: Engine, sdk: Sdk, *, hurried: bool = False, **options: Any) -> dict[str, Any]:
     """The run of one event, once it has ended."""
     async with engine.working(remote("app-fn", sdk, **options)):
@@ -22,9 +26,13 @@ async def ran(engine: Engine, sdk: Sdk, *, hurried: bool = False, **options: Any
 async def test_steps_that_an_app_takes_are_recorded_and_never_taken_again(engine: Engine) -> None:
     taken: list[str] = []
 
+    def took(step: str, value: str) -> str:
+        taken.append(step)
+        return value
+
     def body(event: Any) -> Body:
-        first = yield Step("a", lambda: taken.append("a") or event["data"]["new"]["name"])
-        second = yield Step("b", lambda: taken.append("b") or f"{first}!")
+        first = yield Step("a", lambda: took("a", event["data"]["new"]["name"]))
+        second = yield Step("b", lambda: took("b", f"{first}!"))
         return [first, second]
 
     run = await ran(engine, Sdk(body))
@@ -124,8 +132,7 @@ async def test_attempts_of_the_function_count_from_the_first_again_when_it_came_
 
 async def test_a_function_out_of_attempts_fails_with_what_it_threw(engine: Engine) -> None:
     def body(event: Any) -> Body:
-        raise Broken("broken")
-        yield
+        yield from _broken()
 
     run = await ran(engine, Sdk(body), hurried=True, retries=1)
     assert (run["status"], run["error"]) == ("failed", {"name": "Broken", "message": "broken"})
