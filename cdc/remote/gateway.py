@@ -72,6 +72,12 @@ class Gateway:
         self._pool = Pool(partial(outward, entries=entries, development=development))
         self._patience = patience
 
+    async def __aenter__(self) -> Gateway:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.close()
+
     async def close(self) -> None:
         """Close all connections."""
         await self._pool.close()
