@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
+from types import TracebackType
 from typing import Any, NamedTuple
 from urllib.parse import urljoin
 
@@ -31,7 +32,9 @@ from cdc.remote.outbound import (
     question,
 )
 from cdc.remote.pool import Exchanged, Lost, Pool, TooLarge, Unsent
-from cdc.remote.recognised import known_call
+from cdc.remote.recognised import call_of, known_call
+
+__all__ = ["AIGatewayError", "Gateway", "GatewayError", "Inferred", "call_of"]
 
 LARGEST_ANSWER = 4 * 1024 * 1024
 """Bytes."""
@@ -71,6 +74,14 @@ class Gateway:
     def __init__(self, entries: Sequence[Entry], *, development: bool, patience: float = PATIENCE) -> None:
         self._pool = Pool(partial(outward, entries=entries, development=development))
         self._patience = patience
+
+    async def __aenter__(self) -> Gateway:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
 
     async def close(self) -> None:
         """Close all connections."""
