@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
-from types import TracebackType
 from typing import Any, NamedTuple
 from urllib.parse import urljoin
 
@@ -32,9 +31,7 @@ from cdc.remote.outbound import (
     question,
 )
 from cdc.remote.pool import Exchanged, Lost, Pool, TooLarge, Unsent
-from cdc.remote.recognised import call_of, known_call
-
-__all__ = ["AIGatewayError", "Gateway", "GatewayError", "Inferred", "call_of"]
+from cdc.remote.recognised import known_call
 
 LARGEST_ANSWER = 4 * 1024 * 1024
 """Bytes."""
@@ -78,9 +75,7 @@ class Gateway:
     async def __aenter__(self) -> Gateway:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self.close()
 
     async def close(self) -> None:
