@@ -35,7 +35,7 @@ define need
 	} || { echo "$(2) is missing. On Debian or Ubuntu: sudo apt-get install $(3). Then run make again." >&2; exit 1; }
 endef
 
-.PHONY: help demo test lint types imports bench bench-peers audit servers clean postgres-15 pgbouncer
+.PHONY: help demo test lint types imports bench bench-peers audit servers sdk-packages clean postgres-15 pgbouncer
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 13
@@ -43,7 +43,7 @@ help: ## list these targets
 demo: .venv/.installed-demo ## see a row become a vector, with a Postgres of its own
 	$(BIN)/cdc demo $(ARGS)
 
-test: postgres-15 pgbouncer chromium servers lint types imports ## install what is missing, then check everything
+test: postgres-15 pgbouncer chromium servers sdk-packages lint types imports ## install what is missing, then check everything
 	$(BIN)/pytest -n $(WORKERS) $(ARGS)
 
 lint: .venv/.installed-dev ## style
@@ -70,8 +70,11 @@ audit: .venv/.installed-dev .venv-audit/.installed ## ask whether a dependency h
 servers: .venv/.installed-dev ## Postgres 14, 16 and 17 for the tests, where they can be had
 	@$(BIN)/python -m tests.fetch $(POSTGRES_SERVERS)
 
+sdk-packages: .venv/.installed-dev ## Node and Inngest's SDKs for it, for the tests with them
+	@$(BIN)/python -m tests.sdk.packages
+
 clean: ## remove the environments and everything that was built
-	rm -rf .venv .venv-peers .venv-audit .servers build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-peers .venv-audit .servers .node tests/sdk/node/node_modules build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find cdc functions tests -name __pycache__ -prune -exec rm -rf {} +
 
 postgres-15:

@@ -238,10 +238,48 @@ class Settings(BaseSettings):
         description="Hosts of apps that may be called, with or without a port: `app.example.com, *.internal:8080`. "
         "Without it only apps on this machine may.",
     )
+    apps: str = Field(
+        default="",
+        description="URLs of apps written with Inngest's SDKs, separated by commas: "
+        "`http://localhost:3000/api/inngest`. The service asks them for their functions, again and again.",
+    )
+    app_calls: int = Field(
+        default=500, ge=1, le=100_000, description="Calls of one app under way at once in each service."
+    )
+    app_timeout: Annotated[float, BeforeValidator(_duration)] = Field(
+        default=7200.0,
+        ge=1.0,
+        description="How long one call of an app may take: `30s`, `5m` or `2h`, say.",
+        json_schema_extra={"default": "2h", "type": "string", "format": "duration"},
+    )
     event_key: SecretStr | None = Field(
         default=None,
         description="Keys that events may come with to `POST /e/{key}`, separated by commas. Without it, any key is "
         "accepted.",
+    )
+    forward: Literal["inngest"] | None = Field(
+        default=None,
+        description="`inngest`: send every `db/*` event on to the event API of an Inngest cluster (docs/inngest.md).",
+    )
+    inngest_event_key: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("INNGEST_EVENT_KEY"),
+        description="Key of the event API that CDC_FORWARD sends to; a development server needs none.",
+    )
+    inngest_event_api_base_url: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("INNGEST_EVENT_API_BASE_URL"),
+        description="Address of that event API. Without it: INNGEST_BASE_URL, INNGEST_DEV, or Inngest Cloud.",
+    )
+    inngest_base_url: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("INNGEST_BASE_URL"),
+        description="Address of a self-hosted Inngest.",
+    )
+    inngest_dev: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("INNGEST_DEV"),
+        description="Address of a development server of Inngest, or `1` for the one on this machine.",
     )
     slot: str = Field(default="cdc", pattern=r"^[a-z0-9_]{1,63}$", description="Name of the replication slot.")
     publication: str = Field(default="cdc", min_length=1, max_length=63, description="Name of the publication.")

@@ -7,8 +7,8 @@ Three families, never mixed: errors of the service (`CdcError`), errors an autho
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 
 class CdcError(Exception):
@@ -143,6 +143,16 @@ class RetryAfter(Exception):
     def __init__(self, message: str, delay: object) -> None:
         super().__init__(message)
         self.delay = delay
+
+
+class Thrown(Exception):
+    """What code of an app threw, as its SDK told it: its `name`, its `message` and what else, `more`."""
+
+    def __init__(self, name: str, message: str, more: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.name = name
+        self.message = message
+        self.more = more or {}
 
 
 class StepError(Exception):

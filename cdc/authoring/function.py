@@ -132,7 +132,7 @@ def function(
     if columns is not None:
         parsed = triggers.narrowed(parsed, columns)
     checked_retries(retries)
-    checked = _checked_flow(flow)
+    checked = checked_flow(flow)
 
     def describe(handler: Handler) -> Function:
         for given in (handler, on_failure):
@@ -162,7 +162,12 @@ _TOGETHER = {
 """What cannot be asked of one function: the one would break what the other promises."""
 
 
-def _checked_flow(flow: FlowControl) -> FlowControl:
+def checked_flow(flow: FlowControl) -> FlowControl:
+    """The options, those that may be written in short in full.
+
+    Raises:
+        ValueError, TypeError: one is not usable, or not beside another.
+    """
     unknown = flow.keys() - FlowControl.__annotations__.keys()
     if unknown:
         raise TypeError(f"function() has no option {min(unknown)!r}")

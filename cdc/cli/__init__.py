@@ -44,6 +44,7 @@ _COMMANDS = {
     "cdc.cli.hands:invoke": "Start one run of a function, whatever its triggers.",
     "cdc.cli.hands:signal": "Send a signal to the run that waits for it.",
     "cdc.cli.functions:functions": "List the functions that would run, and check their files.",
+    "cdc.cli.apps:apps": "Add, list, sync or remove apps written with Inngest's SDKs.",
     "cdc.cli.doctor:doctor": "Look at everything that the service rests on, and say what to do where it is not as it "
     "should be.\n\nNothing is changed. Exit code 1 when something failed, 0 when there are warnings at most.",
     "cdc.cli.slot:slot": "Show or drop the replication slot.",

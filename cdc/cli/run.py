@@ -41,10 +41,14 @@ def run(*, only: Annotated[list[str] | None, Parameter(negative=())] = None, rel
     return asyncio.run(until_signalled(_serve(settings, roles, reload=reload)))
 
 
-def worker(*, check: bool = False, pooled: bool = False) -> int:
-    """Execute functions for a parent: started by `cdc run`, not by people."""
+def worker(*, check: bool = False, pooled: bool = False, apps: bool = False) -> int:
+    """Execute functions for a parent, its own or those of apps: started by `cdc run`, not by people."""
     settings = config.load()
-    telemetry.configure(settings.log_level, settings.log_format, process="worker")
+    telemetry.configure(settings.log_level, settings.log_format, process="apps" if apps else "worker")
+    if apps:
+        from cdc.service import app_worker
+
+        return asyncio.run(app_worker.run(settings, pooled=pooled))
     from cdc.service import child  # only now: each process loads its own half
 
     return asyncio.run(child.run(settings, check=check, pooled=pooled))

@@ -50,9 +50,9 @@ class Claims:
     ) -> None:
         self._worker_id = worker_id
         self._executor = executor
-        self._functions = list(executor.functions)
-        self._flows = places.flows_of(executor.functions.values())
-        self._is_gated = self._has_gates = places.have_gates(self._flows)
+        self._roster = executor.roster
+        self._open = executor.roster.open()
+        self._is_gated = self._has_gates = places.have_gates(self._open.flows)
         self._placed_first = False
         self._suspect: str | None = None
         self._suspects_at = 0.0
@@ -126,11 +126,21 @@ class Claims:
         while not self._stopping:
             await self._until_room(conn)
             self._awake.clear()
+            await self._look_who_is_open(conn)
             more = await self._recall(conn)
             if not await self._claim(conn) and not more:
                 await self._claim_suspect(conn)
                 await self._drop_cancelled(conn)
                 await self._until_due(conn)
+
+    async def _look_who_is_open(self, conn: Connection) -> None:
+        await self._roster.refresh(conn)
+        is_open = self._roster.open()
+        if is_open.flows is not self._open.flows and is_open.flows != self._open.flows:
+            self._is_gated = places.have_gates(is_open.flows)
+            self._has_gates |= self._is_gated
+            self._due_at = 0.0
+        self._open = is_open
 
     async def _claim(self, conn: Connection) -> bool:
         """Claim and start; whether there may be more. Runs without gates and those with are asked for first by turns:
@@ -140,20 +150,23 @@ class Claims:
         self._placed_first = not self._placed_first
         more = False
         for claim in reversed(kinds) if self._placed_first else kinds:
-            if (limit := min(MOST, self._capacity - len(self._flight))) > 0:
+            if (limit := min(MOST, self._room_for_more())) > 0:
                 claimed = await claim(conn, limit)
                 await self._start(conn, claimed.runs)
                 more |= claimed.more
         return more
 
+    def _room_for_more(self) -> int:
+        return min(self._capacity - len(self._flight), self._open.limit)
+
     async def _claim_free(self, conn: Connection, limit: int) -> Claimed:
-        claimed = await runs.claim(conn, self._worker_id, self._functions, limit)
+        claimed = await runs.claim(conn, self._worker_id, self._open.functions, limit)
         return Claimed(claimed, more=len(claimed) == limit)
 
     async def _claim_placed(self, conn: Connection, limit: int) -> Claimed:
         if not self._has_gates:
             return Claimed([], more=False)
-        placed = await places.claim(conn, self._worker_id, self._flows, limit, suspects=int(self._may_suspect))
+        placed = await places.claim(conn, self._worker_id, self._open.flows, limit, suspects=int(self._may_suspect))
         self._has_gates = self._is_gated or bool(placed.runs) or placed.more
         self._suspect = next((run.id for run in placed.runs if run.rescues > 2), self._suspect)
         if placed.held:
@@ -170,7 +183,7 @@ class Claims:
         if now < self._suspects_at:
             self._due_at = min(self._due_at, self._suspects_at)
             return
-        suspects = await runs.claim(conn, self._worker_id, self._functions, 1, suspect=True)
+        suspects = await runs.claim(conn, self._worker_id, self._open.functions, 1, suspect=True)
         self._suspects_at = 0.0 if suspects else now + _SUSPECTS
         self._suspect = suspects[0].id if suspects else None
         await self._start(conn, suspects)
@@ -187,7 +200,7 @@ class Claims:
         begun = asyncio.get_running_loop().time()
         if begun < self._recall_at:
             return False
-        called, standing = await places.recall(conn, self._flows)
+        called, standing = await places.recall(conn, self._open.flows)
         self._has_gates = True  # for once, if none of these functions has limits: it may have lost them
         now = asyncio.get_running_loop().time()
         self._recall_at = now + (min(POLL, max(_RECALL, 50 * (now - begun))) if standing else POLL)
@@ -261,8 +274,10 @@ class Claims:
         """Wait for a wake-up, for the next run that is due, or for the next poll."""
         now = asyncio.get_running_loop().time()
         if self._due_at <= now:
-            due_in = await runs.next_due(conn, self._functions)
+            due_in = await runs.next_due(conn, self._open.functions)
             self._due_at = now + min(POLL, max(_SHORTEST, POLL if due_in is None else due_in))
+        if (opens_in := self._roster.opens_in()) is not None:
+            self._due_at = min(self._due_at, now + max(_SHORTEST, opens_in))
         try:
             async with asyncio.timeout_at(min(self._due_at, max(self._recall_at, now + _SHORTEST))):
                 await self._awake.wait()

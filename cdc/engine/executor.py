@@ -20,6 +20,8 @@ from cdc.engine.bodies import StepDatabase
 from cdc.engine.journal import Entry, Journal, RecordRefused
 from cdc.engine.lines import Lines
 from cdc.engine.outcome import Completed, Failed, Outcome, Retry, Suspended
+from cdc.engine.rereading import Rereading
+from cdc.engine.roster import Roster
 from cdc.engine.sources import AtSource, Sources, named, source_of
 from cdc.engine.steps import LiveSteps, RunLost, is_failure
 from cdc.engine.suspension import Suspension
@@ -43,10 +45,11 @@ class Executor:
     steps go through replay: for tests of replay and of functions. `keeps_content`: what models are asked and say stays.
     """
 
-    functions: Mapping[str, Function]
+    roster: Roster
     journal: Journal
     worker_id: int
     sources: Sources
+    rereading: Rereading
     keeps_content: bool = True
     drop_after_each_step: bool = False
 
@@ -65,7 +68,7 @@ class Executor:
         """
         place.enter()
         began = time.monotonic()
-        function = self.functions[run.function_id]
+        function = self.roster.functions[run.function_id]
         suspension = Suspension(self.journal, _cancel_current_task())
         lines = Lines(run.id, run.function_id, run.failures, told)
         if (error := _uncallable(run, events)) is not None:
@@ -86,9 +89,12 @@ class Executor:
                 run.function_id,
                 self.keeps_content,
                 drop_after_each_step=self.drop_after_each_step,
+                claims=run.claims,
+                reread=self.rereading.memos,
             )
             ended = await self._call(run, function, self._context(run, events, steps, at), suspension)
         suspension.close()
+        run = _further(run, suspension)
         kinds = {memo.kind for memo in memos.values()}
         awaited = "cancel_on" in function.flow or not kinds.isdisjoint(("wait", "infer"))
         asked = suspension.asked or not kinds.isdisjoint(("wrap", "infer"))
@@ -129,7 +135,7 @@ class Executor:
                 return _failed(run, error)
             if not is_failure(error):
                 raise
-            return _retry(run, function, error, self.journal.clock.now)
+            return _retry(_further(run, suspension), function, error, self.journal.clock.now)
 
     async def _recorded(self, ending: _Ending, ended: Outcome, suspension: Suspension) -> Outcome:
         faults.point("run.ended")
@@ -185,6 +191,11 @@ def _uncallable(run: ClaimedRun, events: Sequence[Event]) -> Exception | None:
     if len(events) < len(run.event_ids):
         return NonRetriableError("the run's event is gone from cdc_state.events")
     return None
+
+
+def _further(run: ClaimedRun, suspension: Suspension) -> ClaimedRun:
+    """Its attempts count from the first again when it came further."""
+    return run._replace(failures=0) if suspension.came_further else run
 
 
 def _is_final(error: BaseException) -> bool:

@@ -10,7 +10,8 @@ import traceback
 from typing import Any, NamedTuple
 
 from cdc.authoring.declared import typed
-from cdc.errors import StepError
+from cdc.errors import StepError, Thrown
+from cdc.store.json import document
 from cdc.store.results import LARGEST, MemoError, dump
 from cdc.store.runs import Memo
 
@@ -40,6 +41,10 @@ class StoredError(NamedTuple):
 
 def error_of(error: BaseException) -> StoredError:
     """An exception as it is stored: name, message, stack."""
+    if isinstance(error, Thrown):
+        return StoredError(
+            error.name, error.message, document({"name": error.name, "message": error.message, **error.more})
+        )
     name, message = type(error).__name__, str(error)
     stack = "".join(traceback.format_exception(error))[-_LONGEST_STACK:]
     return StoredError(name, message, json.dumps({"name": name, "message": message, "stack": stack}))

@@ -22,6 +22,7 @@ from cdc.clock import Duration, seconds
 from cdc.engine import backoff, inputs, memo, sending, waiting
 from cdc.engine.ai_steps import Aside, LiveAiSteps
 from cdc.engine.bodies import StepDatabase, call, inside
+from cdc.engine.elsewhere import Elsewhere
 from cdc.engine.journal import Entry, Journal, RecordRefused
 from cdc.engine.lines import Lines
 from cdc.engine.outcome import after_others
@@ -44,11 +45,16 @@ _KINDS = {
     "invoke": "an invocation",
     "wrap": "a wrapped call of a model",
     "infer": "an inference",
+    "fetch": "a request",
 }
 
 
-Telling = Callable[["Taken", BaseException, float], Aside]
+Telling = Callable[["Taken", BaseException, float], Aside | None]
 """What is known of a failed attempt that took so many seconds."""
+
+
+async def _nothing_new(run_id: str) -> Mapping[str, Memo]:
+    return {}
 
 
 class RunSuspended(Interrupt):
@@ -84,6 +90,8 @@ class LiveSteps:
     function_id: str = ""
     keeps_content: bool = True
     drop_after_each_step: bool = False
+    claims: int = 0
+    reread: Callable[[str], Awaitable[Mapping[str, Memo]]] = field(default=_nothing_new)
     timeout: float | None = None
     _seen: dict[str, int] = field(default_factory=dict)
 
@@ -119,6 +127,11 @@ class LiveSteps:
     def ai(self) -> LiveAiSteps:
         """See `cdc.Step.ai`."""
         return LiveAiSteps(self)
+
+    @property
+    def elsewhere(self) -> Elsewhere:
+        """For functions of apps."""
+        return Elsewhere(self)
 
     def within(self, timeout: Duration, /) -> LiveSteps:
         """See `cdc.Step.within`."""

@@ -48,6 +48,8 @@ class Suspension:
         """Whether a model was asked here."""
         self.retried = 0
         """Steps whose attempt failed here, and that are tried again."""
+        self.came_further = False
+        """Whether the handler's attempts count from the first again."""
         self.awaits = False
         """Whether this execution registered a wait, or an inference."""
 

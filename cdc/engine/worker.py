@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from cdc.authoring.function import Function
 from cdc.clock import ServerClock
 from cdc.engine.claims import Claims
 from cdc.engine.executor import Executor
@@ -16,9 +15,10 @@ from cdc.engine.heartbeat import Heartbeat
 from cdc.engine.inference import Models
 from cdc.engine.inferring import Inferrer
 from cdc.engine.journal import Journal
+from cdc.engine.rereading import Rereading
+from cdc.engine.roster import Roster
 from cdc.engine.sources import Sources
 from cdc.errors import LeaseLost
-from cdc.store import functions as registry
 from cdc.store import workers
 from cdc.store.connect import Connection
 
@@ -34,7 +34,7 @@ class Worker:
 
     def __init__(
         self,
-        functions: Mapping[str, Function],
+        roster: Roster,
         *,
         url: str,
         connect: Callable[[], Awaitable[Connection]],
@@ -48,7 +48,7 @@ class Worker:
         held: bool = False,
         on_runs: Callable[[], None] = lambda: None,
     ) -> None:
-        self._functions = functions
+        self._roster = roster
         self._url = url
         self._connect = connect
         self._sources = sources
@@ -114,7 +114,13 @@ class Worker:
             clock=clock,
         )
         executor = Executor(
-            self._functions, journal, worker_id, self._sources, self._keeps_content, self._drop_after_each_step
+            self._roster,
+            journal,
+            worker_id,
+            self._sources,
+            Rereading(self._connect),
+            self._keeps_content,
+            self._drop_after_each_step,
         )
         self._claims = claims = Claims(worker_id, executor, self._connect, capacity=self._capacity)
         self._inferrer = self._new_inferrer(worker_id, clock, claims)
@@ -137,6 +143,7 @@ class Worker:
             await self._leave(worker_id)
         finally:
             heartbeat.stop()
+            await executor.rereading.close()
 
     def _made_runs(self) -> None:
         if self._claims:
@@ -163,12 +170,12 @@ class Worker:
         )
 
     async def _register(self) -> int:
-        """A lease first, then the functions: those that no live worker has are archived."""
+        """A lease first, then the functions."""
         async with await self._connect() as conn:
             worker_id = await workers.register(
-                conn, host=socket.gethostname(), pid=os.getpid(), functions=list(self._functions), lease=self._lease
+                conn, host=socket.gethostname(), pid=os.getpid(), functions=self._roster.own(), lease=self._lease
             )
-            await registry.register(conn, [function.definition() for function in self._functions.values()])
+            await self._roster.register(conn)
             return worker_id
 
     def _heartbeat(self, worker_id: int, clock: ServerClock, lost: asyncio.Event) -> Heartbeat:

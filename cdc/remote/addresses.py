@@ -40,12 +40,13 @@ _WRAPPED = ipaddress.ip_network("64:ff9b::/96")
 
 
 class Target(NamedTuple):
-    """Where an app is: the host for the header and the certificate, the address to connect to."""
+    """Where an app is: the host for the header and the certificate, the address to connect to, and all that it has."""
 
     url: str
     host: str
     port: int
     address: str
+    addresses: tuple[str, ...] = ()
 
 
 class NotAllowed(Exception):
@@ -117,7 +118,7 @@ async def target(url: str, entries: Sequence[Entry], *, development: bool = Fals
         raise NotAllowed(f"{host} has no address; is the name right?")
     for each in found:
         _check(host, _unwrapped(each), entry)
-    return Target(url, host, port, str(found[0]))
+    return Target(url, host, port, str(found[0]), tuple(dict.fromkeys(map(str, found))))
 
 
 def _parts(url: str) -> tuple[str, int]:
@@ -178,6 +179,8 @@ def _check(host: str, address: Address, entry: Entry | None) -> None:
     if address.is_loopback:
         never = never or (entry is not None and host != "localhost" and _literal(host) is None)
     else:
-        never = never or entry is None or address.is_reserved
+        never = never or address.is_reserved
+        if entry is None and not never:
+            raise NotAllowed(f"{host} is not this machine, and CDC_APP_HOSTS names no others; add it there.")
     if never:
         raise NotAllowed(f"{host} is at {address}, where no app may be called.")

@@ -13,6 +13,9 @@ class Op:
 
     `id` is the SDK's hash of the step's id, `key` what we call the step: the author's id, numbered when repeated, so
     that sha1(key) == id; `#<id>` where the SDK did not say what it hashed. `data` is JSON as Python values.
+
+    Two are of our own: `RunError` and `RunFailed` where JavaScript tells, after other steps, that the function itself
+    threw. `Step` is read as `StepRun`.
     """
 
     op: str

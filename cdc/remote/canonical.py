@@ -4,11 +4,34 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+import orjson
+
 _EXACT = 2**53
+
+_TEXTS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_OWN_WAY = re.compile(rb"[0-9][.eE]|[0-9]{16}|-0")
+_BEYOND_BMP = re.compile(rb"[\xf0-\xf4]")
+
+
+def rewritten(document: bytes) -> bytes:
+    """A JSON document as canonical JSON: by orjson, many times as fast, where nothing is in it that it writes its own
+    way: fractions, large numbers, and characters that sort otherwise in UTF-16.
+
+    Raises:
+        ValueError: it is no JSON, or has no canonical form.
+    """
+    try:
+        written = orjson.dumps(orjson.loads(document), option=orjson.OPT_SORT_KEYS)
+    except (orjson.JSONDecodeError, TypeError):
+        return canonical(json.loads(document))
+    if _BEYOND_BMP.search(written) or _OWN_WAY.search(_TEXTS.sub(b"", written)):
+        return canonical(json.loads(document))
+    return written
 
 
 def canonical(value: Any) -> bytes:

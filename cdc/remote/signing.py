@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import re
 from collections.abc import Sequence
 
-from cdc.remote.canonical import canonical
+from cdc.remote.canonical import rewritten
 
 WINDOW = 300
 """Seconds that a signature is good for, before and after its time."""
@@ -28,10 +27,10 @@ def is_key(text: str) -> bool:
     return _KEY.fullmatch(_plain(text)) is not None
 
 
-def sign(body: bytes, key: str, at: float) -> str:
-    """The header for a body, at a time in seconds since 1970."""
+def sign(body: bytes, key: str, at: float, *, is_canonical: bool = False) -> str:
+    """The header for a body, at a time in seconds since 1970; `is_canonical` spares making it so again."""
     seconds = str(int(at))
-    return f"t={seconds}&s={_mac(_canonical(body), key, seconds)}"
+    return f"t={seconds}&s={_mac(body if is_canonical else _canonical(body), key, seconds)}"
 
 
 def is_signed(body: bytes, header: str, keys: Sequence[str], now: float) -> bool:
@@ -63,6 +62,6 @@ def _mac(body: bytes, key: str, seconds: str) -> str:
 def _canonical(body: bytes) -> bytes:
     """A body as both ends sign it; what is no JSON is signed as it stands."""
     try:
-        return canonical(json.loads(body))
+        return rewritten(body)
     except (ValueError, RecursionError):
         return body

@@ -7,80 +7,30 @@ parent is gone. What user code prints goes to stderr with the logs.
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from io import TextIOWrapper
-from typing import Any
 
-import orjson
 import structlog
 
 from cdc import discovery
 from cdc.authoring.function import Function
 from cdc.config import Settings
+from cdc.engine.roster import Fixed
 from cdc.engine.worker import Worker
-from cdc.errors import CdcError, DatabaseUnreachable, LeaseLost
+from cdc.errors import CdcError
 from cdc.service import tracing
 from cdc.service.databases import Databases
 from cdc.service.ledger import Ledger
+from cdc.service.lives import ending, live, tell_others
 from cdc.service.models import embedder, models_of
 from cdc.service.named import configured, with_sources
 from cdc.service.process import prepare
 from cdc.service.reaching import Reaching
+from cdc.service.reports import Reports
 from cdc.service.stopping import Stopping
 from cdc.service.tallying import tell, tell_forever
-from cdc.store import notifications
-from cdc.store.failures import ConnectionTrouble
 
 log = structlog.get_logger(__name__)
-
-_SHORTEST_PAUSE = 0.25
-_LONGEST_PAUSE = 5.0
-
-_GATHER = 0.005
-"""Seconds to gather what became due before the parent hears of it."""
-
-_LAST_WORDS = 2.0
-"""Seconds from the end of the work to the end of the process, whatever user code still does in threads."""
-
-
-class Reports:
-    """The line to the parent. Taking it away from stdout keeps user code's prints out of it; they are logs now, and
-    come when they are made. `ready` says that a worker of this process was ready once.
-    """
-
-    def __init__(self) -> None:
-        self.ready = False
-        self._owed = False
-        self._file = os.fdopen(os.dup(1), "wb", buffering=0)
-        os.dup2(2, 1)
-        if isinstance(sys.stdout, TextIOWrapper):
-            sys.stdout.reconfigure(line_buffering=True)
-
-    def due(self) -> None:
-        """Runs became due that others may execute; said once for all within a few milliseconds."""
-        if not self._owed:
-            self._owed = True
-            asyncio.get_running_loop().call_later(_GATHER, self._say_due)
-
-    def _say_due(self) -> None:
-        self._owed = False
-        self.send(due=True)
-
-    def tell(self, **report: Any) -> None:
-        """The same, of what only matters to who knows that we are ready."""
-        if self.ready:
-            self.send(**report)
-
-    def send(self, **report: Any) -> None:
-        """One report; a parent that is gone does not hear it."""
-        self.ready |= "ready" in report
-        with suppress(BrokenPipeError):
-            self._file.write(orjson.dumps(report) + b"\n")
 
 
 async def run(settings: Settings, *, check: bool = False, pooled: bool = False) -> int:
@@ -103,16 +53,8 @@ async def run(settings: Settings, *, check: bool = False, pooled: bool = False) 
                     await traces.close()
     except CdcError as error:
         reports.send(error={"kind": type(error).__name__, "message": error.message, "hint": error.hint})
-        return _ending(error.exit_code)
-    return _ending(0)
-
-
-def _ending(code: int) -> int:
-    """Python waits for threads at its end, and a step may block its own for ever; its run is given back by now."""
-    watchdog = threading.Timer(_LAST_WORDS, os._exit, [code])
-    watchdog.daemon = True
-    watchdog.start()
-    return code
+        return ending(error.exit_code)
+    return ending(0)
 
 
 async def _work(settings: Settings, functions: Mapping[str, Function], reports: Reports, *, pooled: bool) -> None:
@@ -138,7 +80,7 @@ async def _work(settings: Settings, functions: Mapping[str, Function], reports: 
 
     def worker() -> Worker:
         return Worker(
-            functions,
+            Fixed(functions),
             url=databases.state,
             connect=lambda: databases.to_state(silent_for=settings.lease),
             sources=reaching,
@@ -153,9 +95,9 @@ async def _work(settings: Settings, functions: Mapping[str, Function], reports: 
 
     telling = asyncio.create_task(tell_forever(reports.tell))
     try:
-        await _lives(worker, stopping, reports, settings.shutdown_timeout)
+        await live(worker, stopping, reports, settings.shutdown_timeout)
         if stopping.orphaned:
-            await _tell_others(databases)
+            await tell_others(databases)
     finally:
         await reaching.close()
         await embeds.close()
@@ -163,34 +105,3 @@ async def _work(settings: Settings, functions: Mapping[str, Function], reports: 
         await models.close()
         telling.cancel()
         tell(reports.tell)
-
-
-async def _tell_others(databases: Databases) -> None:
-    """What this process gave back is due; its parent would have said so."""
-    with suppress(*ConnectionTrouble, CdcError):
-        async with await databases.to_state() as conn:
-            await notifications.notify(conn, "due")
-
-
-async def _lives(new_worker: Callable[[], Worker], stopping: Stopping, reports: Reports, grace: float) -> None:
-    """One worker after the other: a lease is lost when this process, the network or the server stands still.
-
-    Raises:
-        CdcError: the first one could not begin; or none can, and waiting would not help.
-    """
-    pause = _SHORTEST_PAUSE
-    while not stopping.asked.is_set():
-        worker = new_worker()
-        await stopping.follow(worker)
-        try:
-            await worker.run(ready=lambda worker_id: reports.send(ready=worker_id), grace=grace)
-        except LeaseLost as lost:
-            reason, pause = lost.message, _SHORTEST_PAUSE
-        except (DatabaseUnreachable, *ConnectionTrouble) as error:
-            if not reports.ready:
-                raise
-            reason, pause = str(error).strip(), min(pause * 2, _LONGEST_PAUSE)
-        else:
-            return
-        log.warning("worker starts over", reason=reason, seconds=pause)
-        await stopping.within(pause)

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 
 import structlog
+from starlette.routing import BaseRoute
 
 from cdc import discovery
 from cdc.authoring.context import Embeddings
@@ -16,11 +17,15 @@ from cdc.embedding import declare
 from cdc.errors import CdcError, ConfigurationError
 from cdc.maintenance import upkeep
 from cdc.maintenance.loop import Loop
+from cdc.remote import routes as remote
 from cdc.service import children, published, serving, tracing
 from cdc.service.absences import Absences
+from cdc.service.apps import Apps
+from cdc.service.calling import Calling
 from cdc.service.children import Children
 from cdc.service.databases import Databases
 from cdc.service.embedded import Embedded
+from cdc.service.forwarding import Forwarding
 from cdc.service.ledger import Ledger
 from cdc.service.models import embedder
 from cdc.service.named import Named, configured, file_of, inline, with_sources
@@ -110,11 +115,19 @@ class _Service:
         # As if through a pooler: it is what finds out.
         self._wakeups = Wakeups(databases.through_pooler().to_state, self._wake)
         self._children = Children(0, self._child, grace=0.0, hooks=self._of_children())
+        self._calling = Calling(
+            databases.through_pooler().to_state,
+            partial(self._child, "--apps"),
+            grace=settings.shutdown_timeout,
+            hooks=self._of_children(),
+        )
         self._searched = Reaching(named, state=databases.state, models=self._models, sleeps=settings.listen is not None)
         stack.push_async_callback(self._searched.close)
+        self._forwarding = Forwarding.of(settings, databases, roles)
         self._embedded = Embedded(databases, lambda: self._named)
         self._confirmed = asyncio.Event()
         self._address = ""
+        self._apps: Apps | None = None
         self.parts = Parts(stack)
 
     async def start(self) -> None:
@@ -131,6 +144,7 @@ class _Service:
             await self._sources.home.declare()
         await self._start_web()
         self._start_sampling()
+        await self._forwarding.start(self.parts, self._stack, self._to_confirmed_state)
         if self._roles != {"web"}:
             lease, retention = self._settings.lease, self._settings.retention
             for loop in upkeep.loops(self._to_confirmed_state, lease=lease, retention=retention, on_runs=self._due):
@@ -145,7 +159,7 @@ class _Service:
     # --- building the parts ---
 
     def _of_sources(self) -> Sources:
-        hooks = Hooks(on_attached=self._attached, on_runs=self._due, on_change=self._changed)
+        hooks = Hooks(self._attached, on_runs=self._due, on_change=self._changed, on_events=self._forwarding.wake)
         shared = Shared(self._settings, self._databases, self._roles, self._models, Absences(), hooks)
         return Sources(self._named, shared, self._sources_changed)
 
@@ -191,6 +205,9 @@ class _Service:
         self._stack.push_async_callback(self._children.stop)
         self.parts.loop(Loop("watch", _WATCH_EVERY, self._replace_stuck))
         await self._children.start()
+        if "worker" in self._roles:
+            self._stack.push_async_callback(self._calling.stop)
+            self.parts.loop(Loop("apps", _WATCH_EVERY, self._calling.look))
 
     async def _start_web(self) -> None:
         connection = None
@@ -215,11 +232,22 @@ class _Service:
             totals=lambda: self._tallying.totals,
             replication=Replication(self._databases, self._settings.publication, lambda: self._named, self._of_child),
         )
-        web = Web(app(site), self._settings.port, host=self._settings.host, proxies=self._settings.proxies)
+        settings = self._settings
+        sdk: list[BaseRoute] = []
+        if connection is not None:
+            self._apps = Apps(settings, connection, self._apps_changed)
+            sdk = [*remote.routes(connection, self._due, site.outbox), *self._apps.routes()]
+        web = Web(app(site, sdk=sdk), settings.port, host=settings.host, proxies=settings.proxies, kind=site.terms.kind)
         self.parts.add(web.start())
         self._stack.push_async_callback(web.stop)
         self._stack.callback(site.stopping.set)
         self._address = web.url
+        if self._apps:
+            self.parts.start("apps", self._ask_apps(self._apps))
+
+    async def _ask_apps(self, apps: Apps) -> None:
+        await self._confirmed.wait()
+        await apps.forever()
 
     def _start_sampling(self) -> None:
         sampling = Sampling(
@@ -229,6 +257,7 @@ class _Service:
             self._sources.statuses,
             self._embedded,
             follows="listener" in self._roles and self._settings.listen is None,
+            beside=self._forwarding.measure,
         )
         self.parts.loop(sampling.loop())
 
@@ -243,6 +272,7 @@ class _Service:
         """The runs are this database's: whatever starts them or has them go on may."""
         self._confirmed.set()
         self._children.begin()
+        self._calling.begin()
 
     async def _to_confirmed_state(self) -> Connection:
         """A connection to the state for those that start runs: not before it is known whose they are."""
@@ -263,10 +293,18 @@ class _Service:
 
     def _wake(self) -> None:
         self._children.wake()
+        self._calling.wake()
+        if self._apps:
+            self._apps.look()
+
+    def _apps_changed(self) -> None:
+        """Functions of apps were registered or archived: the worker that calls apps hears of it, or is started."""
+        self._due()
+        self._calling.look_soon()
 
     def _due(self) -> None:
         """Runs are due, for any worker of any service."""
-        self._children.wake()
+        self._wake()
         self._wakeups.due()
 
     def _worker_ready(self) -> None:
@@ -294,10 +332,11 @@ class _Service:
 
     async def _replace_stuck(self) -> None:
         """A handler may block its worker's event loop for ever; that its run is cancelled, the worker cannot hear."""
-        if worker_ids := self._children.worker_ids:
+        if worker_ids := [*self._children.worker_ids, *self._calling.worker_ids]:
             async with await self._databases.to_state() as conn:
                 for worker_id in await workers.stuck(conn, worker_ids, seconds=_STUCK):
                     self._children.kill(worker_id)
+                    self._calling.kill(worker_id)
 
 
 def _check(settings: Settings, url: str | None) -> None:

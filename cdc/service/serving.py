@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from cdc.config import Settings
 from cdc.errors import ConfigurationError
 from cdc.remote import addresses, signing
+from cdc.remote.registering import LONGEST_URL, Grounds
 from cdc.web.guard.terms import Terms
 
 log = structlog.get_logger(__name__)
@@ -26,6 +27,7 @@ def check(settings: Settings, *, to_read: bool = True) -> None:
         ConfigurationError: others would be let in unasked, or what is asked of them cannot be used.
     """
     addresses.allowed(settings.app_hosts)
+    urls(settings)
     for name, token in _tokens(settings):
         if not token.isascii() or not token.isprintable() or " " in token:
             raise ConfigurationError(
@@ -54,6 +56,30 @@ def terms(settings: Settings) -> Terms:
         anywhere=settings.open or not _for_itself(settings),
         closed=not settings.open and not _for_itself(settings),
     )
+
+
+def grounds(settings: Settings) -> Grounds:
+    """What is known of apps before any of them said anything. A service that others reach calls no app that it is not
+    told of.
+    """
+    keys = [key for _, key in _signing_keys(settings)]
+    return Grounds(addresses.allowed(settings.app_hosts), keys, development=not keys and _for_itself(settings))
+
+
+def urls(settings: Settings) -> list[str]:
+    """The URLs of CDC_APPS.
+
+    Raises:
+        ConfigurationError: one is none.
+    """
+    given = [each.strip() for each in settings.apps.split(",") if each.strip()]
+    for each in given:
+        if not each.startswith(("http://", "https://")) or not each.isprintable() or len(each) > LONGEST_URL:
+            raise ConfigurationError(
+                f"CDC_APPS has an entry that is no URL: {each[:100]!r}.",
+                hint="Write the whole URL of each app's handler, such as http://localhost:3000/api/inngest.",
+            )
+    return given
 
 
 def _for_itself(settings: Settings) -> bool:

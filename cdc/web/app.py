@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -18,8 +20,8 @@ from cdc.web.requests import Requests
 from cdc.web.site import Site
 
 
-def app(site: Site) -> FastAPI:
-    """The application; without a connection to the state it answers only how the service is.
+def app(site: Site, sdk: Sequence[BaseRoute] = ()) -> FastAPI:
+    """The application, with what is there for SDKs; without a connection to the state it only answers how it is.
 
     Before it stands what asks for credentials: `cdc.web.guard`.
     """
@@ -35,16 +37,17 @@ def app(site: Site) -> FastAPI:
         exception_handlers=HANDLERS,
     )
     made.state.site = site
-    made.router.routes.extend([*_routes(site, gate), *metrics.routes(site)])
+    made.router.routes.extend([*_routes(site, gate, sdk), *metrics.routes(site)])
     return made
 
 
-def _routes(site: Site, gate: Gate) -> list[BaseRoute]:
+def _routes(site: Site, gate: Gate, sdk: Sequence[BaseRoute]) -> list[BaseRoute]:
     """The busiest first: they are looked through one by one."""
     if site.connection is None:
         return [*health.probes.routes]
     return [
         *sending.routes(site.connection, site.wake, site.keys),
+        *sdk,
         *health.probes.routes,
         *api.routes(),
         Route("/openapi.json", document.answer, include_in_schema=False),

@@ -28,15 +28,15 @@ class Web:
     """The web server; `stop` tolerates never started and stopped twice.
 
     `host` is an address of this machine. Of `proxies`, addresses and networks separated by commas, it is believed for
-    whom they ask (`X-Forwarded-For`) and how they were asked (`X-Forwarded-Proto`).
+    whom they ask (`X-Forwarded-For`) and how they were asked (`X-Forwarded-Proto`). `kind`: see `Terms.kind`.
     """
 
-    def __init__(self, app: ASGIApp, port: int, *, host: str = HOST, proxies: str = "") -> None:
+    def __init__(self, app: ASGIApp, port: int, *, host: str = HOST, proxies: str = "", kind: str = "dev") -> None:
         self._port = port
         self._host = host
         self._server = _Server(
             uvicorn.Config(
-                Safe(app),  # outside of all that answers, also of what answers a failure
+                Safe(app, kind),  # outside of all that answers, also of what answers a failure
                 http=Crowd,
                 ws="none",
                 log_config=None,

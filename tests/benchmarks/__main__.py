@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from tests.benchmarks import claims, decode, embed, hnsw, huge, idle, intake, latency, pages, runs, tls, wal, writers
+from tests.benchmarks import (
+    apps,
+    claims,
+    decode,
+    embed,
+    hnsw,
+    huge,
+    idle,
+    intake,
+    latency,
+    pages,
+    runs,
+    tls,
+    wal,
+    writers,
+)
 from tests.benchmarks.command import main
 
 main(
@@ -18,6 +33,7 @@ main(
         "claims": claims.measure,
         "idle": idle.measure,
         "intake": intake.measure,
+        "apps": apps.measure,
         "embed": embed.measure,
         "writers": writers.measure,
         "pages": pages.measure,

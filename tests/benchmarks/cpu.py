@@ -21,6 +21,11 @@ def seconds(root: int) -> float:
     return sum(again.values())
 
 
+def below(root: int) -> list[int]:
+    """A process and all that it and those started."""
+    return list(_tree(root))
+
+
 def _tree(root: int) -> dict[int, float]:
     below: dict[int, list[int]] = {}
     used: dict[int, float] = {}

@@ -11,6 +11,7 @@ import orjson
 
 from cdc.authoring.function import Function
 from cdc.engine.inference import Models
+from cdc.engine.roster import Fixed
 from cdc.engine.sources import AtSource
 from cdc.engine.worker import Worker
 from cdc.events import ids
@@ -87,6 +88,10 @@ class Engine:
         self.wake()
         return [event.id.hex() for event in events]
 
+    def forget_checkpoint(self) -> None:
+        """The next events are those of a new incarnation."""
+        self._checkpoint = None
+
     def wake(self) -> None:
         for worker in self.workers:
             worker.wake()
@@ -122,7 +127,7 @@ class Engine:
         ready = asyncio.Event()
         async with pool(self.url, size=2, name="test") as db:
             worker = Worker(
-                {function.id: function for function in functions},
+                Fixed({function.id: function for function in functions}),
                 url=self.url,
                 connect=lambda: connect(self.url, autocommit=True),
                 sources=lambda source: AtSource(db, NoEmbeddings(), has_state=self.has_state),

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from cdc import Context, Event, Function, NonRetriableError, RetryAfter, StepError, function
+from cdc.engine.roster import Fixed
 from cdc.engine.sources import AtSource
 from cdc.engine.worker import Worker
 from cdc.store import workers
@@ -175,7 +176,7 @@ class Engines(RuleBasedStateMachine):
         async def live() -> None:
             async with pool(self.url, size=2, name="test") as db:
                 worker = Worker(
-                    {"model": self.interpreter.function()},
+                    Fixed({"model": self.interpreter.function()}),
                     url=self.url,
                     connect=lambda: connect(self.url, autocommit=True),
                     sources=lambda source: AtSource(db, NoEmbeddings()),

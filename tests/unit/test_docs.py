@@ -114,7 +114,7 @@ def test_every_error_that_steers_a_run_is_in_the_table_as_its_class_says() -> No
     assert table.keys() - {"any other exception"} == classes.keys()
     for name, error in classes.items():
         tried_again, meaning, action = table[name]
-        assert tried_again == ("yes" if issubclass(error, errors.RetryAfter) else "no"), name
+        assert tried_again == ("yes" if issubclass(error, errors.RetryAfter | errors.Thrown) else "no"), name
         assert meaning, name
         assert action, name
         if issubclass(error, errors.RetryAfter) and error is not errors.RetryAfter:

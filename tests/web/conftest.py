@@ -14,6 +14,7 @@ import httpx
 import orjson
 import pytest
 
+from cdc.remote.routes import routes
 from cdc.store.connect import pool
 from cdc.web.app import app
 from cdc.web.guard.terms import NOTHING_ASKED, Terms
@@ -76,7 +77,8 @@ async def serve(migrated_url: str, connect: Connect) -> AsyncIterator[Serve]:
                 keys=keys,
                 terms=terms,
             )
-            web = Web(around(app(site)), 0, proxies=proxies)
+            sdk = routes(connections.connection, site.wake, site.outbox)
+            web = Web(around(app(site, sdk)), 0, proxies=proxies, kind=terms.kind)
             web.start()
             stack.push_async_callback(web.stop)
             stack.callback(site.stopping.set)

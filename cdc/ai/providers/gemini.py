@@ -44,7 +44,9 @@ class Gemini:
         # Without options for it, the package tries nothing again: that is the engine's part.
         # As many connections as there are calls: how many those may be is CDC_INFERENCES.
         limits = httpx.Limits(max_keepalive_connections=100)
-        options = types.HttpOptions(base_url=access.base_url, async_client_args={"limits": limits})
+        # With a transport of ours the package does not take aiohttp where that is installed, which it uses another way.
+        client = {"transport": httpx.AsyncHTTPTransport(limits=limits)}
+        options = types.HttpOptions(base_url=access.base_url, async_client_args=client)
         self._client = genai.Client(vertexai=False, api_key=access.key, http_options=options)
 
     async def ask(

@@ -19,7 +19,7 @@ class Signal(Asked):
     """A signal."""
 
     signal: str = Field(min_length=1, description="Its name, which a run waits for.")
-    data: dict[str, Any] | None = Field(default=None, description="What it carries.")
+    data: Any = Field(default=None, description="What it carries; null is `{}`.")
 
 
 class Signalled(BaseModel):
@@ -40,7 +40,7 @@ async def send_signal(site: Here, body: Signal) -> Json:
     run_id = None
     if body.signal.isprintable():
         async with site.hands() as hands:
-            run_id = await hands.signal(body.signal, document(body.data or {}).encode())
+            run_id = await hands.signal(body.signal, document({} if body.data is None else body.data).encode())
     if run_id is None:
         raise HTTPException(404, "No run waits for this signal.")
-    return Json({"data": {"run_id": run_id}})
+    return Json({"data": {"run_id": run_id}, "metadata": {}})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import re
 from collections.abc import MutableMapping
 from enum import Enum, auto
 from typing import Any
@@ -21,7 +22,14 @@ from cdc.web.guard.terms import Terms, one_of
 
 READS = frozenset({"GET", "HEAD"})
 
-_OPEN = frozenset({"/livez", "/readyz", "/login", "/logout"})
+_OPEN = frozenset({"/livez", "/readyz", "/health", "/login", "/logout"})
+
+_SDK = re.compile(
+    r"/(fn/(register|remove)|dev|v0/telemetry|v1/(signals|traces/userland|cancellations|checkpoint))"
+    r"|/(v0/(runs|connect)|v1/(checkpoint|realtime|http|cancellations)|invoke)/.*"
+    r"|/v1/runs/[^/]+/metadata"
+)
+_CANCELLED = re.compile(r"/v1/runs/[^/]+")
 
 
 class Asks(Enum):
@@ -31,7 +39,13 @@ class Asks(Enum):
     EVENT_KEY = auto()
     METRICS = auto()
     READING = auto()
+    SDK = auto()
+    GRAPH = auto()
     TOKEN = auto()
+
+
+FOR_SDKS = frozenset({Asks.SDK, Asks.GRAPH})
+"""What is opened by what Inngest's SDKs send for a signing key."""
 
 
 def asks(method: str, path: str) -> Asks:
@@ -42,6 +56,10 @@ def asks(method: str, path: str) -> Asks:
         return Asks.EVENT_KEY
     if path == "/metrics":
         return Asks.METRICS
+    if path == "/v0/gql":
+        return Asks.GRAPH
+    if _SDK.fullmatch(path) or (method == "DELETE" and _CANCELLED.fullmatch(path)):
+        return Asks.SDK
     return Asks.READING if method in READS and path.startswith(("/v0/", "/v1/")) else Asks.TOKEN
 
 
@@ -84,7 +102,12 @@ class Access:
         """
         if self._terms.anywhere:
             return True
-        free = self._any_event_key if needed is Asks.EVENT_KEY else self._terms.token is None
+        if needed is Asks.EVENT_KEY:
+            free = self._any_event_key
+        elif needed in FOR_SDKS:
+            free = not self._asked_for(needed)
+        else:
+            free = self._terms.token is None
         return not free or is_loopback(host)
 
     def _checked(self, scope: Scope, headers: Headers, needed: Asks) -> Response | None:
@@ -106,15 +129,26 @@ class Access:
             if state["bearer"]:
                 return None
             self._wrong.note(address)
-        return _unknown(scope, headers)
+        return _unknown(scope, headers, needed)
 
     def _asked_for(self, needed: Asks) -> bool:
-        asked = self._terms.closed or self._terms.token is not None
-        return asked or (needed is Asks.METRICS and self._terms.metrics_token is not None)
+        """Whether there is anything to ask for. All that was taken in can be read from the graph: it is never open
+        where any credential is set.
+        """
+        terms = self._terms
+        if terms.closed or terms.token is not None:
+            return True
+        if needed is Asks.METRICS:
+            return terms.metrics_token is not None
+        if needed is Asks.GRAPH and not (self._any_event_key and terms.metrics_token is None):
+            return True
+        return needed in FOR_SDKS and bool(terms.reading)
 
     def _known(self, needed: Asks) -> list[str]:
-        extra = {Asks.METRICS: [self._terms.metrics_token], Asks.READING: self._terms.reading}.get(needed, [])
-        return [each for each in (self._terms.token, *extra) if each]
+        terms = self._terms
+        extra = [terms.metrics_token] if needed is Asks.METRICS else []
+        keys = terms.reading if needed is Asks.READING or needed in FOR_SDKS else ()
+        return [each for each in (terms.token, *extra, *keys) if each]
 
     def _session(self, scope: Scope, headers: Headers) -> Session | None:
         if self._terms.token is None:
@@ -159,14 +193,13 @@ def too_many(wait: float) -> Response:
     return refused(429, f"Too many wrong credentials; try again in {seconds} seconds.", {"retry-after": seconds})
 
 
-def _unknown(scope: Scope, headers: Headers) -> Response:
+def _unknown(scope: Scope, headers: Headers, needed: Asks) -> Response:
     if wants_page(headers):
         query = scope.get("query_string", b"").decode("latin-1")
         path = scope["path"] + (f"?{query}" if query else "")
         to = "/login" if scope["method"] not in READS or path == "/" else f"/login?next={quote(path, safe='/')}"
         return RedirectResponse(to, status_code=303)
-    return refused(
-        401,
-        "Send the header `Authorization: Bearer <CDC_DASHBOARD_TOKEN>`, or log in at /login.",
-        {"www-authenticate": "Bearer"},
-    )
+    said = "Send the header `Authorization: Bearer <CDC_DASHBOARD_TOKEN>`, or log in at /login."
+    if needed in FOR_SDKS:
+        said = "An SDK needs the service's CDC_SIGNING_KEY as INNGEST_SIGNING_KEY. " + said
+    return refused(401, said, {"www-authenticate": "Bearer"})

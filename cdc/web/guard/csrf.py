@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cdc.web.answers import refused
-from cdc.web.guard.access import READS, Asks, asks
+from cdc.web.guard.access import FOR_SDKS, READS, Asks, asks
 from cdc.web.guard.forms import FORM, MULTIPART, Unreadable, kind_of, read
 from cdc.web.guard.sessions import Sessions, cookie_name, is_nonce, new_nonce, set_cookie
 from cdc.web.guard.terms import same
@@ -20,6 +20,7 @@ from cdc.web.guard.terms import same
 _SAFE = READS | {"OPTIONS"}
 _VISITOR = "cdc-visitor"
 _REMEMBERED = 24 * 3600
+_FORMS = frozenset({FORM, MULTIPART, "text/plain"})
 
 
 class SameOrigin:
@@ -36,14 +37,16 @@ class SameOrigin:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
-        if scope["type"] != "http" or asks(scope["method"], scope["path"]) is Asks.EVENT_KEY:
+        needed = asks(scope["method"], scope["path"]) if scope["type"] == "http" else Asks.EVENT_KEY
+        if needed is Asks.EVENT_KEY:
             await self._app(scope, receive, send)
             return
         headers, state = Headers(scope=scope), scope.setdefault("state", {})
         nonce, known = self._nonce(scope, headers)
         state["csrf"] = self._sessions.field(nonce)
         if scope["method"] not in _SAFE:
-            answer = None if state.get("bearer") else _foreign(scope["method"], headers)
+            any_kind = needed in FOR_SDKS
+            answer = None if state.get("bearer") else _foreign(scope["method"], headers, any_kind=any_kind)
             if answer is None and kind_of(headers) in (FORM, MULTIPART):
                 answer, receive = await _form(headers, state, receive)
             if answer is not None:
@@ -59,17 +62,18 @@ class SameOrigin:
         return (nonce, True) if is_nonce(nonce) else (new_nonce(), False)
 
 
-def _foreign(method: str, headers: Headers) -> Response | None:
+def _foreign(method: str, headers: Headers, *, any_kind: bool) -> Response | None:
     """What stands against a request that would change something.
 
     Browsers say where it comes from, in one of two headers. What says neither is no browser: it must be what a page
-    elsewhere could not have one send without asking first, which is answered with no.
+    elsewhere could not have one send without asking first, which is answered with no. SDKs send `any_kind`, and none:
+    there it need only be what no form of an old browser sends.
     """
     if site := headers.get("sec-fetch-site"):
         ours = site in ("same-origin", "none")
     elif origin := headers.get("origin"):
         ours = _host(origin) == headers.get("host", "").lower()
-    elif method == "POST" and kind_of(headers) != "application/json":
+    elif method == "POST" and (kind_of(headers) in _FORMS if any_kind else kind_of(headers) != "application/json"):
         return refused(415, "Send it as JSON, with the header content-type: application/json.")
     else:
         ours = True

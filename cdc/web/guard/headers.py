@@ -28,17 +28,19 @@ _ONLY_HTTPS = (b"strict-transport-security", b"max-age=31536000")
 
 
 class Safe:
-    """Adds these headers."""
+    """Adds these headers, and the `kind` of server that SDKs take it for: `cloud` asks for their signing key."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, kind: str = "dev") -> None:
         self._app = app
+        told = (b"x-inngest-server-kind", kind.encode())
+        self._unkept, self._asked_again = [*_UNKEPT, told], [*_ASKED_AGAIN, told]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        added = _ASKED_AGAIN if scope["path"].startswith("/static/") else _UNKEPT
+        added = self._asked_again if scope["path"].startswith("/static/") else self._unkept
         if scope["scheme"] == "https":
             added = [*added, _ONLY_HTTPS]
 

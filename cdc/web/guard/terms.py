@@ -13,7 +13,8 @@ class Terms:
     """The credentials that count. Without a `token` nothing is asked: right on loopback only.
 
     `metrics_token` opens /metrics only. `reading` are what Inngest's SDKs send for a signing key, which opens what they
-    read. `anywhere`: the service goes by any name. `closed`: what asks for a token does so even where there is none.
+    call, and reading. `anywhere`: the service goes by any name. `closed`: what asks for a token does so even where
+    there is none.
     """
 
     token: str | None = field(default=None, repr=False)
@@ -21,6 +22,11 @@ class Terms:
     reading: Sequence[str] = field(default=(), repr=False)
     anywhere: bool = False
     closed: bool = False
+
+    @property
+    def kind(self) -> str:
+        """What SDKs take the service for: in `cloud` mode they sign and send keys."""
+        return "cloud" if self.reading else "dev"
 
 
 NOTHING_ASKED = Terms()

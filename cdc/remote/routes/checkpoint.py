@@ -1,0 +1,76 @@
+"""`POST /v1/checkpoint/{run}/async`: steps that an app tells of while it goes on with their run (section 6)."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from cdc.remote.answer import Op
+from cdc.remote.checkpoints import Checkpoints, Took
+from cdc.remote.opcodes import NoOpcode, opcodes
+from cdc.remote.routes.answers import Json, object_of, run_of
+from cdc.remote.routes.service import Service
+from cdc.store.failures import StatementFailed, about_a_value
+from cdc.store.json import document
+from cdc.store.reported import Report, Told
+
+LARGEST = 4 * 1024 * 1024
+"""Characters of JSON that one result may have."""
+
+_CLAIM = re.compile(r"(\d{1,9})\.(\d{1,9})")
+"""What was sent as `ctx.qi_id`: the worker and the claim."""
+
+_STALE = "The run went on without this call, or has ended: what it tells of does not count."
+_NO_CLAIM = "qi_id is not that of a call of this service."
+_OTHERS = "A checkpoint tells of steps that ended (StepRun, StepFailed); send others with the answer to the call."
+
+
+def routes(service: Service) -> list[Route]:
+    """The one route."""
+    checkpoints = Checkpoints(service.state)
+
+    async def take(request: Request) -> Response:
+        report = _report(run_of(request), await object_of(request))
+        sizes = [len(step.data or step.error or "") for step in report.steps]
+        if max(sizes, default=0) > LARGEST:
+            raise HTTPException(413, f"The result of a step has at most {LARGEST:,} characters of JSON.")
+        try:
+            took = await checkpoints.take(report, sum(sizes))
+        except StatementFailed as failed:
+            if not about_a_value(failed):
+                raise
+            raise HTTPException(400, "A step has a value that the database cannot store.") from None
+        if took is Took.STALE:
+            return Json({"error": _STALE, "status": 409}, status_code=409)
+        return Response(status_code=200)
+
+    return [Route("/v1/checkpoint/{run}/async", take, methods=["POST"])]
+
+
+def _report(run_id: str | None, body: Mapping[str, Any]) -> Report:
+    claim = _CLAIM.fullmatch(str(body.get("qi_id")))
+    if run_id is None or claim is None:
+        raise HTTPException(400, _NO_CLAIM)
+    try:
+        ops = opcodes(body.get("steps") or [], time.time())
+    except NoOpcode as wrong:
+        raise HTTPException(400, str(wrong)) from None
+    if any(op.op not in ("StepRun", "StepFailed") for op in ops):
+        raise HTTPException(400, _OTHERS)
+    steps: dict[str, Told] = {}
+    for op in ops:
+        steps.setdefault(op.key, _told(op))
+    return Report(run_id, int(claim[1]), int(claim[2]), list(steps.values()))
+
+
+def _told(op: Op) -> Told:
+    if op.op == "StepFailed" or op.error is not None:
+        return Told(op.key, error=document(op.error or {"name": "Error", "message": ""}), took=op.took)
+    return Told(op.key, data=document(op.data), took=op.took)

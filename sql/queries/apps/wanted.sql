@@ -1,0 +1,2 @@
+-- The apps that can be asked for their functions. `is_asked`: somebody wants that now.
+select id, url, name, tried_at is null as is_asked from cdc_state.apps where url is not null order by id

@@ -1,0 +1,33 @@
+"""Apps with the official SDK on a service that runs, added from a shell."""
+
+from __future__ import annotations
+
+from tests.acceptance.service import cdc, refused, running
+from tests.remote.apps import serving
+from tests.servers import Connect
+
+ELSEWHERE = "http://127.0.0.1:9/api/inngest"
+
+
+async def test_an_app_is_added_listed_synced_and_removed_from_a_shell(database_url: str, connect: Connect) -> None:
+    async with serving() as app, running(DATABASE_URL=database_url) as service:
+        app.deploy(service.url, "bill")
+        added = await cdc("apps", "add", app.url, DATABASE_URL=database_url)
+        assert (added.code, added.out) == (0, "shop is synced, with 1 functions: shop-bill\n")
+        app.deploy(service.url, "bill", "ship")
+        synced = await cdc("apps", "sync", "shop", DATABASE_URL=database_url)
+        assert "shop-bill, shop-ship" in synced.out
+        away = await cdc("apps", "add", ELSEWHERE, DATABASE_URL=database_url)
+        assert away.code == 1
+        assert "nobody listens there" in away.out
+        listed = await cdc("apps", "list", DATABASE_URL=database_url)
+        assert "shop-bill, shop-ship" in listed.out
+        assert "nobody listens there" in listed.out
+        assert (await cdc("apps", "remove", "shop", DATABASE_URL=database_url)).code == 0
+        conn = await connect(database_url)
+        left = await conn.execute("select id from cdc_state.functions where app is not null and archived_at is null")
+        assert await left.fetchall() == []
+    await refused(
+        "apps", "sync", "shop", DATABASE_URL=database_url, code=78, says="no app 'shop'", hint="cdc apps list"
+    )
+    await refused("apps", "add", "shop", DATABASE_URL=database_url, code=78, says="no URL", hint="api/inngest")

@@ -1,0 +1,16 @@
+// An app as anybody would write one: Express, and `serve` of the SDK at /api/inngest. PORT=0 takes a free one.
+import type { AddressInfo } from "node:net";
+import express from "express";
+import { serve } from "#inngest/express";
+import { flow } from "./flow.js";
+import { inngest } from "./sdk.js";
+import { steps } from "./steps.js";
+import { waits } from "./waits.js";
+
+const app = express();
+app.use(express.json({ limit: "50mb" }));
+app.use("/api/inngest", serve({ client: inngest as any, functions: [...steps, ...waits, ...flow] }));
+
+const server = app.listen(Number(process.env.PORT ?? 0), "127.0.0.1", () => {
+  console.log(`listening on ${(server.address() as AddressInfo).port}`);
+});

@@ -1,0 +1,1 @@
+"""An app written with the SDK for Python: the same functions as ../node has."""

@@ -1,0 +1,76 @@
+"""Flow control, as the apps' functions ask for it in their options."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.sdk.apps import App, fresh
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_flow_control_holds_for_functions_of_apps(app: App) -> None:
+    await asyncio.gather(*(check(app, fresh()) for check in CHECKS))
+
+
+async def debounced(app: App, mine: str) -> None:
+    events = [await app.send("debounced", id=mine, number=number) for number in (1, 2, 3)]
+    await app.notes(mine, "debounced 3")
+    assert await app.runs(events[-1])
+
+
+async def batched(app: App, mine: str) -> None:
+    for number in (1, 2, 3):
+        await app.send("batched", id=mine, number=number)
+    await app.notes(mine, "batch of 1,2,3")
+
+
+async def single(app: App, mine: str) -> None:
+    first = await app.send("single", id=mine)
+    await app.is_now(first, "sleeping")
+    await app.starts_nothing("single", id=mine)
+    await app.runs(first)
+    assert app.noted(mine) == ["single"]
+
+
+async def once(app: App, mine: str) -> None:
+    await app.run("once", id=mine)
+    await app.starts_nothing("once", id=mine)
+    assert app.noted(mine) == ["once"]
+
+
+async def rated(app: App, mine: str) -> None:
+    await app.run("rated", id=mine)
+    await app.starts_nothing("rated", id=mine)
+    assert app.noted(mine) == ["rated"]
+
+
+async def throttled(app: App, mine: str) -> None:
+    await asyncio.gather(*(app.run("throttled", id=mine) for _ in range(2)))
+    first, second = [each["at"] for each in app.effects(mine)]
+    assert second - first >= 800
+
+
+async def limited(app: App, mine: str) -> None:
+    await asyncio.gather(*(app.run("limited", id=mine) for _ in range(3)))
+    assert app.noted(mine) == ["in", "out"] * 3
+
+
+async def prioritised(app: App, mine: str) -> None:
+    first = await app.send("prioritised", id=mine, name="first", takes=1_000)
+    await app.is_now(first, "running")
+    others = [await app.send("prioritised", id=mine, name=name, urgent=name == "urgent") for name in ("late", "urgent")]
+    for event in others:
+        await app.runs(event)
+    assert app.noted(mine) == ["first", "urgent", "late"]
+
+
+async def filtered(app: App, mine: str) -> None:
+    await app.starts_nothing("filtered", id=mine, number=1)
+    await app.run("filtered", id=mine, number=2)
+    assert app.noted(mine) == ["filtered 2"]
+
+
+CHECKS = (debounced, batched, single, once, rated, throttled, limited, prioritised, filtered)
