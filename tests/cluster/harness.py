@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from hashlib import sha1
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -44,10 +43,6 @@ class Ended:
     output: Any = None
     calls: list[list[str]] = field(default_factory=list)
     retry_after: list[str] = field(default_factory=list)
-
-
-def hashed(id: str) -> str:
-    return sha1(id.encode()).hexdigest()
 
 
 class NoDatabase:

@@ -261,6 +261,7 @@ async def test_a_wake_up_has_what_was_accepted_sent_at_once(bed: Bed) -> None:
         for number in range(3):
             sent += await bed.insert(number)
             forwarder.wake()
-            await eventually(lambda: bed.receiver.ids == sent, within=3.0)
+            await eventually(lambda count=len(sent): len(bed.receiver.ids) == count, within=3.0)
     finally:
         forwarding.cancel()
+    assert bed.receiver.ids == sent

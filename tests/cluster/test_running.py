@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from cdc import Context, NonRetriableError, RetryAfter, StepError, function
+from cdc import Context, Function, NonRetriableError, RetryAfter, StepError, function
 from tests.cluster.harness import row_event, serving
 
 ADA = row_event("users", {"id": 1, "name": "Ada"})
@@ -132,27 +132,30 @@ async def test_what_a_step_raised_for_good_may_be_caught_and_counts_its_attempts
     assert len(ended.retry_after) == 3
 
 
-@pytest.mark.parametrize(
-    ("error", "name", "calls"),
-    [
-        (ValueError("odd"), "ValueError", 4),
-        (NonRetriableError("never"), "NonRetriableError", 1),
-        (StepError("s", "Gone", "gone"), "StepError", 1),
-        (ExceptionGroup("two", [NonRetriableError("a"), NonRetriableError("b")]), "ExceptionGroup", 1),
-        (RetryAfter("busy", 90), "RetryAfterError", 4),
-        (SystemExit(3), "RuntimeError", 4),
-    ],
-    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
-)
-async def test_a_handlers_error_is_tried_again_only_where_that_may_help(
-    monkeypatch: Patch, error: BaseException, name: str, calls: int
-) -> None:
-    @function("raises", on="db/users.inserted")
-    async def raises(ctx: Context) -> None:
-        raise error
+ERRORS: dict[str, tuple[BaseException, str, int]] = {
+    "plain": (ValueError("odd"), "ValueError", 4),
+    "final": (NonRetriableError("never"), "NonRetriableError", 1),
+    "of-a-step": (StepError("s", "Gone", "gone"), "StepError", 1),
+    "group": (ExceptionGroup("two", [NonRetriableError("a"), NonRetriableError("b")]), "ExceptionGroup", 1),
+    "later": (RetryAfter("busy", 90), "RetryAfterError", 4),
+    "exit": (SystemExit(3), "RuntimeError", 4),
+}
 
-    async with serving(monkeypatch, raises) as cluster:
-        ended = await cluster.run("shop-raises", ADA)
 
-    assert (ended.status, ended.output["name"], len(ended.calls)) == ("failed", name, calls)
-    assert len(ended.retry_after) == (4 if isinstance(error, RetryAfter) else 0)
+async def test_a_handlers_error_is_tried_again_only_where_that_may_help(monkeypatch: Patch) -> None:
+    def raising(name: str, error: BaseException) -> Function:
+        @function(name, on="db/users.inserted")
+        async def raises(ctx: Context) -> None:
+            raise error
+
+        return raises
+
+    functions = [raising(name, error) for name, (error, _, _) in ERRORS.items()]
+    async with serving(monkeypatch, *functions) as cluster:
+        ended = {name: await cluster.run(f"shop-{name}", ADA) for name in ERRORS}
+
+    assert {name: (run.output["name"], len(run.calls)) for name, run in ended.items()} == {
+        name: (expected, calls) for name, (_, expected, calls) in ERRORS.items()
+    }
+    assert {run.status for run in ended.values()} == {"failed"}
+    assert {name: len(run.retry_after) for name, run in ended.items() if run.retry_after} == {"later": 4}
