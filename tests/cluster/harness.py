@@ -218,6 +218,7 @@ async def serving(
         try:
             yield cluster
         finally:
+            await cluster.http.close()
             await served.stop()
             await asked.close()
 

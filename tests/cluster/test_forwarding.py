@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from functools import partial
 from uuid import UUID
 
 import orjson
@@ -261,7 +262,11 @@ async def test_a_wake_up_has_what_was_accepted_sent_at_once(bed: Bed) -> None:
         for number in range(3):
             sent += await bed.insert(number)
             forwarder.wake()
-            await eventually(lambda count=len(sent): len(bed.receiver.ids) == count, within=3.0)
+            await eventually(partial(_has, bed.receiver, len(sent)), within=3.0)
     finally:
         forwarding.cancel()
     assert bed.receiver.ids == sent
+
+
+def _has(receiver: Receiver, count: int) -> bool:
+    return len(receiver.ids) == count
