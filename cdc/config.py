@@ -252,6 +252,13 @@ class Settings(BaseSettings):
         description="How long one call of an app may take: `30s`, `5m` or `2h`, say.",
         json_schema_extra={"default": "2h", "type": "string", "format": "duration"},
     )
+    connect_port: int = Field(
+        default=8289,
+        ge=0,
+        le=65535,
+        description="Port for apps that connect by themselves (`connect` of Inngest's SDKs), on the address of "
+        "CDC_HOST, once there are apps; 0: none may.",
+    )
     event_key: SecretStr | None = Field(
         default=None,
         description="Keys that events may come with to `POST /e/{key}`, separated by commas. Without it, any key is "

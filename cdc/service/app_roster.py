@@ -15,8 +15,9 @@ from cdc.engine.roster import Open
 from cdc.remote.call import App, Caller
 from cdc.remote.conversation import Conversation
 from cdc.remote.driven import Driven
-from cdc.remote.gateway import Gateway, call_of
+from cdc.remote.gateway import Gateway
 from cdc.remote.http import Http
+from cdc.remote.recognised import call_of
 from cdc.store import apps
 from cdc.store import functions as registry
 from cdc.store.connect import Connection

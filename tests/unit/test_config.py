@@ -41,6 +41,7 @@ SET: dict[str, tuple[str, Any]] = {
     "retention": ("1h30m", 5400.0),
     "host": ("[::]", "::"),
     "port": ("0", 0),
+    "connect_port": ("0", 0),
     "dashboard_token": ("open-sesame-open-sesame", SecretStr("open-sesame-open-sesame")),
     "metrics_token": ("scrapes-scrapes-scrapes", SecretStr("scrapes-scrapes-scrapes")),
     "open": ("true", True),

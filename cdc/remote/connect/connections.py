@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 
-from cdc.remote.answer import Answer, Threw, Unreached
+from cdc.remote.answer import Answer, Unreached
 from cdc.remote.call import App, Call
 from cdc.remote.connect.asked import Asked, LeaseRanOut
 from cdc.remote.connect.connection import Connection
 from cdc.remote.connect.messages import ExecutorRequest, Kind, Status
 from cdc.remote.connect.times import Times
-
-
-class Codec(Protocol):
-    """How calls are written, and answers read: the same as over HTTP."""
-
-    def body(self, call: Call) -> bytes:
-        """The body of a call."""
-        ...
-
-    def read(self, status: int, headers: Mapping[str, str], body: bytes) -> Answer:
-        """What an answer says."""
-        ...
+from cdc.remote.reading import failed, read
+from cdc.remote.request import body
+from cdc.remote.traffic import OutOfReach, Traffic
 
 
 class NoWorker(Exception):
@@ -40,9 +32,14 @@ class Connections:
     """Calls apps over the connections that they keep. `on_change` is called when workers come and go."""
 
     def __init__(
-        self, codec: Codec, *, timeout: float, times: Times | None = None, on_change: Callable[[], None] = lambda: None
+        self,
+        traffic: Traffic,
+        *,
+        timeout: float,
+        times: Times | None = None,
+        on_change: Callable[[], None] = lambda: None,
     ) -> None:
-        self._codec = codec
+        self._traffic = traffic
         self._timeout = timeout
         self._times = times or Times()
         self._on_change = on_change
@@ -87,16 +84,29 @@ class Connections:
     async def call(self, app: App, call: Call) -> Answer:
         """What a call comes to; however it goes wrong is an answer, too."""
         asked = Asked(str(uuid.uuid4()), app.name, self._times.lease)
+        try:
+            request = _request(asked, call)
+        except ValueError as error:
+            return failed("StateUnwritable", f"What the run knows cannot be sent: {error}.", no_retry=True)
+        try:
+            async with self._traffic.call(app.name) as breaker:
+                answer = await self._answer(asked, request)
+                breaker.unreached() if isinstance(answer, Unreached) else breaker.reached()
+                return answer
+        except OutOfReach as out_of_reach:
+            return Unreached(str(out_of_reach))
+
+    async def _answer(self, asked: Asked, request: Any) -> Answer:
         self._asked[asked.request_id] = asked
         try:
             async with asyncio.timeout(self._timeout):
-                return self._read(await self._ask(asked, _request(asked, app, call, self._codec.body(call))))
+                return _read(await self._ask(asked, request))
         except NoWorker as none:
             return Unreached(str(none))
         except LeaseRanOut:
-            return _threw("WorkerLost", "The worker took the call and was not heard of again.")
+            return failed("WorkerLost", "The worker took the call and was not heard of again.")
         except TimeoutError:
-            return _threw("TimeoutError", f"The app did not answer within {self._timeout:g} seconds.")
+            return failed("CallTimedOut", f"The app did not answer within {self._timeout:g} seconds (CDC_APP_TIMEOUT).")
         finally:
             del self._asked[asked.request_id]
 
@@ -146,39 +156,35 @@ class Connections:
         finally:
             self._waiting[app].remove(waiting)
 
-    def _read(self, reply: Any) -> Answer:
-        """A reply, read as the answer over HTTP that it stands for. JavaScript's SDK says DONE of what it will not have
-        tried again.
-        """
-        statuses = {Status.NOT_COMPLETED: 206, Status.DONE: 400 if reply.no_retry else 200}
-        headers = {
-            "x-inngest-sdk": reply.sdk_version or "connect",
-            "x-inngest-req-version": str(reply.request_version or 1),
-            "x-inngest-no-retry": "true" if reply.no_retry else "false",
-        }
-        if reply.retry_after:
-            headers["retry-after"] = reply.retry_after
-        return self._codec.read(statuses.get(reply.status, 500), headers, reply.body)
 
-
-def _request(asked: Asked, app: App, call: Call, body: bytes) -> Any:
+def _request(asked: Asked, call: Call) -> Any:
     trace = orjson.dumps({"traceparent": call.traceparent, "tracestate": ""}) if call.traceparent else b""
     return ExecutorRequest(
         request_id=asked.request_id,
-        app_name=app.name,
+        app_name=asked.app,
         function_id=call.function_id,
         function_slug=call.function_id,
         step_id=call.target,
-        request_payload=body,
+        request_payload=body(call),
         user_trace_ctx=trace,
         run_id=call.run_id,
         lease_id=asked.request_id,
-        job_id=asked.request_id,
+        job_id=f"{call.run_id}.{call.target}",
     )
 
 
-def _threw(name: str, message: str) -> Threw:
-    return Threw({"name": name, "message": message})
+def _read(reply: Any) -> Answer:
+    """A reply, read as the answer over HTTP that it stands for. JavaScript's SDK says DONE of what it will not have
+    tried again.
+    """
+    statuses = {Status.NOT_COMPLETED: 206, Status.DONE: 400 if reply.no_retry else 200}
+    headers = {
+        "x-inngest-sdk": reply.sdk_version or "connect",
+        "x-inngest-req-version": str(reply.request_version),
+        "x-inngest-no-retry": "true" if reply.no_retry else "false",
+        "retry-after": reply.retry_after,
+    }
+    return read(statuses.get(reply.status, 500), headers, reply.body, time.time())
 
 
 def _wake(waiting: Iterable[asyncio.Future[None]], most: int | None = None) -> None:

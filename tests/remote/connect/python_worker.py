@@ -31,7 +31,7 @@ async def broken(ctx: inngest.Context) -> None:
 
 @client.create_function(fn_id="slow", trigger=inngest.TriggerEvent(event="app/greeted"))
 async def slow(ctx: inngest.Context) -> str:
-    await asyncio.sleep(3)
+    await asyncio.sleep(2.2)
     return "at last"
 
 
