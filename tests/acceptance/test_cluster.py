@@ -62,7 +62,7 @@ async def test_rows_reach_functions_on_a_cluster_by_way_of_this_service(
             cluster.app_url = str((await served.logs("functions are served"))[0]["url"])
             assert list(await cluster.sync()) == ["cdc-writes"]
             await conn.execute("insert into users (name) values ('Ada')")
-            event = await eventually(lambda: cluster.sent and cluster.sent[0], what="the row reaches the cluster")
+            event = (await eventually(lambda: cluster.sent, what="the row reaches the cluster"))[0]
             ended = await cluster.run("cdc-writes", event)
             figures = (await service.get("/metrics")).text
 
