@@ -18,11 +18,13 @@ from cdc.errors import CdcError, ConfigurationError
 from cdc.maintenance import upkeep
 from cdc.maintenance.loop import Loop
 from cdc.remote import routes as remote
+from cdc.remote.routes import connect
 from cdc.service import children, published, serving, tracing
 from cdc.service.absences import Absences
 from cdc.service.apps import Apps
 from cdc.service.calling import Calling
 from cdc.service.children import Children
+from cdc.service.connecting import Connecting
 from cdc.service.databases import Databases
 from cdc.service.embedded import Embedded
 from cdc.service.ledger import Ledger
@@ -114,9 +116,10 @@ class _Service:
         # As if through a pooler: it is what finds out.
         self._wakeups = Wakeups(databases.through_pooler().to_state, self._wake)
         self._children = Children(0, self._child, grace=0.0, hooks=self._of_children())
+        self._connecting = Connecting(settings)
         self._calling = Calling(
             databases.through_pooler().to_state,
-            partial(self._child, "--apps"),
+            self._app_child,
             grace=settings.shutdown_timeout,
             hooks=self._of_children(),
         )
@@ -173,6 +176,10 @@ class _Service:
     def _child(self, *arguments: str) -> Child:
         pooled = ["--pooled"] if self._databases.pooled else []
         return Child(self._of_child, [*arguments, *pooled])
+
+    def _app_child(self) -> Child:
+        pooled = ["--pooled"] if self._databases.pooled else []
+        return Child(lambda: {**self._of_child(), **self._connecting.environment()}, ["--apps", *pooled])
 
     def _of_child(self) -> dict[str, str]:
         return {"DATABASE_URL": self._databases.watched, "CDC_SOURCES": inline(self._named)}
@@ -233,7 +240,9 @@ class _Service:
         sdk: list[BaseRoute] = []
         if connection is not None:
             self._apps = Apps(settings, connection, self._apps_changed)
+            awake = self._calling.start if "worker" in self._roles else None
             sdk = [*remote.routes(connection, self._due, site.outbox), *self._apps.routes()]
+            sdk += connect.routes(self._connecting.desk(awake))
         web = Web(app(site, sdk=sdk), settings.port, host=settings.host, proxies=settings.proxies, kind=site.terms.kind)
         self.parts.add(web.start())
         self._stack.push_async_callback(web.stop)

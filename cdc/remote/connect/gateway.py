@@ -79,10 +79,15 @@ class Gateway:
         """
         app = web.Application(client_max_size=_LARGEST)
         app.add_routes([web.get(PATH, self._connect), web.post(f"{PATH}/flush", self._flush)])
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, self._host, self._wanted).start()
-        self._watch = asyncio.create_task(self._watch_over())
+        runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, self._host, self._wanted).start()
+        except OSError:
+            await runner.cleanup()
+            raise
+        self._runner, self._watch = runner, asyncio.create_task(self._watch_over())
+        log.info("workers may connect", host=self._host, port=self.port)
 
     async def close(self) -> None:
         """Send the workers elsewhere. Calls in flight are to be waited for before: a worker that hears of the end
