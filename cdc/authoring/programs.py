@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import cel
-
+from cdc.authoring.language import cel
 from cdc.authoring.references import ROOTS, TYPES, Source
 from cdc.authoring.values import Event, Path, covering, is_there, seek, to_json
 

@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import cel
-
+from cdc.authoring.language import cel
 from cdc.authoring.values import Path
 
 ROOTS = ("event", "async")

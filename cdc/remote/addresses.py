@@ -35,6 +35,9 @@ _METADATA = {
 """Where clouds hand out credentials, besides 169.254.0.0/16."""
 
 _THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")
+_UNICAST = ipaddress.ip_network("2000::/3")
+"""All of IPv6 that is routed in the open."""
+
 _WRAPPED = ipaddress.ip_network("64:ff9b::/96")
 """IPv4 addresses by NAT64."""
 
@@ -110,15 +113,43 @@ async def target(url: str, entries: Sequence[Entry], *, development: bool = Fals
     entry = next((each for each in entries if each.has(host, port)), None)
     if entry is None and (entries or not development):
         raise NotAllowed(f"{host}:{port} is not among CDC_APP_HOSTS; add it there if the app is meant.")
+    found = await _addresses(host, port, ask)
+    for each in found:
+        _check(host, _unwrapped(each), entry)
+    return Target(url, host, port, str(found[0]), tuple(map(str, found)))
+
+
+async def outward(url: str, entries: Sequence[Entry], *, development: bool = False, ask: Lookup = lookup) -> Target:
+    """Where to call a server that an app names, such as a model's provider: anywhere in the open, and in a private
+    network where `entries` say so. In `development` also on this machine.
+
+    Raises:
+        NotAllowed: it may not be called, or has no address.
+    """
+    host, port = _parts(url)
+    if any(each.has(host, port) for each in entries):
+        return await target(url, entries, ask=ask)
+    found = await _addresses(host, port, ask)
+    for each in map(_unwrapped, found):
+        if not (development if each.is_loopback else _is_open(each)):
+            raise NotAllowed(f"{host} is at {each}, which is not in the open; add it to CDC_APP_HOSTS if it is meant.")
+    return Target(url, host, port, str(found[0]), tuple(map(str, found)))
+
+
+def _is_open(address: Address) -> bool:
+    if isinstance(address, ipaddress.IPv6Address) and address not in _UNICAST:
+        return False
+    return address.is_global and not (address.is_multicast or address.is_reserved or address in _METADATA)
+
+
+async def _addresses(host: str, port: int, ask: Lookup) -> list[Address]:
     try:
         found = [ipaddress.ip_address(each) for each in await ask(host, port)]
     except (OSError, ValueError):
         found = []
     if not found:
         raise NotAllowed(f"{host} has no address; is the name right?")
-    for each in found:
-        _check(host, _unwrapped(each), entry)
-    return Target(url, host, port, str(found[0]), tuple(dict.fromkeys(map(str, found))))
+    return found
 
 
 def _parts(url: str) -> tuple[str, int]:

@@ -23,8 +23,8 @@ _ATTEMPTS = 5
 
 
 class Took(Enum):
-    """What became of a report. STALE: the run is held by another claim, or by none, or one of the steps had ended
-    before with another result, so that whoever tells of it is no longer the one who counts.
+    """What became of a report. STALE: the run is held by another claim, or by none, or one of the steps had ended with
+    another result: whoever tells of it is not the one who counts.
     """
 
     RECORDED = auto()
@@ -143,20 +143,19 @@ async def _known(conn: Connection, reports: Sequence[Report], recorded: Recorded
     """What is recorded of the runs some of whose steps were not recorded now: a report comes again when its answer is
     lost.
     """
-    missed = {
-        report.run_id
-        for report in reports
-        if report.run_id in recorded.held
-        and any((report.run_id, step.id) not in recorded.steps for step in report.steps)
-    }
-    return await runs.memos(conn, sorted(missed))
+    held = [each for each in reports if each.run_id in recorded.held]
+    return await runs.memos(conn, [each.run_id for each in held if _missed(each, recorded)])
+
+
+def _missed(report: Report, recorded: Recorded) -> list[Told]:
+    return [step for step in report.steps if (report.run_id, step.id) not in recorded.steps]
 
 
 def _took(report: Report, recorded: Recorded, known: Mapping[str, Memo]) -> Took:
     if report.run_id not in recorded.held:
         return Took.STALE
-    missed = [step for step in report.steps if (report.run_id, step.id) not in recorded.steps]
-    return Took.RECORDED if all(_is(step, known.get(step.id)) for step in missed) else Took.STALE
+    same = all(_is(step, known.get(step.id)) for step in _missed(report, recorded))
+    return Took.RECORDED if same else Took.STALE
 
 
 def _is(step: Told, known: Memo | None) -> bool:

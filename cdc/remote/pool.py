@@ -92,6 +92,8 @@ class Pool:
         """
         try:
             target = URL(url, encoded=True)
+            if target.scheme not in ("http", "https") or target.user is not None or target.password is not None:
+                raise NotAllowed("Its URL is not http:// or https:// with a host, and without user and password.")
             await self._check_literal(target)
         except (ValueError, NotAllowed) as error:
             raise Unsent(f"cannot be called: {error}") from None
@@ -114,7 +116,7 @@ class Pool:
         return aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"accept-encoding": "gzip"},
+            headers={"Accept-Encoding": "gzip"},
             max_line_size=_LONGEST_LINE,
             max_field_size=_LONGEST_LINE,
             trace_configs=[tracing] if keeps else None,
@@ -204,8 +206,8 @@ async def _exchange(session: aiohttp.ClientSession, asked: _Asked) -> Exchanged:
         raise Unsent(f"took no connection within {CONNECTED:g} seconds") from None
     except aiohttp.ClientConnectorError as error:
         raise Unsent(_why(error)) from None
-    except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
-        raise Unsent("cannot be called: its URL is none") from None
+    except (ValueError, aiohttp.NonHttpUrlClientError):
+        raise Unsent("cannot be called: its URL is none, or a header") from None
     except TimeoutError:
         raise Lost(f"did not answer within {asked.timeout.total:g} seconds") from None
     except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError):

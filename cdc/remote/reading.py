@@ -22,7 +22,17 @@ from cdc.remote.answer import Answer, Planned, Returned, Threw
 from cdc.remote.opcodes import LONGEST_TEXT, NoOpcode, error_of, opcodes, sleep_until, timeout_of
 from cdc.store.json import encoded
 
-__all__ = ["LARGEST_BODY", "LARGEST_STEP", "failed", "read", "retry_after", "sleep_until", "timeout_of"]
+__all__ = [
+    "LARGEST_BODY",
+    "LARGEST_STEP",
+    "Unreadable",
+    "failed",
+    "parsed",
+    "read",
+    "retry_after",
+    "sleep_until",
+    "timeout_of",
+]
 
 LARGEST_BODY = 8 * 1024 * 1024
 """Bytes of an answer."""
@@ -39,8 +49,8 @@ _LONG_NUMBER = re.compile(rb"\d{20}|-\d{19}")
 _OVERDEEP = "It is nested too deeply."
 
 
-class _Unreadable(Exception):
-    """The body is no JSON that can be kept; says why."""
+class Unreadable(Exception):
+    """A body is no JSON that can be kept; says why."""
 
 
 class _Head(NamedTuple):
@@ -65,8 +75,8 @@ def read(status: int, headers: Mapping[str, str], body: bytes, now: float) -> An
     if status == HTTPStatus.CREATED and head.is_sdk:
         return _streamed(headers, body, now)
     try:
-        value: Any = _parsed(body)
-    except _Unreadable as unreadable:
+        value: Any = parsed(body)
+    except Unreadable as unreadable:
         if _is_good(status) and head.is_sdk:
             return failed("UnreadableAnswer", f"The app's answer cannot be read. {unreadable}")
         value = body[:LONGEST_TEXT].decode(errors="replace")
@@ -128,8 +138,8 @@ def _head(status: int, headers: Mapping[str, str], now: float) -> _Head:
 def _streamed(headers: Mapping[str, str], body: bytes, now: float) -> Answer:
     """An answer that was kept open with spaces: the real one is in an envelope."""
     try:
-        envelope = _parsed(body)
-    except _Unreadable as unreadable:
+        envelope = parsed(body)
+    except Unreadable as unreadable:
         return failed("UnreadableAnswer", f"The app's stream ended before its answer, or cannot be read. {unreadable}")
     status = envelope.get("status") if isinstance(envelope, dict) else None
     if not isinstance(status, int) or status == HTTPStatus.CREATED:
@@ -139,8 +149,8 @@ def _streamed(headers: Mapping[str, str], body: bytes, now: float) -> Answer:
     known = {name: headers[name] for name in ("x-inngest-sdk", "x-inngest-req-version") if name in headers}
     value = envelope.get("body")
     if isinstance(value, str):
-        with suppress(_Unreadable):  # then it is a text as it stands
-            value = _parsed(value.encode(errors="surrogatepass"))
+        with suppress(Unreadable):  # then it is a text as it stands
+            value = parsed(value.encode(errors="surrogatepass"))
     return _meant(_head(status, known | told, now), value, len(body))
 
 
@@ -160,9 +170,9 @@ def _meant(head: _Head, value: Any, size: int) -> Answer:
 def _planned(head: _Head, value: Any, size: int) -> Answer:
     try:
         if isinstance(value, str):
-            value = _parsed(value.encode(errors="surrogatepass"))
+            value = parsed(value.encode(errors="surrogatepass"))
         ops = opcodes([] if value is None else value, head.now)
-    except (NoOpcode, _Unreadable) as wrong:
+    except (NoOpcode, Unreadable) as wrong:
         return failed("UnreadableAnswer", f"The app's answer cannot be read. {wrong}", no_retry=True)
     if size > LARGEST_STEP:
         for op in ops:
@@ -193,11 +203,11 @@ def _raw(value: Any) -> Any:
     return value if len(encoded(value)) <= LONGEST_TEXT else None
 
 
-def _parsed(body: bytes) -> Any:
+def parsed(body: bytes) -> Any:
     """JSON as values that can be written again.
 
     Raises:
-        _Unreadable: it is none, or cannot.
+        Unreadable: it is none, or cannot.
     """
     if not body.strip():
         return None
@@ -208,7 +218,7 @@ def _parsed(body: bytes) -> Any:
     except orjson.JSONDecodeError:
         value = _odd(body)
     if body.count(b"[") + body.count(b"{") > DEEPEST and _is_deep(value):
-        raise _Unreadable(_OVERDEEP)
+        raise Unreadable(_OVERDEEP)
     return value
 
 
@@ -216,11 +226,11 @@ def _odd(body: bytes) -> Any:
     try:
         return json.loads(body, parse_constant=_no_number, parse_float=_number)
     except RecursionError:
-        raise _Unreadable(_OVERDEEP) from None
+        raise Unreadable(_OVERDEEP) from None
     except ValueError as error:
         # Where, and never what stands there.
         where = f" (at {error.pos:,})" if isinstance(error, json.JSONDecodeError) else ""
-        raise _Unreadable(f"It is no JSON{where}.") from None
+        raise Unreadable(f"It is no JSON{where}.") from None
 
 
 def _no_number(text: str) -> Any:

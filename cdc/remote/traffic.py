@@ -73,13 +73,14 @@ class Traffic:
         self._flight[app] += 1
         try:
             async with slots:
+                was_closed = breaker.is_closed
                 if not breaker.admits():
                     raise OutOfReach(breaker.opens_in)
-                was_closed = breaker.is_closed
                 try:
                     yield breaker
                 except BaseException:
-                    breaker.given_up()
+                    if not was_closed:
+                        breaker.given_up()
                     raise
                 finally:
                     if breaker.is_closed != was_closed:

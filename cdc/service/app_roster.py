@@ -17,8 +17,9 @@ from cdc.remote.connect.callers import Callers
 from cdc.remote.connect.connections import Connections
 from cdc.remote.conversation import Conversation
 from cdc.remote.driven import Driven
-from cdc.remote.gateway import Gateway, call_of
+from cdc.remote.gateway import Gateway
 from cdc.remote.http import Http
+from cdc.remote.recognised import call_of
 from cdc.store import apps
 from cdc.store import functions as registry
 from cdc.store.connect import Connection

@@ -14,6 +14,7 @@ class Told(NamedTuple):
     """A step that ended: `data` or `error` is JSON, `took` is in seconds."""
 
     id: str
+    kind: str
     data: str | None = None
     error: str | None = None
     took: float = 0.0
@@ -44,6 +45,7 @@ async def record(conn: Connection, reports: Sequence[Report]) -> Recorded:
         "run_claims": plain(report.claims for report in reports),
         "step_run_ids": plain(run_id for run_id, _, _ in steps),
         "step_ids": quoted(step.id for _, _, step in steps),
+        "kinds": plain(step.kind for _, _, step in steps),
         "places": plain(place for _, place, _ in steps),
         "data": quoted(step.data for _, _, step in steps),
         "errors": quoted(step.error for _, _, step in steps),

@@ -21,9 +21,10 @@ from cdc.web.site import Site
 
 
 def app(site: Site, sdk: Sequence[BaseRoute] = ()) -> FastAPI:
-    """The application, with what is there for SDKs; without a connection to the state it only answers how it is.
+    """The application, with the routes that `sdk` has for SDKs.
 
-    Before it stands what asks for credentials: `cdc.web.guard`.
+    Without a connection to the state it answers only how the service is. Before it stands what asks for credentials:
+    `cdc.web.guard`.
     """
     gate = Gate(site.terms, site.keys)
     made = FastAPI(

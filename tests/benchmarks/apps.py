@@ -16,6 +16,7 @@ from tests.benchmarks import cpu, memory
 from tests.benchmarks.figures import Figure, percentile
 from tests.benchmarks.ground import ROOT, Database, Ground
 from tests.benchmarks.service import Service, service
+from tests.waiting import eventually
 
 _BATCH = 100
 
@@ -32,14 +33,11 @@ _ENDED = "select count(*) >= %s from cdc_state.runs where status = 'completed'"
 async def measure(ground: Ground) -> list[Figure]:
     """Events one after the other, each when the one before has ended; then as many as there are, in batches of 100."""
     apart, together = ground.size(200, 20), ground.size(2000, 100)
-    async with ground.database() as db, _app() as (url, pid):
-        settings = {"CDC_APPS": url, "CDC_WORKERS": "0", "INNGEST_DEV": "1"}
-        async with service(db.url, **settings) as running:
-            await db.until("select count(*) > 0 from cdc_state.functions where app is not null")
-            took = await _apart(db, running, apart)
-            with cpu.spent(service=running.pid, postgres=db.postmaster, app=pid) as used:
-                seconds = await _together(db, running, together)
-            resident = memory.resident(running.pid)
+    async with ground.database() as db, service(db.url, CDC_WORKERS="0") as running, _app(running.url) as pid:
+        took = await _apart(db, running, apart)
+        with cpu.spent(service=running.pid, postgres=db.postmaster, app=pid) as used:
+            seconds = await _together(db, running, together)
+        resident = memory.resident(running.pid)
     return [
         Figure("one-step runs", together / seconds, "runs/s", at_least=60),
         Figure("event to function, p50", percentile(took, 50) * 1000, "ms", at_most=15),
@@ -52,19 +50,30 @@ async def measure(ground: Ground) -> list[Figure]:
 
 
 @asynccontextmanager
-async def _app() -> AsyncIterator[tuple[str, int]]:
-    """The app's URL and process."""
+async def _app(service_url: str) -> AsyncIterator[int]:
+    """The app's process, when it has told the service of its function."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.benchmarks.app", str(port)), cwd=ROOT, env={**os.environ, "INNGEST_DEV": "1"}
+        *(sys.executable, "-m", "tests.benchmarks.app", str(port)),
+        cwd=ROOT,
+        env={**os.environ, "INNGEST_DEV": service_url},
     )
     try:
-        yield f"http://127.0.0.1:{port}/api/inngest", process.pid
+        await eventually(lambda: _synced(f"http://127.0.0.1:{port}/api/inngest"), within=30, what="the app is synced")
+        yield process.pid
     finally:
         process.terminate()
         await process.wait()
+
+
+async def _synced(url: str) -> bool:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        try:
+            return (await client.put(url)).status_code == 200
+        except httpx.ConnectError:
+            return False
 
 
 async def _apart(db: Database, running: Service, count: int) -> list[float]:

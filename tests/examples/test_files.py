@@ -14,6 +14,8 @@ FUNCTIONS = {
     "rag": {"rag-workflow"},
     "multi_tenant_rag": {"ask-contacts", "enrich-contact"},
 }
+APPS = {"python_sdk", "typescript"}
+"""Written with Inngest's SDKs: run by tests/sdk."""
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -31,6 +33,6 @@ def test_a_folder_can_be_named_in_cdc_functions(name: str, examples: Path, monke
 def test_every_example_is_explained(examples: Path) -> None:
     page = (examples.parent / "examples.md").read_text()
     folders = {path.name for path in examples.iterdir() if path.is_dir() and path.name[0] not in "._"}
-    assert folders == FUNCTIONS.keys()
+    assert folders == FUNCTIONS.keys() | APPS
     for example in [*(f"{folder}/" for folder in folders), "execute_ai.py"]:
         assert f"(examples/{example.rstrip('/')})" in page

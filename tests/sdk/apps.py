@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 from uuid import uuid4
 
 import httpx
@@ -34,6 +34,13 @@ _START_WITHIN = 60.0
 _RUN_WITHIN = 60.0
 
 Run = dict[str, Any]
+
+
+class Program(NamedTuple):
+    """What is started, and where."""
+
+    command: list[str]
+    folder: Path
 
 
 def fresh() -> str:
@@ -124,38 +131,38 @@ async def started(
     service: str,
     effects: Path,
     *,
-    name: str | None = None,
+    name: str = "",
     port: int = 0,
+    program: Program | None = None,
     environment: Mapping[str, str] = {},
 ) -> AsyncIterator[App]:
     """An app of this kind for the service at that URL, once it listens; it is killed at the end of the block.
 
     It is not registered yet.
     """
-    name = name or kind
-    settings = {"APP": name, "PORT": str(port), "EFFECTS": str(effects), "INNGEST_DEV": service}
+    settings = {"APP": name or kind, "PORT": str(port), "EFFECTS": str(effects), "INNGEST_DEV": service}
     if kind == "js4-classic":
         settings["CHECKPOINTING"] = "off"
     with tempfile.TemporaryFile() as log:
-        process = _start(kind, {**settings, **environment}, log)
+        process = _start(program or _programs(kind), {**settings, **environment}, log)
         try:
-            listens = await eventually(lambda: _port(process, log), within=_START_WITHIN, what=f"{name} listens")
-            yield App(name, process, listens, effects, service)
+            listens = await eventually(lambda: _port(process, log), within=_START_WITHIN, what=f"{kind} listens")
+            yield App(name or kind, process, listens, effects, service)
         except BaseException:
-            print(f"--- {name}\n{_text(log)}")
+            print(f"--- {kind}\n{_text(log)}")
             raise
         finally:
             process.kill()
             await asyncio.to_thread(process.wait)
 
 
-def _start(kind: str, settings: Mapping[str, str], log: BinaryIO) -> subprocess.Popen[bytes]:
+def _start(program: Program, settings: Mapping[str, str], log: BinaryIO) -> subprocess.Popen[bytes]:
     """With nothing of this machine's settings."""
     Path(settings["EFFECTS"]).touch()
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     return subprocess.Popen(
-        _command(kind),
-        cwd=ROOT if kind == "py" else FOLDER,
+        program.command,
+        cwd=program.folder,
         env={**kept, "PYTHONPATH": str(ROOT), **settings},
         stdin=subprocess.DEVNULL,
         stdout=log,
@@ -163,11 +170,11 @@ def _start(kind: str, settings: Mapping[str, str], log: BinaryIO) -> subprocess.
     )
 
 
-def _command(kind: str) -> list[str]:
+def _programs(kind: str) -> Program:
     if kind == "py":
-        return [sys.executable, "-m", "tests.sdk.python.app"]
+        return Program([sys.executable, "-m", "tests.sdk.python.app"], ROOT)
     version = ["--conditions=v3"] if kind == "js3" else []
-    return [str(node()), *version, "--import", "tsx", "app.ts"]
+    return Program([str(node()), *version, "--import", "tsx", "app.ts"], FOLDER)
 
 
 def _port(process: subprocess.Popen[bytes], log: BinaryIO) -> int:

@@ -32,7 +32,10 @@ async def asks(ctx: Context) -> dict[str, object]:
 class World:
     """What the tests share. `service` runs, apps are started when they are first asked for."""
 
-    def __init__(self, service: Service, provider: AIServer, folder: Path, opened: AsyncExitStack) -> None:
+    def __init__(
+        self, database_url: str, service: Service, provider: AIServer, folder: Path, opened: AsyncExitStack
+    ) -> None:
+        self.database_url = database_url
         self.service = service
         self.provider = provider
         self._folder = folder
@@ -57,9 +60,9 @@ async def world(database_url: str, folder: Path) -> AsyncIterator[World]:
     (functions / "native.py").write_text(NATIVE)
     async with AIServer() as provider, AsyncExitStack() as opened:
         provider.app.routes.append(Route("/page", _page, methods=["POST"]))
-        block = running(DATABASE_URL=database_url, CDC_FUNCTIONS=functions)
+        block = running(DATABASE_URL=database_url, CDC_FUNCTIONS=functions, CDC_EMBED_MODEL="local-fast/wordllama")
         service = await opened.enter_async_context(block)
-        yield World(service, provider, folder, opened)
+        yield World(database_url, service, provider, folder, opened)
 
 
 async def _page(request: Request) -> JSONResponse:

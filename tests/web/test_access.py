@@ -10,6 +10,8 @@ import httpx
 import pytest
 from starlette.routing import BaseRoute, Mount, Route
 
+from cdc.events.outbox import Outbox
+from cdc.remote.routes import routes as sdk_routes
 from cdc.web.app import app
 from cdc.web.guard.access import Asks, asks, is_loopback
 from cdc.web.guard.sessions import Sessions
@@ -25,7 +27,7 @@ TERMS = Terms(token=TOKEN, metrics_token=SCRAPES, reading=(READS,))
 
 OPEN = {
     *(("GET", "/livez"), ("GET", "/readyz"), ("GET", "/login"), ("POST", "/login"), ("POST", "/logout")),
-    *(("GET", "/static/{path}"), ("POST", "/e/{key}")),
+    *(("GET", "/static/{path}"), ("POST", "/e/{key}"), ("GET", "/health")),
 }
 """All that asks for no token. Whoever adds to it says why in docs/security.md."""
 
@@ -35,7 +37,8 @@ UNKNOWN = [("GET", "/nowhere"), ("POST", "/nowhere"), ("DELETE", "/v1/runs"), ("
 
 def routes(found: list[BaseRoute] | None = None) -> Iterator[tuple[str, str]]:
     """Methods and paths of all that is served."""
-    for route in app(Site(Statuses(None), no_connection)).routes if found is None else found:
+    sdk = sdk_routes(no_connection, lambda: None, Outbox())
+    for route in app(Site(Statuses(None), no_connection), sdk).routes if found is None else found:
         if isinstance(route, Mount):
             yield "GET", f"{route.path}/{{path}}"
         elif isinstance(route, Route):
@@ -98,10 +101,66 @@ async def test_the_token_opens_every_route(guarded: Served) -> None:
     assert answer.status_code == 404
 
 
-async def test_a_signing_key_reads_and_changes_nothing(guarded: Served) -> None:
-    assert (await guarded.ask("GET", "/v1/runs", authorization=f"Bearer {READS}")).status_code == 200
-    assert (await guarded.ask("POST", "/v1/signals", b"{}", authorization=f"Bearer {READS}")).status_code == 401
-    assert (await guarded.ask("GET", "/", authorization=f"Bearer {READS}")).status_code == 401
+async def test_a_signing_key_reads_and_does_what_sdks_do(guarded: Served) -> None:
+    signed = {"authorization": f"Bearer {READS}"}
+    assert (await guarded.ask("GET", "/v1/runs", **signed)).status_code == 200
+    assert (await guarded.ask("POST", "/v1/signals", {"signal": "none"}, **signed)).status_code == 404
+    assert (await guarded.ask("POST", "/v0/telemetry", b"{}", **signed)).status_code == 200
+    for method, path in (("POST", "/v1/functions/a/pause"), ("POST", "/v1/runs/cancel"), ("GET", "/")):
+        assert (await guarded.ask(method, path, b"{}", **signed)).status_code == 401
+
+
+FOR_SDKS = (
+    *(("POST", "/fn/register"), ("DELETE", "/fn/remove"), ("GET", "/dev"), ("POST", "/v0/telemetry")),
+    *(("GET", "/v0/runs/a/batch"), ("DELETE", "/v0/runs/a"), ("DELETE", "/v1/runs/a"), ("POST", "/v1/signals")),
+    *(("POST", "/v0/connect/start"), ("POST", "/v1/checkpoint/a/async"), ("POST", "/v1/checkpoint")),
+    *(("POST", "/v1/realtime/token"), ("POST", "/invoke/a"), ("POST", "/v1/cancellations")),
+    *(("POST", "/v1/runs/a/metadata"), ("POST", "/v1/traces/userland"), ("GET", "/v1/http/runs/a/output")),
+)
+
+
+async def test_a_signing_key_alone_is_asked_for_by_what_sdks_call_even_on_this_machine(serve: Serve) -> None:
+    keyed = await serve(terms=Terms(reading=(READS,)), proxies="127.0.0.1")
+    for number, (method, path) in enumerate((*FOR_SDKS, ("POST", "/v0/gql"))):
+        for wrong in ({}, {"authorization": "Bearer undefined"}, {"authorization": "Bearer"}):
+            told = {"x-forwarded-for": f"10.0.{number}.1", **wrong}
+            answer = await keyed.ask(method, path, b"{}", **told)
+            assert answer.status_code == 401, (method, path)
+            assert "INNGEST_SIGNING_KEY" in answer.json()["error"]
+        assert (await keyed.ask(method, path, b"{}", authorization=f"Bearer {READS}")).status_code != 401
+    assert answer.headers["x-inngest-server-kind"] == "cloud"
+
+
+@pytest.mark.parametrize("said", [None, "Bearer", "Bearer undefined"])
+async def test_without_any_credential_an_sdk_on_this_machine_is_asked_for_none(serve: Serve, said: str | None) -> None:
+    served = await serve()
+    headers = {} if said is None else {"authorization": said}
+    for method, path in (*FOR_SDKS, ("POST", "/v0/gql")):
+        assert (await served.ask(method, path, b"{}", **headers)).status_code not in (401, 403, 415), (method, path)
+    assert (await served.ask("GET", "/dev", **headers)).headers["x-inngest-server-kind"] == "dev"
+
+
+@pytest.mark.parametrize(
+    ("keys", "terms"),
+    [(("key",), Terms()), ((), Terms(metrics_token=SCRAPES)), ((), Terms(reading=(READS,))), ((), Terms(token=TOKEN))],
+)
+async def test_the_graph_is_not_open_where_any_credential_is_set(
+    serve: Serve, keys: tuple[str, ...], terms: Terms
+) -> None:
+    keyed = await serve(*keys, terms=terms)
+    query = {"query": "{ functions { id } }"}
+    assert (await keyed.ask("POST", "/v0/gql", query)).status_code == 401
+    assert (await keyed.ask("POST", "/v0/gql", query, authorization="Bearer key")).status_code == 401
+    for right in (terms.token, *terms.reading):
+        if right:
+            assert (await keyed.ask("POST", "/v0/gql", query, authorization=f"Bearer {right}")).status_code != 401
+
+
+async def test_what_sdks_call_has_any_content_type_but_those_that_a_form_can_have(served: Served) -> None:
+    for kind, status in (("application/protobuf", 200), ("text/stream", 200), ("", 200), ("text/plain", 415)):
+        assert (await served.ask("POST", "/v0/telemetry", b"x", content_type=kind)).status_code == status
+    for told in ({"origin": "https://elsewhere.example"}, {"sec-fetch-site": "cross-site"}):
+        assert (await served.ask("POST", "/v0/telemetry", b"{}", **told)).status_code == 403
 
 
 async def test_events_come_by_their_key_and_by_no_other(guarded: Served) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from cdc.remote import planning
 from cdc.remote.answer import Op
 from cdc.remote.checkpoints import Checkpoints, Took
 from cdc.remote.opcodes import NoOpcode, opcodes
@@ -58,10 +59,12 @@ def _report(run_id: str | None, body: Mapping[str, Any]) -> Report:
     claim = _CLAIM.fullmatch(str(body.get("qi_id")))
     if run_id is None or claim is None:
         raise HTTPException(400, _NO_CLAIM)
+    ops: Sequence[Op]
     try:
         ops = opcodes(body.get("steps") or [], time.time())
     except NoOpcode as wrong:
         raise HTTPException(400, str(wrong)) from None
+    ops = [op for op in ops if op.op not in planning.LAZY]
     if any(op.op not in ("StepRun", "StepFailed") for op in ops):
         raise HTTPException(400, _OTHERS)
     steps: dict[str, Told] = {}
@@ -71,6 +74,7 @@ def _report(run_id: str | None, body: Mapping[str, Any]) -> Report:
 
 
 def _told(op: Op) -> Told:
+    kind = planning.kind_of(op)
     if op.op == "StepFailed" or op.error is not None:
-        return Told(op.key, error=document(op.error or {"name": "Error", "message": ""}), took=op.took)
-    return Told(op.key, data=document(op.data), took=op.took)
+        return Told(op.key, kind, error=document(op.error or {"name": "Error", "message": ""}), took=op.took)
+    return Told(op.key, kind, data=document(op.data), took=op.took)

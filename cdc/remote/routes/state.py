@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from cdc.remote.memos import hashed, memo, told_event
+from cdc.remote.planning import has_ended
 from cdc.remote.routes.answers import Json, gone, run_of
 from cdc.remote.routes.service import Service
 from cdc.store import events, runs
@@ -41,9 +42,14 @@ async def given(conn: Connection, run: Given) -> list[dict[str, Any]]:
 
 
 async def ended(conn: Connection, run_id: str) -> dict[str, Any]:
-    """What its steps that have ended came to, by the hash of their id."""
-    recorded = (await runs.memos(conn, [run_id])).get(run_id, {})
-    return {hashed(key): memo(each.kind, each.data, each.error) for key, each in recorded.items() if each.ended}
+    """What its steps came to, by the hash of their id; of one that is to run with another input, that."""
+    told: dict[str, Any] = {}
+    for key, recorded in (await runs.memos(conn, [run_id])).get(run_id, {}).items():
+        if has_ended(recorded):
+            told[hashed(key)] = memo(recorded.kind, recorded.data, recorded.error)
+        elif recorded.edit is not None:
+            told[hashed(key)] = {"input": recorded.edit}
+    return told
 
 
 async def _run(conn: Connection, run_id: str | None) -> Given | None:

@@ -132,8 +132,8 @@ class Access:
         return _unknown(scope, headers, needed)
 
     def _asked_for(self, needed: Asks) -> bool:
-        """Whether there is anything to ask for. All that was taken in can be read from the graph: it is never open
-        where any credential is set.
+        """Whether there is anything to ask for. The graph tells all that was taken in: it is not open where any
+        credential is set.
         """
         terms = self._terms
         if terms.closed or terms.token is not None:

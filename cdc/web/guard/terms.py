@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 class Terms:
     """The credentials that count. Without a `token` nothing is asked: right on loopback only.
 
-    `metrics_token` opens /metrics only. `reading` are what Inngest's SDKs send for a signing key, which opens what they
-    call, and reading. `anywhere`: the service goes by any name. `closed`: what asks for a token does so even where
+    `metrics_token` opens /metrics only. `reading` are what Inngest's SDKs send for a signing key, which opens reading,
+    and what they call. `anywhere`: the service goes by any name. `closed`: what asks for a token does so even where
     there is none.
     """
 

@@ -3,7 +3,7 @@
 -- recorded (the run's and the step's id).
 -- The moments at which they ended are in the order of the arrays, for that is the order in which they are replayed.
 -- Parameters: arrays, one item a run, each run once: run_ids, worker_ids, run_claims; and one item a step, each step once:
--- step_run_ids, step_ids, places (from 0 in each run), data, errors, tooks (in seconds).
+-- step_run_ids, step_ids, kinds, places (from 0 in each run), data, errors, tooks (in seconds).
 -- Lock order: workers' rows (key share), by id; runs' rows (share), by id; step rows.
 with asked as materialized (
     select * from unnest(%(run_ids)s::uuid[], %(worker_ids)s::integer[], %(run_claims)s::integer[])
@@ -17,15 +17,16 @@ with asked as materialized (
      order by r.id for share of r
 ), recorded as (
     insert into cdc_state.steps as s (run_id, id, kind, attempts, data, error, started_at, ended_at)
-    select n.run_id, n.id, 'run', 1, n.data, n.error, clock_timestamp() - make_interval(secs => n.took),
+    select n.run_id, n.id, n.kind, 1, n.data, n.error, clock_timestamp() - make_interval(secs => n.took),
            clock_timestamp() + make_interval(secs => n.place * 1e-6)
-      from unnest(%(step_run_ids)s::uuid[], %(step_ids)s::text[], %(places)s::integer[], %(data)s::json[],
-                  %(errors)s::json[], %(tooks)s::float8[]) as n (run_id, id, place, data, error, took)
+      from unnest(%(step_run_ids)s::uuid[], %(step_ids)s::text[], %(kinds)s::text[], %(places)s::integer[],
+                  %(data)s::json[], %(errors)s::json[], %(tooks)s::float8[])
+           as n (run_id, id, kind, place, data, error, took)
      where n.run_id in (select id from held)
     on conflict (run_id, id) do update
        set attempts = s.attempts + 1, data = excluded.data, error = excluded.error, wake_at = null,
            ended_at = excluded.ended_at
-     where s.ended_at is null and s.kind = 'run'
+     where s.ended_at is null and s.kind = excluded.kind
     returning s.run_id::text as run_id, s.id
 )
 select array(select id::text from held), array(select run_id from recorded), array(select id from recorded)

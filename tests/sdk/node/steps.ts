@@ -1,4 +1,6 @@
 // Steps that do something, and what becomes of errors.
+import { existsSync } from "node:fs";
+import { setTimeout as pause } from "node:timers/promises";
 import { NonRetriableError, RetryAfterError } from "#inngest";
 import { app, inngest, note, on } from "./sdk.js";
 
@@ -31,11 +33,14 @@ const parallel = on({ id: "parallel" }, async ({ event, step }) => {
   return { all: all.slice(0, 3), after };
 });
 
-const race = on({ id: "race" }, async ({ event, step }) => {
-  const won = await Promise.race([
-    step.run("quick", () => note(event.data.id, "quick")),
-    step.waitForEvent("slow", { event: `${app}/never`, timeout: "1h" }),
-  ]);
+const race = on({ id: "race" }, async ({ event, step, group }) => {
+  const either = () =>
+    Promise.race([
+      step.run("quick", () => note(event.data.id, "quick")),
+      step.waitForEvent("slow", { event: `${app}/never`, timeout: "1h" }),
+    ]);
+  // Version 4 joins what is side by side unless it is told that it races.
+  const won = await (group ? group.parallel(either) : either());
   return { won, after: await step.run("after", () => note(event.data.id, "after")) };
 });
 
@@ -114,4 +119,17 @@ const sends = on({ id: "sends" }, async ({ event, step }) => {
 
 const receives = on({ id: "receives" }, async ({ event }) => note(event.data.id, `received ${event.data.number}`));
 
-export const steps = [numbers, parallel, race, fails, retries, refuses, catches, large, sends, receives];
+// Stays in its second step until there is the file that GATE names.
+const patient = on({ id: "patient", retries: 4 }, async ({ event, step }) => {
+  const { id } = event.data;
+  await step.run("first", () => note(id, "first"));
+  await step.run("gate", async () => {
+    note(id, "gate");
+    while (!existsSync(process.env.GATE ?? "/")) {
+      await pause(20);
+    }
+  });
+  return step.run("second", () => note(id, "second"));
+});
+
+export const steps = [patient, numbers, parallel, race, fails, retries, refuses, catches, large, sends, receives];

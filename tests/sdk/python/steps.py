@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import inngest
 
 from tests.sdk.python.sdk import APP, client, id_of, note, noted, on
+from tests.waiting import eventually
 
 _tried: Counter[str] = Counter()
 
@@ -143,4 +146,18 @@ async def receives(ctx: inngest.Context) -> str:
     return note(id_of(ctx), f"received {ctx.event.data['number']}")
 
 
-STEPS = [numbers, parallel, race, fails, retries, refuses, catches, large, sends, receives]
+@on("patient", retries=4)
+async def patient(ctx: inngest.Context) -> str:
+    """Stays in its second step until there is the file that GATE names."""
+    mine = id_of(ctx)
+
+    async def gate() -> None:
+        note(mine, "gate")
+        await eventually(Path(os.environ.get("GATE", "/")).exists, within=100)
+
+    await ctx.step.run("first", noted, mine, "first")
+    await ctx.step.run("gate", gate)
+    return await ctx.step.run("second", noted, mine, "second")
+
+
+STEPS = [patient, numbers, parallel, race, fails, retries, refuses, catches, large, sends, receives]

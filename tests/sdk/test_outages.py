@@ -1,0 +1,146 @@
+"""Apps and services that end in the middle of a run, hang, or change their keys."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from cdc.client import Client
+from tests.acceptance.service import Service, Settings, running
+from tests.sdk.apps import App, fresh, started
+from tests.sdk.world import World
+from tests.servers import Servers
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+KEYS = [f"signkey-prod-{letter * 2 * 32}" for letter in "abc"]
+EVENT_KEY = "an-event-key-of-the-test"
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def database(servers: Servers) -> AsyncIterator[str]:
+    server = await servers.get("18")
+    url = await server.create_database()
+    yield url
+    await server.drop_database(url)
+
+
+@pytest.mark.parametrize("kind", ["py", "js3", "js4"])
+async def test_an_app_that_dies_in_a_step_takes_it_again_when_it_is_back(
+    kind: str, world: World, tmp_path: Path
+) -> None:
+    mine, name, gate = fresh(), f"dies-{kind}", tmp_path / "open"
+    effects, environment = tmp_path / "effects", {"GATE": str(gate)}
+    async with started(kind, world.service.url, effects, name=name, environment=environment) as app:
+        await app.sync()
+        event = await app.send("patient", id=mine)
+        await app.notes(mine, "first", "gate")
+    gate.touch()
+    async with started(kind, world.service.url, effects, name=name, port=app.port, environment=environment) as app:
+        (run,) = await app.runs(event)
+    assert (run["status"], run["output"]) == ("completed", "second")
+    assert app.noted(mine) == ["first", "gate", "gate", "second"]
+
+
+async def test_a_service_that_is_killed_goes_on_with_the_runs_of_apps(database: str, tmp_path: Path) -> None:
+    mine, gate = fresh(), tmp_path / "open"
+    async with AsyncExitStack() as apps:
+        ports: dict[str, str] = {}
+        settings: Settings = {"DATABASE_URL": database, "CDC_FUNCTIONS": tmp_path}
+        async with running(**settings) as service:
+            made: list[App] = []
+            for kind in ("py", "js4"):
+                block = started(kind, service.url, tmp_path / kind, environment={"GATE": str(gate)})
+                made.append(await apps.enter_async_context(block))
+                await made[-1].sync()
+            events = [await app.send("patient", id=mine) for app in made]
+            for app in made:
+                await app.notes(mine, "first", "gate")
+            ports["CDC_PORT"] = service.url.rpartition(":")[2]
+            await service.kill()
+        gate.touch()
+        urls = ",".join(app.url for app in made)
+        async with running(**settings, **ports, CDC_APPS=urls):
+            for app, event in zip(made, events, strict=True):
+                (run,) = await app.runs(event)
+                assert (run["status"], run["output"]) == ("completed", "second")
+                assert app.noted(mine).count("first") == 1
+                assert app.noted(mine)[-1] == "second"
+
+
+async def test_an_app_that_hangs_delays_nobody_else(world: World, tmp_path: Path) -> None:
+    other, mine = await world.app("py"), fresh()
+    async with started("js4", world.service.url, tmp_path / "effects", name="hangs") as app:
+        await app.sync()
+        app.process.send_signal(signal.SIGSTOP)
+        waiting = [await app.send("receives", id=mine, number=number) for number in range(50)]
+        began = time.monotonic()
+        assert (await other.output("steps", id=fresh()))["two"] == 2
+        (event,) = await Client(world.service.url).send({"name": "native/triples", "data": {"number": 2}})
+        (run,) = await other.runs(event)
+        assert run["output"] == 6
+        assert time.monotonic() - began < 10
+
+        app.process.send_signal(signal.SIGCONT)
+        for event in waiting:
+            await app.runs(event)
+        assert len(app.noted(mine)) == 50
+
+
+@pytest.mark.parametrize("kind", ["py", "js3", "js4"])
+async def test_an_app_may_stream_its_answers(kind: str, world: World, tmp_path: Path) -> None:
+    environment = {"INNGEST_STREAMING": "true" if kind == "js4" else "force"}
+    async with started(kind, world.service.url, tmp_path / "e", name=f"streams-{kind}", environment=environment) as app:
+        await app.sync()
+        assert (await app.output("steps", id=fresh()))["two"] == 2
+        failed, retried = await asyncio.gather(app.run("fails", id=fresh()), app.run("retries", id=fresh()))
+        assert (failed["status"], failed["error"]["message"]) == ("failed", "nothing to be done")
+        assert retried["output"] == {"step": "done", "attempt": 1}
+
+
+async def test_keys_are_changed_without_a_pause(database: str, tmp_path: Path) -> None:
+    """First the apps learn the new key, then the service signs with it, then the old one is forgotten."""
+    settings: Settings = {"DATABASE_URL": database, "CDC_FUNCTIONS": tmp_path, "CDC_EVENT_KEY": EVENT_KEY}
+    settings |= {"CDC_APP_HOSTS": "127.0.0.1, localhost"}
+    old, new, wrong = KEYS
+    async with running(**settings, CDC_SIGNING_KEY=old) as service:
+        await works(service, tmp_path, {"INNGEST_SIGNING_KEY": old})
+        await works(service, tmp_path, {"INNGEST_SIGNING_KEY": new, "INNGEST_SIGNING_KEY_FALLBACK": old})
+        await refused(service, tmp_path, {"INNGEST_SIGNING_KEY": wrong})
+    async with running(**settings, CDC_SIGNING_KEY=new, CDC_SIGNING_KEY_FALLBACK=old) as service:
+        await works(service, tmp_path, {"INNGEST_SIGNING_KEY": new, "INNGEST_SIGNING_KEY_FALLBACK": old})
+        await works(service, tmp_path, {"INNGEST_SIGNING_KEY": new})
+
+
+async def works(service: Service, folder: Path, keys: dict[str, str]) -> None:
+    """Apps with these keys register, are called, and call nobody unsigned."""
+    for kind in ("py", "js3", "js4"):
+        async with started(kind, service.url, folder / kind, environment=cloud(service, keys)) as app:
+            await app.sync()
+            async with httpx.AsyncClient(trust_env=False) as client:
+                unsigned = await client.post(f"{app.url}?fnId={kind}-steps&stepId=step", json={})
+            assert unsigned.status_code == 401
+            mine = fresh()
+            client_of_app = Client(service.url, EVENT_KEY)
+            (event,) = await client_of_app.send({"name": f"{kind}/sends", "data": {"id": mine}})
+            (run,) = await app.runs(event)
+            assert run["output"] == {"sent": 2}
+
+
+async def refused(service: Service, folder: Path, keys: dict[str, str]) -> None:
+    for kind in ("py", "js4"):
+        block = started(kind, service.url, folder / kind, environment=cloud(service, keys))
+        async with block as app, httpx.AsyncClient(trust_env=False, timeout=30) as client:
+            assert (await client.put(app.url)).status_code >= 400
+
+
+def cloud(service: Service, keys: dict[str, str]) -> dict[str, str]:
+    return {"INNGEST_DEV": "0", "INNGEST_BASE_URL": service.url, "INNGEST_EVENT_KEY": EVENT_KEY, **keys}
