@@ -27,15 +27,17 @@ _AGAIN = 5.0
 
 
 class Connecting:
-    """The service's part. All replicas with the same signing key let each other's workers in."""
+    """The service's part. All replicas with the same signing key have the same `secret`, and let each other's workers
+    in.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._secret = next(iter(serving.grounds(settings).keys), "") or secrets.token_hex(32)
+        self.secret = next(iter(serving.grounds(settings).keys), "") or secrets.token_hex(32)
 
     def environment(self) -> Mapping[str, str]:
         """What the process that calls apps has to know."""
-        return {_SECRET: self._secret}
+        return {_SECRET: self.secret}
 
     def desk(self, awake: Callable[[], Awaitable[None]] | None) -> Desk:
         """What workers ask first. `awake` sees to it that there is a process that calls apps; None: there is none."""
@@ -48,7 +50,7 @@ class Connecting:
             except CdcError as error:
                 raise NotThere(str(error)) from None
 
-        return Desk(self._settings.host, self._settings.connect_port, tokens.key_of(self._secret), open_)
+        return Desk(self._settings.host, self._settings.connect_port, tokens.key_of(self.secret), open_)
 
 
 @asynccontextmanager

@@ -18,7 +18,9 @@ from cdc.errors import CdcError, ConfigurationError
 from cdc.maintenance import upkeep
 from cdc.maintenance.loop import Loop
 from cdc.remote import routes as remote
-from cdc.remote.routes import connect
+from cdc.remote.realtime import grants
+from cdc.remote.routes import connect, realtime
+from cdc.remote.routes.realtime import Realtime
 from cdc.service import children, published, serving, tracing
 from cdc.service.absences import Absences
 from cdc.service.apps import Apps
@@ -33,6 +35,7 @@ from cdc.service.named import Named, configured, file_of, inline, with_sources
 from cdc.service.parts import Parts
 from cdc.service.process import prepare
 from cdc.service.reaching import Reaching
+from cdc.service.relaying import Relay
 from cdc.service.reloading import reload_forever
 from cdc.service.replication import Replication
 from cdc.service.roles import ALL, Role
@@ -243,6 +246,7 @@ class _Service:
             awake = self._calling.start if "worker" in self._roles else None
             sdk = [*remote.routes(connection, self._due, site.outbox), *self._apps.routes()]
             sdk += connect.routes(self._connecting.desk(awake))
+            sdk += realtime.routes(self._realtime(site))
         web = Web(app(site, sdk=sdk), settings.port, host=settings.host, proxies=settings.proxies, kind=site.terms.kind)
         self.parts.add(web.start())
         self._stack.push_async_callback(web.stop)
@@ -250,6 +254,13 @@ class _Service:
         self._address = web.url
         if self._apps:
             self.parts.start("apps", self._ask_apps(self._apps))
+
+    def _realtime(self, site: Site) -> Realtime:
+        relay = Relay(lambda: self._databases.to_state())
+        self.parts.start("publisher", relay.tell_forever())
+        if not self._databases.pooled:
+            self.parts.start("published", relay.hear_forever())
+        return Realtime(relay.hub, grants.key_of(self._connecting.secret), site.stopping)
 
     async def _ask_apps(self, apps: Apps) -> None:
         await self._confirmed.wait()
