@@ -199,7 +199,7 @@ def environment(settings: Mapping[str, Setting]) -> dict[str, str]:
     """
     kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "HOME") if name in os.environ}
     slot = str(settings.get("DATABASE_URL", "")).rpartition("/")[2].partition("?")[0]
-    ours = {"CDC_PORT": "0", "CDC_SLOT": slot if slot.isidentifier() else "unused"}
+    ours = {"CDC_PORT": "0", "CDC_CONNECT_PORT": "0", "CDC_SLOT": slot if slot.isidentifier() else "unused"}
     return {**kept, **ours, **{name: str(value) for name, value in settings.items()}}
 
 
