@@ -32,8 +32,6 @@ def add(url: str) -> int:
     """
     try:
         found = stripped(url)
-        if not found.startswith(("http://", "https://")):
-            raise ValueError
     except ValueError:
         raise ConfigurationError(
             f"{url!r} is no URL.", hint="Write it whole, like http://localhost:3000/api/inngest."

@@ -98,7 +98,8 @@ def _about(what: str, option: str = "") -> Iterator[None]:
     try:
         yield
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
-        reason = str(error).removeprefix(f"{option}: ") or "it is nested too deeply"
+        deep = isinstance(error, RecursionError)
+        reason = "it is nested too deeply" if deep else str(error).removeprefix(f"{option}: ")
         raise Unusable(f"{what}: {reason[:_LONGEST_REASON]}") from None
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import structlog
 
 from cdc.errors import CdcError
-from cdc.remote.registering import To, stripped
+from cdc.remote.registering import To
 from cdc.remote.syncing import Syncing
 from cdc.store import apps
 from cdc.store.apps import Wanted
@@ -44,7 +44,7 @@ class Polling:
     def __init__(self, to_state: To, syncing: Syncing, urls: Sequence[str], *, development: bool) -> None:
         self._to_state = to_state
         self._syncing = syncing
-        self._added = {stripped(url) for url in urls}
+        self._added = set(urls)
         self._mine: set[int] = set()
         self._development = development
         self._every = IN_DEVELOPMENT if development else DEPLOYED
@@ -96,6 +96,7 @@ class Polling:
         return pause.until <= now
 
     async def _ask(self, app: Wanted) -> None:
+        """One that turns out to be an app that has another row is asked by that from then on."""
         error: str | None = "The state database is away."
         try:
             with suppress(*ConnectionTrouble, CdcError):
@@ -105,6 +106,8 @@ class Polling:
             self._under_way.discard(app.id)
         pause = self._pauses.setdefault(app.id, _Pause())
         if error is None:
+            if (became := self._syncing.became(app.id)) and app.id in self._mine:
+                self._mine.add(became)
             pause.failed = 0.0
             polled = self._development or app.id in self._mine
             pause.until = time.monotonic() + self._every if polled else float("inf")

@@ -30,6 +30,7 @@ _OURS = {DEPLOY, "fnId", "stepId", "probe"}
 """Parts of a query that belong to one request, and to no app's URL."""
 
 _LONGEST = 255
+_REMEMBERED = 1000
 LONGEST_URL = 2000
 
 To = Callable[[], AbstractAsyncContextManager[Connection]]
@@ -69,6 +70,8 @@ class Registering:
         self.to_state = to_state
         self._wake = wake
         self._turn = asyncio.Lock()
+        self.became: dict[int, int] = {}
+        """Rows that were known by URL only, and those of the apps that they turned out to be."""
 
     async def take(self, body: object, *, deploy: str | None = None) -> Synced:
         """Register an app of its sync's body. `deploy` is what it was asked with, if it was.
@@ -94,6 +97,8 @@ class Registering:
                 synced = await apps.sync(conn, told, known)
             except ConfigurationError as taken:
                 raise Unusable(str(taken)) from None
+        if known is not None and known != synced.id and len(self.became) < _REMEMBERED:
+            self.became[known] = synced.id
         if synced.modified:
             log.info("app synced", app=told.name, sdk=told.sdk, functions=len(told.definitions))
             self._wake()
@@ -141,8 +146,10 @@ def stripped(url: str) -> str:
     Raises:
         ValueError: it is none.
     """
-    if not url or len(url) > LONGEST_URL:
-        raise ValueError(f"its URL must have 1 to {LONGEST_URL} characters")
+    if not 0 < len(url) <= LONGEST_URL or not url.isprintable():
+        raise ValueError(f"its URL must have 1 to {LONGEST_URL} printable characters")
+    if not url.lower().startswith(("http://", "https://")):
+        raise ValueError("its URL must begin with http:// or https://")
     parts = urlsplit(url)
     kept = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] not in _OURS]
     return urlunsplit(parts._replace(query=urlencode(kept), fragment=""))

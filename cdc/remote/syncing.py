@@ -69,6 +69,10 @@ class Syncing:
             return str(error)
         return None
 
+    def became(self, id: int) -> int | None:
+        """The row of the app that another row turned out to be."""
+        return self._registering.became.pop(id, None)
+
     async def _asked(self, id: int, url: str) -> None:
         target = await self._grounds.target(url)
         body = orjson.dumps({"url": stripped(url)})

@@ -40,19 +40,20 @@ class Apps:
         """Ask apps, until cancelled."""
         await self._polling.forever()
 
-    async def add(self, url: str) -> str | None:
-        """Have the app at a URL, and ask it; why it could not be synced.
+    async def add(self, url: str, /) -> dict[str, Any] | None:
+        """Have the app at a URL, and ask it now; its row, with the `error` where it could not be synced. None: it was
+        removed meanwhile.
 
         Raises:
-            ValueError: it is no URL.
+            ValueError: that is no URL of an app.
         """
-        stripped_ = stripped(url)
+        plain = stripped(url)
         async with self._to_state() as conn:
-            id_ = await apps.add(conn, stripped_)
-        return await self._syncing.sync(id_, stripped_)
+            id_ = await apps.add(conn, plain)
+        return await self._asked(id_, plain)
 
-    async def sync(self, name: str) -> str | None:
-        """Ask an app now, by its name or URL; why it could not be synced.
+    async def sync(self, name: str, /) -> dict[str, Any] | None:
+        """The same of an app that is there, by its name or URL.
 
         Raises:
             LookupError: there is none that can be asked.
@@ -61,13 +62,10 @@ class Apps:
             found = next((app for app in await apps.wanted(conn) if name in (app.name, app.url)), None)
         if found is None:
             raise LookupError(name)
-        return await self._syncing.sync(found.id, found.url)
+        return await self._asked(found.id, found.url)
 
-    async def remove(self, name: str) -> bool:
-        """Forget an app, by its name or URL, and archive its functions; False: there is none."""
-        return await self.registering.remove(name)
-
-    async def listed(self, name: str | None = None) -> list[dict[str, Any]]:
-        """The apps, with the ids of their functions."""
+    async def _asked(self, id: int, url: str) -> dict[str, Any] | None:
+        await self._syncing.sync(id, url)
+        now = self._syncing.became(id) or id
         async with self._to_state() as conn:
-            return await apps.listed(conn, name)
+            return next((row for row in await apps.listed(conn) if row["id"] == now), None)

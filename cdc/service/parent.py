@@ -25,6 +25,7 @@ from cdc.service.calling import Calling
 from cdc.service.children import Children
 from cdc.service.databases import Databases
 from cdc.service.embedded import Embedded
+from cdc.service.forwarding import Forwarding
 from cdc.service.ledger import Ledger
 from cdc.service.models import embedder
 from cdc.service.named import Named, configured, file_of, inline, with_sources
@@ -122,6 +123,7 @@ class _Service:
         )
         self._searched = Reaching(named, state=databases.state, models=self._models, sleeps=settings.listen is not None)
         stack.push_async_callback(self._searched.close)
+        self._forwarding = Forwarding.of(settings, databases, roles)
         self._embedded = Embedded(databases, lambda: self._named)
         self._confirmed = asyncio.Event()
         self._address = ""
@@ -142,6 +144,7 @@ class _Service:
             await self._sources.home.declare()
         await self._start_web()
         self._start_sampling()
+        await self._forwarding.start(self.parts, self._stack, self._to_confirmed_state)
         if self._roles != {"web"}:
             lease, retention = self._settings.lease, self._settings.retention
             for loop in upkeep.loops(self._to_confirmed_state, lease=lease, retention=retention, on_runs=self._due):
@@ -156,7 +159,7 @@ class _Service:
     # --- building the parts ---
 
     def _of_sources(self) -> Sources:
-        hooks = Hooks(on_attached=self._attached, on_runs=self._due, on_change=self._changed)
+        hooks = Hooks(self._attached, on_runs=self._due, on_change=self._changed, on_events=self._forwarding.wake)
         shared = Shared(self._settings, self._databases, self._roles, self._models, Absences(), hooks)
         return Sources(self._named, shared, self._sources_changed)
 
@@ -217,6 +220,9 @@ class _Service:
                 answers_within=self._settings.network_timeout,
             )
             connection = (await self._stack.enter_async_context(state)).connection
+        settings = self._settings
+        if connection is not None:
+            self._apps = Apps(settings, connection, self._apps_changed)
         site = Site(
             self._sources.statuses,
             connection,
@@ -228,11 +234,10 @@ class _Service:
             embedded=self._embedded,
             totals=lambda: self._tallying.totals,
             replication=Replication(self._databases, self._settings.publication, lambda: self._named, self._of_child),
+            apps=self._apps,
         )
-        settings = self._settings
         sdk: list[BaseRoute] = []
-        if connection is not None:
-            self._apps = Apps(settings, connection, self._apps_changed)
+        if connection is not None and self._apps:
             sdk = [*remote.routes(connection, self._due, site.outbox), *self._apps.routes()]
         web = Web(app(site, sdk=sdk), settings.port, host=settings.host, proxies=settings.proxies, kind=site.terms.kind)
         self.parts.add(web.start())
@@ -254,6 +259,7 @@ class _Service:
             self._sources.statuses,
             self._embedded,
             follows="listener" in self._roles and self._settings.listen is None,
+            beside=self._forwarding.measure,
         )
         self.parts.loop(sampling.loop())
 

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from cdc.config import Settings
 from cdc.errors import ConfigurationError
 from cdc.remote import addresses, signing
-from cdc.remote.registering import LONGEST_URL, Grounds
+from cdc.remote.registering import Grounds, stripped
 from cdc.web.guard.terms import Terms
 
 log = structlog.get_logger(__name__)
@@ -73,13 +73,13 @@ def urls(settings: Settings) -> list[str]:
         ConfigurationError: one is none.
     """
     given = [each.strip() for each in settings.apps.split(",") if each.strip()]
-    for each in given:
-        if not each.startswith(("http://", "https://")) or not each.isprintable() or len(each) > LONGEST_URL:
-            raise ConfigurationError(
-                f"CDC_APPS has an entry that is no URL: {each[:100]!r}.",
-                hint="Write the whole URL of each app's handler, such as http://localhost:3000/api/inngest.",
-            )
-    return given
+    try:
+        return list(map(stripped, given))
+    except ValueError as unusable:
+        raise ConfigurationError(
+            f"CDC_APPS has an entry that cannot be an app: {unusable}.",
+            hint="Write the whole URL of each app's handler, such as http://localhost:3000/api/inngest.",
+        ) from None
 
 
 def _for_itself(settings: Settings) -> bool:

@@ -14,6 +14,7 @@ TOPICS = {
     "events": "live/events",
     "runs": "live/runs",
     "functions": "live/functions",
+    "apps": "live/apps",
     "embeddings": "live/embeddings",
     "replication": "live/replication",
     "ai": "live/ai",

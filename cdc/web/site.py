@@ -63,6 +63,27 @@ class Embedded(Protocol):
         ...
 
 
+class Apps(Protocol):
+    """Apps elsewhere that can be asked for their functions."""
+
+    def add(self, url: str, /) -> Awaitable[dict[str, Any] | None]:
+        """Have the app at a URL, and ask it now; its row, with the `error` where it could not be synced. None: it was
+        removed meanwhile.
+
+        Raises:
+            ValueError: that is no URL of an app.
+        """
+        ...
+
+    def sync(self, name: str, /) -> Awaitable[dict[str, Any] | None]:
+        """The same of an app that is there, by its name or URL.
+
+        Raises:
+            LookupError: there is none that can be asked.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """What is served. Without a `connection` only how the service is can be told.
@@ -82,6 +103,7 @@ class Site:
     embeddings: At = lambda source: None
     embedded: Embedded | None = None
     replication: Replication | None = None
+    apps: Apps | None = None
     outbox: Outbox = field(default_factory=Outbox)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     totals: Callable[[], Tallies] = Tallies

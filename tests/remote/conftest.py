@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from cdc.config import Settings
 from cdc.service import serving
 from cdc.service.apps import Apps
+from cdc.store import apps as stored
 from cdc.store.connect import pool
 from cdc.web.app import app as application
 from cdc.web.server import Web
@@ -43,6 +44,22 @@ class Api:
         rows = await self.state.rows("select id from cdc_state.functions where archived_at is null order by id")
         return [id_ for (id_,) in rows]
 
+    async def listed(self) -> list[dict[str, Any]]:
+        """The apps."""
+        return await stored.listed(self.state.connection)
+
+    async def added(self, url: str) -> Any:
+        """Why an app could not be synced."""
+        row = await self.apps.add(url)
+        assert row is not None
+        return row["error"]
+
+    async def synced(self, name: str) -> Any:
+        """The same of one that is there."""
+        row = await self.apps.sync(name)
+        assert row is not None
+        return row["error"]
+
     async def register(self, body: object, **headers: str) -> httpx.Response:
         """What `POST /fn/register` answers."""
         async with httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=30) as client:
@@ -63,8 +80,9 @@ async def serve(migrated_url: str, connect: Connect) -> AsyncIterator[Serve]:
             woken: list[None] = []
             made = Settings(signing_key=SecretStr(key) if key else None, **settings)
             apps = Apps(made, connections.connection, lambda: woken.append(None))
-            site = Site(Statuses(Status("default", "cdc", "cdc")), connections.connection, terms=serving.terms(made))
-            web = Web(application(site, apps.routes()), 0)
+            statuses = Statuses(Status("default", "cdc", "cdc"))
+            site = Site(statuses, connections.connection, terms=serving.terms(made), apps=apps)
+            web = Web(application(site, apps.routes()), 0, kind=site.terms.kind)
             web.start()
             stack.push_async_callback(web.stop)
             stack.callback(site.stopping.set)

@@ -39,7 +39,7 @@ async def test_the_official_sdk_syncs_and_again_changes_nothing(api: Api, app: A
     second = (await app.put()).json()
     assert (second["modified"], second["app_id"]) == (False, first["app_id"])
     assert api.woken == [None]
-    ((row,)) = await api.apps.listed()
+    ((row,)) = await api.listed()
     assert (row["name"], row["url"], row["functions"]) == ("shop", app.url, ["shop-bill", "shop-ship"])
     assert row["sdk"].startswith("py:v")
     assert row["framework"] == "fast_api"
@@ -58,11 +58,11 @@ async def test_a_moved_app_keeps_its_functions_and_another_at_its_url_takes_its_
     await api.register(body("bill"))
     elsewhere = body("bill", url="http://localhost:9/api/inngest")
     assert (await api.register(elsewhere)).json()["modified"] is True
-    assert [(row["name"], row["url"]) for row in await api.apps.listed()] == [("shop", elsewhere["url"])]
+    assert [(row["name"], row["url"]) for row in await api.listed()] == [("shop", elsewhere["url"])]
     renamed = {**elsewhere, "appName": "mall", "functions": [{"id": "mall-bill", "triggers": []}]}
     assert (await api.register(renamed)).status_code == 200
     assert await api.functions() == ["mall-bill"]
-    mall, shop = await api.apps.listed()
+    mall, shop = await api.listed()
     assert (mall["name"], mall["url"]) == ("mall", elsewhere["url"])
     assert (shop["name"], shop["url"], shop["functions"]) == ("shop", None, [])
     assert "mall" in shop["error"]
@@ -75,7 +75,7 @@ async def test_keys_may_be_spelled_any_way_and_what_is_unknown_is_let_go(api: Ap
         del told["appName"]
         assert (await api.register(told)).status_code == 200
     assert await api.functions() == ["AppName", "app_name", "appname"]
-    assert {row["url"] for row in await api.apps.listed()} == {
+    assert {row["url"] for row in await api.listed()} == {
         f"{URL}?a={name}" for name in ("appname", "app_name", "AppName")
     }
 
@@ -100,7 +100,7 @@ async def test_what_cannot_be_used_is_refused_with_a_sentence(api: Api) -> None:
         (body("bill", "bill"), "have the id"),
         (body("bill", url="http://169.254.169.254/x"), "169.254.169.254"),
         (body("bill", url="http://10.0.0.7/x"), "CDC_APP_HOSTS"),
-        (body("bill", url="file:///etc/passwd"), "cannot be read"),
+        (body("bill", url="file:///etc/passwd"), "http://"),
         (body("bill", functions=[{"id": "f", "throttle": {"limit": 0, "period": "1m"}}]), "'f', throttle: limit"),
     ]
     for told, says in cases:
@@ -112,7 +112,7 @@ async def test_what_cannot_be_used_is_refused_with_a_sentence(api: Api) -> None:
         headers = {"content-type": "application/json"}
         assert (await client.post("/fn/register", content=b"{", headers=headers)).status_code == 400
     assert (await api.register(body("bill"), x_inngest_expected_server_kind="cloud")).status_code == 400
-    assert await api.apps.listed() == []
+    assert await api.listed() == []
     assert await api.functions() == []
     assert api.woken == []
 
@@ -122,6 +122,6 @@ async def test_a_removed_app_is_gone_with_its_functions(api: Api) -> None:
     async with httpx.AsyncClient(base_url=api.url, trust_env=False) as client:
         removed = await client.delete("/fn/remove", params={"url": URL})
     assert removed.json()["ok"] is True
-    assert (await api.apps.listed(), await api.functions()) == ([], [])
+    assert (await api.listed(), await api.functions()) == ([], [])
     assert (await api.register(body("bill"))).json()["modified"] is True
     assert await api.functions() == ["shop-bill"]

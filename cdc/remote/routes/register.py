@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import orjson
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -15,7 +13,6 @@ from cdc.remote.registering import DEPLOY, Registering, answer
 MOST_BYTES = 8 * 1024 * 1024
 """Of one app's functions."""
 
-_KIND = "x-inngest-server-kind"
 _EXPECTED = "x-inngest-expected-server-kind"
 
 
@@ -23,26 +20,20 @@ def routes(registering: Registering) -> list[Route]:
     """Both of them."""
     kind = registering.grounds.kind
 
-    def answered(content: dict[str, Any]) -> JSONResponse:
-        return JSONResponse(content, headers={_KIND: kind})
-
-    def refused(error: str) -> JSONResponse:
-        return JSONResponse({"error": error, "status": 400}, 400, {_KIND: kind})
-
     async def register(request: Request) -> JSONResponse:
         expected = request.headers.get(_EXPECTED)
         if expected and expected != kind:
-            return refused(_other_kind(kind))
+            return _refused(_other_kind(kind))
         try:
             body = _json(await _body(request))
             synced = await registering.take(body, deploy=request.query_params.get(DEPLOY))
         except Unusable as unusable:
-            return refused(str(unusable))
-        return answered(answer(synced))
+            return _refused(str(unusable))
+        return JSONResponse(answer(synced))
 
     async def remove(request: Request) -> JSONResponse:
         await registering.remove(request.query_params.get("url", ""))
-        return answered({"ok": True})
+        return JSONResponse({"ok": True})
 
     return [
         Route("/fn/register", register, methods=["POST", "PUT"]),
@@ -55,6 +46,10 @@ def _json(body: bytes) -> object:
         return orjson.loads(body)
     except ValueError:
         raise Unusable("The body is no JSON.") from None
+
+
+def _refused(error: str) -> JSONResponse:
+    return JSONResponse({"error": error, "status": 400}, 400)
 
 
 def _other_kind(kind: str) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
-from cdc.web.api import ai, embeddings, events, functions, health, many, replication, runs, search, signals
+from cdc.web.api import ai, apps, embeddings, events, functions, health, many, replication, runs, search, signals
 
 _ROUTERS = (
     events.router,
     runs.router,
     many.router,
     functions.router,
+    apps.router,
     signals.router,
     embeddings.router,
     search.router,

@@ -11,6 +11,7 @@ from cdc.web import live
 from cdc.web.pages import (
     again,
     ai,
+    apps,
     embeddings,
     event,
     events,
@@ -36,6 +37,7 @@ def _pages(site: Site) -> list[Route]:
     return [
         *overview.routes(site),
         *functions.routes(site),
+        *apps.routes(site),
         *ai.routes(site),
         *events.routes(site),
         *sending.routes(site),

@@ -30,6 +30,7 @@ PLACES = (
     Place("/events", "Events"),
     Place("/runs", "Runs"),
     Place("/functions", "Functions"),
+    Place("/apps", "Apps"),
     Place("/ai", "AI"),
     Place("/embeddings", "Embeddings"),
     Place("/replication", "Replication"),
