@@ -11,7 +11,7 @@ import httpx
 
 from tests.acceptance.authored import WELCOME
 from tests.acceptance.conftest import Write
-from tests.acceptance.service import Service, Setting, refused, running, started
+from tests.acceptance.service import Service, Setting, going, refused, running
 from tests.acceptance.state import USERS, completed
 from tests.cluster.harness import Cluster
 from tests.servers import Connect
@@ -37,7 +37,7 @@ WRITES = """
 @asynccontextmanager
 async def serving(**settings: Setting) -> AsyncIterator[Service]:
     """`cdc serve --inngest`; `url` is that of its functions."""
-    async with started("--inngest", "--port", "0", command="serve", **settings) as served:
+    async with going("serve", "--inngest", "--port", "0", **settings) as served:
         yield served
         await served.stop()
 
