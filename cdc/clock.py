@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -54,6 +55,21 @@ def past(text: str) -> datetime:
         return datetime.now(UTC) - timedelta(seconds=seconds(text))
     except (ValueError, OverflowError):
         return moment(text)
+
+
+def due_in(when: object, now: Callable[[], float] = time.time) -> float:
+    """Seconds until what a `RetryAfter` names: a duration or a datetime; `now` tells the seconds since 1970.
+
+    Raises:
+        ValueError: it is no duration and no datetime with a time zone.
+    """
+    if isinstance(when, datetime):
+        if when.tzinfo is None:
+            raise ValueError("RetryAfter needs a datetime with a time zone")
+        return max(0.0, when.timestamp() - now())
+    if isinstance(when, str | int | float | timedelta):
+        return seconds(when)
+    raise ValueError(f"RetryAfter needs a duration or a datetime, not {type(when).__name__}")
 
 
 class ServerClock:

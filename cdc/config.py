@@ -264,6 +264,30 @@ class Settings(BaseSettings):
         description="Keys that events may come with to `POST /e/{key}`, separated by commas. Without it, any key is "
         "accepted.",
     )
+    forward: Literal["inngest"] | None = Field(
+        default=None,
+        description="`inngest`: send every `db/*` event on to the event API of an Inngest cluster (docs/inngest.md).",
+    )
+    inngest_event_key: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("INNGEST_EVENT_KEY"),
+        description="Key of the event API that CDC_FORWARD sends to; a development server needs none.",
+    )
+    inngest_event_api_base_url: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("INNGEST_EVENT_API_BASE_URL"),
+        description="Address of that event API. Without it: INNGEST_BASE_URL, INNGEST_DEV, or Inngest Cloud.",
+    )
+    inngest_base_url: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("INNGEST_BASE_URL"),
+        description="Address of a self-hosted Inngest.",
+    )
+    inngest_dev: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("INNGEST_DEV"),
+        description="Address of a development server of Inngest, or `1` for the one on this machine.",
+    )
     slot: str = Field(default="cdc", pattern=r"^[a-z0-9_]{1,63}$", description="Name of the replication slot.")
     publication: str = Field(default="cdc", min_length=1, max_length=63, description="Name of the publication.")
     on_slot_loss: Literal["stop", "recreate"] = Field(

@@ -28,7 +28,7 @@ class Models:
     """The models of all providers that there is access to; each is connected to when it is first asked."""
 
     def __init__(self, access: Mapping[str, Access]) -> None:
-        self._access = dict(access)
+        self.access = dict(access)
         self._open: dict[str, Provider] = {}
         self._opening: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -66,7 +66,7 @@ class Models:
         async with self._opening[name]:
             if name not in self._open:
                 # In a thread: some of the packages take a second to import.
-                access = self._access.get(name, Access())
+                access = self.access.get(name, Access())
                 self._open[name] = await asyncio.to_thread(open_provider, name, access)
             return self._open[name]
 

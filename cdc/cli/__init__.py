@@ -21,6 +21,7 @@ app = App(
 _COMMANDS = {
     "cdc.cli.run:run": "Watch DATABASE_URL and run functions, until SIGTERM or Ctrl-C.\n\n"
     "Without DATABASE_URL a Postgres of its own is started on this machine.",
+    "cdc.cli.serve:serve": "Serve our functions to an Inngest cluster, until SIGTERM or Ctrl-C: docs/inngest.md.",
     "cdc.cli.demo:demo": "See a row become a vector, on a Postgres of its own.\n\n"
     "Starts it and the service, inserts 320 passages, watches their vectors arrive, and searches them by meaning. "
     "Nothing is left behind.",

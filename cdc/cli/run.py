@@ -38,7 +38,7 @@ def run(*, only: Annotated[list[str] | None, Parameter(negative=())] = None, rel
         raise ConfigurationError("--reload restarts workers, and --only leaves them out.", hint="Take one of the two.")
     settings = config.load()
     telemetry.configure(settings.log_level, settings.log_format)
-    return asyncio.run(_until_signalled(_serve(settings, roles, reload=reload)))
+    return asyncio.run(until_signalled(_serve(settings, roles, reload=reload)))
 
 
 def worker(*, check: bool = False, pooled: bool = False, apps: bool = False) -> int:
@@ -68,7 +68,7 @@ def _roles(only: list[str] | None) -> frozenset[Role]:
     return frozenset(role for role in ALL if role in words) or ALL
 
 
-async def _until_signalled(service: Coroutine[Any, Any, None]) -> int:
+async def until_signalled(service: Coroutine[Any, Any, None]) -> int:
     """Run until SIGTERM or SIGINT; a second one does not wait for runs in flight to end."""
     serving = asyncio.create_task(service)
     loop = asyncio.get_running_loop()

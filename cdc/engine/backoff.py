@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
 
-from cdc.clock import seconds
+from cdc.clock import due_in
 from cdc.errors import RetryAfter
 
 LONGEST = 3600.0
@@ -27,10 +26,4 @@ def delay_for(error: BaseException, attempt: int, now: Callable[[], float] = tim
     when = error.delay if isinstance(error, RetryAfter) else None
     if when is None:
         return delay(attempt)
-    if isinstance(when, datetime):
-        if when.tzinfo is None:
-            raise ValueError("RetryAfter needs a datetime with a time zone")
-        return max(0.0, when.timestamp() - now())
-    if isinstance(when, str | int | float | timedelta):
-        return seconds(when)
-    raise ValueError(f"RetryAfter needs a duration or a datetime, not {type(when).__name__}")
+    return due_in(when, now)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from cdc import faults
+from cdc.authoring.calling import call
 from cdc.authoring.context import Database
 from cdc.errors import LeaseLost, NonRetriableError, RetryAfter
 from cdc.store import journal
 from cdc.store.connect import Connection
 from cdc.store.failures import ConnectionTrouble
 from cdc.store.journal import StepRecord
+
+__all__ = ["CommitInDoubt", "Record", "Step", "StepDatabase", "call", "inside"]
 
 Record = Callable[[StepRecord], Awaitable[None]]
 
@@ -43,32 +44,6 @@ class CommitInDoubt(RetryAfter):
     """Whether the transaction was committed is not known here: the replay sees it in the record, or repeats it."""
 
     counts_as_attempt = False
-
-
-async def call(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float | None) -> Any:
-    """Call a coroutine function here, a plain one in a thread, where it may block.
-
-    Raises:
-        TimeoutError: it took longer than `timeout` seconds.
-    """
-    if timeout is None:
-        return await _call(fn, args, kwargs)
-    try:
-        async with asyncio.timeout(timeout) as limit:
-            return await _call(fn, args, kwargs)
-    except TimeoutError:
-        if limit.expired():
-            raise TimeoutError(f"it took longer than {timeout:g} s") from None
-        raise
-
-
-async def _call(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    if inspect.iscoroutinefunction(fn):
-        return await fn(*args, **kwargs)
-    result = await asyncio.to_thread(fn, *args, **kwargs)
-    if isinstance(result, Coroutine):
-        return await result
-    return result
 
 
 @dataclass(frozen=True, slots=True)

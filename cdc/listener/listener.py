@@ -69,12 +69,14 @@ class Listener:
         answers_within: float = 60.0,
         written: Callable[[], Awaitable[Lsn]] | None = None,
         merging: Merging | None = None,
+        on_events: Callable[[], None] = lambda: None,
     ) -> None:
         self._watched = watched
         self._door = door
         self._catalog = catalog
         self._follow = follow
         self._on_runs = on_runs
+        self._on_events = on_events
         self._on_listening = on_listening
         self._answers_within = answers_within
         self._standbys = Standbys(written)
@@ -250,6 +252,8 @@ class Listener:
         self.accepted += accepted.events
         await self._standbys.accepted(accepted.checkpoint.end_lsn)
         self._moved_at = asyncio.get_running_loop().time()
+        if accepted.events:
+            self._on_events()
         if accepted.due:
             self._on_runs()
         if accepted.registry_moved:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -247,8 +248,8 @@ class Conversation:
             self._know(hashed(key), {"data": data})
 
     async def _told(self, op: Op, attempt: int) -> tuple[Any, float, ModelCall | None]:
-        wrapped = planning.kind_of(op) == "wrap"
-        return op.data, op.took, self._around.call_in(op.data) if wrapped else None
+        call = self._around.call_in(op.data) if planning.kind_of(op) == "wrap" else None
+        return op.data, op.took, call and replace(call, latency=op.took)
 
     async def _targeted(self, step: str, attempt: int) -> tuple[Any, float, ModelCall | None]:
         answer = await self._call(step, attempt, planned=True)

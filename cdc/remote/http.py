@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from functools import partial
-from http import HTTPStatus
 from types import TracebackType
 
 from cdc.remote.addresses import Entry, target
 from cdc.remote.answer import Answer, Unreached
 from cdc.remote.call import App, Call
 from cdc.remote.pool import Exchanged, Lost, Pool, TooLarge, Unsent
-from cdc.remote.reading import LARGEST_BODY, failed, read, too_large
+from cdc.remote.reading import LARGEST_BODY, failed, is_refused, read, too_large
 from cdc.remote.request import Request, request
 from cdc.remote.signing import sign
 from cdc.remote.traffic import OutOfReach, Traffic
@@ -91,7 +90,7 @@ class Http:
         last = self._known.get(app.name, self._keys[0])
         found = await self._post(asked, last)
         for key in self._keys:
-            if found.status != HTTPStatus.UNAUTHORIZED or "x-inngest-sdk" in found.headers:
+            if not is_refused(found.status, found.body):
                 break
             if key != last:
                 found = await self._post(asked, key)

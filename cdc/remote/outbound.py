@@ -30,6 +30,8 @@ _OURS = re.compile(
 SECRETS = re.compile(r"(?i)authorization|cookie|.*api-key|.*token")
 """Headers that another server than the one that was meant does not get."""
 
+_SECRET = re.compile(r"(?i)key|token|secret|sign|password|auth|credential")
+_HIDDEN = "..."
 _WORD = re.compile(r"[\w.-]{1,64}")
 _WITHOUT_BODY = {204, 205, 304}
 _CHARSET = re.compile(r"(?i)charset=\"?([\w.-]+)")
@@ -147,6 +149,16 @@ def host_of(url: str) -> str:
         return URL(url).host or "The server"
     except ValueError:
         return "The server"
+
+
+def shown(url: str) -> str:
+    """A URL as it may be kept and shown: without what is a key by its name, as Gemini's have one."""
+    try:
+        parts = URL(url)
+    except ValueError:
+        return ""
+    kept = [(name, _HIDDEN if _SECRET.search(name) else value) for name, value in parts.query.items()]
+    return str(parts.with_user(None).with_query(kept))
 
 
 def origin_of(url: str) -> tuple[Any, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 from cdc.remote.answer import Answer, Op, Planned, Returned, Threw
 from cdc.remote.call import App
 from cdc.remote.opcodes import timeout_of
+from cdc.remote.outbound import shown
 from cdc.store.runs import Memo
 
 WAITING = ("sleep", "wait", "invoke")
@@ -68,7 +69,8 @@ def given(op: Op) -> Any:
 
 def asked(opts: Mapping[str, Any]) -> dict[str, Any]:
     """What is kept of a request that we make for a step: nothing of its credentials."""
-    return {name: opts[name] for name in _ASKED if opts.get(name) is not None}
+    kept = {name: opts[name] for name in _ASKED if opts.get(name) is not None}
+    return kept | {"url": shown(kept["url"])} if isinstance(kept.get("url"), str) else kept
 
 
 def payload(opts: Mapping[str, Any]) -> dict[str, Any]:

@@ -44,6 +44,7 @@ DEEPEST = 200
 """Lists and objects inside one another; orjson writes 254, and memos have some around them."""
 
 _WRITABLE = 254
+_LONGEST_REFUSAL = 16 * 1024
 _SOONEST, _LATEST = 1.0, 24 * 3600.0
 _LONG_NUMBER = re.compile(rb"\d{20}|-\d{19}")
 _OVERDEEP = "It is nested too deeply."
@@ -81,6 +82,16 @@ def read(status: int, headers: Mapping[str, str], body: bytes, now: float) -> An
             return failed("UnreadableAnswer", f"The app's answer cannot be read. {unreadable}")
         value = body[:LONGEST_TEXT].decode(errors="replace")
     return _meant(head, value, len(body))
+
+
+def is_refused(status: int, body: bytes) -> bool:
+    """Whether an app did not accept the signature; one that streams says so in its envelope."""
+    if status != HTTPStatus.CREATED or len(body) > _LONGEST_REFUSAL:
+        return status == HTTPStatus.UNAUTHORIZED
+    with suppress(Unreadable):
+        envelope = parsed(body)
+        return isinstance(envelope, dict) and envelope.get("status") == HTTPStatus.UNAUTHORIZED
+    return False
 
 
 def failed(name: str, message: str, *, no_retry: bool = False) -> Threw:
@@ -156,6 +167,8 @@ def _streamed(headers: Mapping[str, str], body: bytes, now: float) -> Answer:
 
 def _meant(head: _Head, value: Any, size: int) -> Answer:
     match head.status:
+        case HTTPStatus.UNAUTHORIZED:
+            return _foreign(head, value)
         case _ if not head.is_sdk:
             return _foreign(head, value)
         case HTTPStatus.OK:

@@ -37,13 +37,14 @@ LOOK = 1.0
 @dataclass(frozen=True, slots=True)
 class Hooks:
     """`on_attached`: slot and checkpoint belong together, whoever listens; `on_runs`: some are due; `on_change`: of the
-    status; `on_follow`: of what is declared, maybe.
+    status; `on_follow`: of what is declared, maybe; `on_events`: some were accepted.
     """
 
     on_attached: Callable[[], None]
     on_runs: Callable[[], None]
     on_change: Callable[[], None]
     on_follow: Callable[[], None] = lambda: None
+    on_events: Callable[[], None] = lambda: None
 
 
 class Listening:
@@ -172,6 +173,7 @@ class Listening:
                 answers_within=self._databases.answers_within,
                 written=(lambda: server.wal_position(state)) if shares_failover else None,
                 merging=merging,
+                on_events=self._hooks.on_events,
             )
             try:
                 async with self._backfilling.beside(merging, door), self._ending(self._listener, drains=drains):

@@ -25,6 +25,7 @@ from cdc.service.calling import Calling
 from cdc.service.children import Children
 from cdc.service.databases import Databases
 from cdc.service.embedded import Embedded
+from cdc.service.forwarding import Forwarding
 from cdc.service.ledger import Ledger
 from cdc.service.models import embedder
 from cdc.service.named import Named, configured, file_of, inline, with_sources
@@ -122,6 +123,7 @@ class _Service:
         )
         self._searched = Reaching(named, state=databases.state, models=self._models, sleeps=settings.listen is not None)
         stack.push_async_callback(self._searched.close)
+        self._forwarding = Forwarding.of(settings, databases, roles)
         self._embedded = Embedded(databases, lambda: self._named)
         self._confirmed = asyncio.Event()
         self._address = ""
@@ -142,6 +144,7 @@ class _Service:
             await self._sources.home.declare()
         await self._start_web()
         self._start_sampling()
+        await self._forwarding.start(self.parts, self._stack, self._to_confirmed_state)
         if self._roles != {"web"}:
             lease, retention = self._settings.lease, self._settings.retention
             for loop in upkeep.loops(self._to_confirmed_state, lease=lease, retention=retention, on_runs=self._due):
@@ -156,7 +159,7 @@ class _Service:
     # --- building the parts ---
 
     def _of_sources(self) -> Sources:
-        hooks = Hooks(on_attached=self._attached, on_runs=self._due, on_change=self._changed)
+        hooks = Hooks(self._attached, on_runs=self._due, on_change=self._changed, on_events=self._forwarding.wake)
         shared = Shared(self._settings, self._databases, self._roles, self._models, Absences(), hooks)
         return Sources(self._named, shared, self._sources_changed)
 
@@ -256,6 +259,7 @@ class _Service:
             self._sources.statuses,
             self._embedded,
             follows="listener" in self._roles and self._settings.listen is None,
+            beside=self._forwarding.measure,
         )
         self.parts.loop(sampling.loop())
 

@@ -49,6 +49,7 @@ class Sampling:
         embedded: Asks,
         *,
         follows: bool,
+        beside: Callable[[Connection], Awaitable[list[Value]]],
     ) -> None:
         self._connect = connect
         self._databases = databases
@@ -56,6 +57,7 @@ class Sampling:
         self._statuses = statuses
         self._embedded = embedded
         self._follows = follows
+        self._beside = beside
         self._ticks = 0
         self._of_embeddings: list[Value] = []
 
@@ -72,7 +74,7 @@ class Sampling:
                 if self._ticks % _SELDOM == 0:
                     self._of_embeddings = await self._embeddings()
                 self._ticks += 1
-            values += await gauges.measure(conn)
+            values += [*await gauges.measure(conn), *await self._beside(conn)]
             await gauges.keep(conn, _greatest([*values, *self._of_embeddings]))
         return _EVERY - time.time() % _EVERY
 

@@ -44,12 +44,13 @@ _LONGEST_PAUSE = 15.0
 @dataclass(frozen=True, slots=True)
 class Hooks:
     """`on_attached`: slot and checkpoint of a source belong together; `on_runs`: some are due; `on_change`: of a
-    status.
+    status; `on_events`: some were accepted.
     """
 
     on_attached: Callable[[Named], None]
     on_runs: Callable[[], None]
     on_change: Callable[[], None]
+    on_events: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,9 @@ class Source:
         self._following = Following(settings, named.url, shared.models, self.status, shared.absences)
         rests = settings.listen is not None
         self._indexing = Indexing(named.name, self._databases, memory=settings.index_memory, rests=rests)
-        hooks = listening.Hooks(self._attached, shared.hooks.on_runs, on_change, self._indexing.wake)
+        hooks = listening.Hooks(
+            self._attached, shared.hooks.on_runs, on_change, self._indexing.wake, shared.hooks.on_events
+        )
         self._listening = Listening(
             self._watched, self._databases, self._following, self.status, hooks, every=settings.listen
         )

@@ -19,6 +19,8 @@ KINDS = {
     "queue_age": "seconds that the oldest run which is due has waited for a worker",
     "inferences": "calls of models that runs wait for; counted to 10,000",
     "gaps": "windows in which changes were lost that are still open",
+    "forward_waiting": "row events that wait to be sent on to a cluster, by source; counted to 10,000",
+    "forward_age": "seconds that the oldest of them has waited, by source",
     "connections": "connections to the state database, of all",
     "backlog": "rows that should have a vector and have none yet, by source and target",
     "put_aside": "rows with a text that was put aside, by source and target",

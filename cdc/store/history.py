@@ -46,8 +46,9 @@ async def old_events(conn: Connection, after: EventPlace, limit: int, *, kept: f
 
 
 async def drop_events(conn: Connection, ids: Sequence[str]) -> int:
-    """Delete these events; how many."""
-    return (await conn.execute(text("history/drop_events"), {"ids": ids})).rowcount
+    """Delete these events; how many. Those that were not sent on to a cluster and should have been are counted."""
+    row = await (await conn.execute(text("history/drop_events"), {"ids": ids})).fetchone()
+    return int(row[0]) if row else 0
 
 
 async def drop_rejected(conn: Connection, limit: int, *, kept: float) -> int:

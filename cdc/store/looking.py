@@ -23,14 +23,25 @@ _FILLING = timedelta(days=1)
 
 async def run(conn: Connection, run_id: str) -> dict[str, Any] | None:
     """One run with its steps, attempts, waits and log lines; None when there is no such run. See `timeline.timed`."""
-    found = await dicts(conn, "runs/by_id", {"id": run_id})
-    if not found:
+    found = await row_of(conn, run_id)
+    if found is None:
         return None
     return {
-        **await timeline.timed(conn, found[0], await _steps(conn, run_id)),
+        **await timeline.timed(conn, found, await _steps(conn, run_id)),
         "waits": await dicts(conn, "waits/of_run", {"id": run_id}),
         "logs": await dicts(conn, "logs/of_run", {"id": run_id, "limit": MOST_LINES}),
     }
+
+
+async def row_of(conn: Connection, run_id: str) -> dict[str, Any] | None:
+    """One run by itself; None when there is no such run."""
+    found = await dicts(conn, "runs/by_id", {"id": run_id})
+    return found[0] if found else None
+
+
+async def steps_of(conn: Connection, run_id: str) -> list[dict[str, Any]]:
+    """The steps of one run by themselves, in order."""
+    return await dicts(conn, "steps/of_run", {"id": run_id})
 
 
 async def is_run(conn: Connection, run_id: str) -> bool:
@@ -44,7 +55,7 @@ async def _steps(conn: Connection, run_id: str) -> list[dict[str, Any]]:
     calls: dict[str, list[dict[str, Any]]] = {}
     for call in await dicts(conn, "ai_calls/of_run", {"id": run_id}):
         calls.setdefault(call.pop("step_id"), []).append(call)
-    steps = await dicts(conn, "steps/of_run", {"id": run_id})
+    steps = await steps_of(conn, run_id)
     return [{**step, "calls": calls[step["id"]]} if step["id"] in calls else step for step in steps]
 
 

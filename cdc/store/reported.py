@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from cdc.store import ai_calls
+from cdc.store.ai_calls import CallRecord
 from cdc.store.arrays import plain, quoted
 from cdc.store.connect import Connection
 from cdc.store.queries import text
 
 
 class Told(NamedTuple):
-    """A step that ended: `data` or `error` is JSON, `took` is in seconds."""
+    """A step that ended: `data` or `error` is JSON, `took` is in seconds; `call` is that of a model, if it was one."""
 
     id: str
     kind: str
     data: str | None = None
     error: str | None = None
     took: float = 0.0
+    call: CallRecord | None = None
 
 
 class Report(NamedTuple):
@@ -37,7 +40,7 @@ class Recorded(NamedTuple):
 
 
 async def record(conn: Connection, reports: Sequence[Report]) -> Recorded:
-    """Record what was reported, in one statement; each run is in one report."""
+    """Record what was reported, steps in one statement; each run is in one report."""
     steps = [(report.run_id, place, step) for report in reports for place, step in enumerate(report.steps)]
     parameters = {
         "run_ids": plain(report.run_id for report in reports),
@@ -54,4 +57,7 @@ async def record(conn: Connection, reports: Sequence[Report]) -> Recorded:
     row = await (await conn.execute(text("steps/checkpoint"), parameters)).fetchone()
     assert row is not None, "it selects no table"
     held, run_ids, ids = row
-    return Recorded(frozenset(held), frozenset(zip(run_ids, ids, strict=True)))
+    recorded = Recorded(frozenset(held), frozenset(zip(run_ids, ids, strict=True)))
+    calls = [step.call for run_id, _, step in steps if step.call is not None and (run_id, step.id) in recorded.steps]
+    await ai_calls.write(conn, calls)
+    return recorded

@@ -100,6 +100,15 @@ FAMILIES: Mapping[str, Family] = {
     "cdc_ai_inferences_waiting": Family(
         "gauge", "Calls of models that runs wait for, counted to 10000.", (), (("inferences", ()),)
     ),
+    "cdc_forward_waiting": Family(
+        "gauge",
+        "Row events that wait to be sent on to a cluster, counted to 10000.",
+        ("source",),
+        (("forward_waiting", ()),),
+    ),
+    "cdc_forward_age_seconds": Family(
+        "gauge", "How long the oldest of them has waited.", ("source",), (("forward_age", ()),)
+    ),
     "cdc_embeddings_backlog": Family(
         "gauge", "Rows that should have a vector and have none yet.", ("target",), (("backlog", ()),)
     ),

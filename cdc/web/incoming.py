@@ -88,7 +88,7 @@ def _extra(id: object, ts: object, user: object, v: object, now: int) -> tuple[E
     """
     if id in _NOTHING and v in _NOTHING and user is None and type(ts) is int and EARLIEST <= ts <= now // 1000:
         return None, ts * 1000
-    extra, time_ = given_by_sender(id, ts, user, v)
+    extra, time_ = given_by_sender(id, None if ts == 0 and ts is not False else ts, user, v)  # SDKs may send 0 for none
     if extra is not None and time_ is not None and time_ <= now:
         extra = extra._replace(scheduled=False)
         extra = extra if any(extra[:3]) else None

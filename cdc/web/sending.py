@@ -6,23 +6,25 @@ It is the busiest route: it speaks ASGI itself, and what comes in is counted (cd
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from cdc.store.connect import Connection
 from cdc.store.failures import StatementFailed, about_a_value
 from cdc.store.starts import uuid
-from cdc.web import incoming
+from cdc.web import crossing, incoming
 from cdc.web.answers import MOST_BYTES, Json
 from cdc.web.gathering import Gathering, NotStored, Unsure
 from cdc.web.room import Full, Place, Room
 
 _SEED, _TRACE, _KIND, _LENGTH = b"x-inngest-event-id-seed", b"traceparent", b"content-type", b"content-length"
-_TOLD = {_SEED, _TRACE, _KIND, _LENGTH}
+_ORIGIN = b"origin"
+_TOLD = {_SEED, _TRACE, _KIND, _LENGTH, _ORIGIN}
 
 _FULL = "More is waiting to be stored than there is room for; nothing of this request was stored. Send it again."
 _NOT_STORED = "The state database does not answer; nothing of this request was stored. Send it again."
@@ -58,7 +60,7 @@ def routes(
     `room` is for what waits, `patience` how many seconds it does.
     """
     gathering = Gathering(connection, wake) if patience is None else Gathering(connection, wake, patience=patience)
-    return [Route("/e/{key}", _Sending(gathering, keys, room or Room()), methods=["POST"])]
+    return [Route("/e/{key}", _Sending(gathering, keys, room or Room()), methods=["POST", "OPTIONS"])]
 
 
 class _Sending:
@@ -69,19 +71,26 @@ class _Sending:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
+        told = {name: value.decode("latin-1") for name, value in scope["headers"] if name in _TOLD}
+        if scope["method"] == "OPTIONS":
+            headers = crossing.asked_first(told.get(_ORIGIN), keyed=bool(self._keys))
+            await Response(status_code=204, headers=headers)(scope, receive, send)
+            return
         try:
-            answer = await self._answer(scope, receive)
+            answer = await self._answer(scope, receive, told)
         except Refused as refused:
             answer = refused.answer
         except ClientDisconnect:
             return
+        if _ORIGIN in told:
+            answer.headers.update(crossing.allowed(told[_ORIGIN], keyed=bool(self._keys)))
         await answer(scope, receive, send)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Json:
+    async def _answer(self, scope: Scope, receive: Receive, told: Mapping[bytes, str]) -> Json:
         if self._keys and not is_one_of(scope["path_params"]["key"], self._keys):
             raise Refused(401, "The event key is not known here.")
-        told = {name: value.decode("latin-1") for name, value in scope["headers"] if name in _TOLD}
-        if told.get(_KIND, "").partition(";")[0].strip().lower() != "application/json":
+        # Without keys it has to be what a form of a page elsewhere cannot send; with them it is read as what it is.
+        if not self._keys and told.get(_KIND, "").partition(";")[0].strip().lower() != "application/json":
             raise Refused(415, "Send it as JSON, with the header content-type: application/json.")
         length = told.get(_LENGTH, "0")
         size = int(length) if length.isdecimal() else 0

@@ -119,13 +119,15 @@ class Service:
 
 
 @asynccontextmanager
-async def started(*arguments: str, **settings: Setting) -> AsyncIterator[Service]:
-    """`cdc run` with these arguments, started just now; what of it still runs at the end of the block is killed."""
+async def started(*arguments: str, command: str = "run", **settings: Setting) -> AsyncIterator[Service]:
+    """`cdc run`, or another command that goes on, started just now; what of it still runs at the end of the block is
+    killed.
+    """
     with tempfile.TemporaryDirectory(prefix="cdc-service-") as folder:
         log = Path(folder) / "log"
         with log.open("wb") as stderr:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "cdc", "run", *arguments),
+                *(sys.executable, "-m", "cdc", command, *arguments),
                 cwd=folder,
                 env=environment(settings),
                 stderr=stderr,

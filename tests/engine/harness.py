@@ -88,6 +88,10 @@ class Engine:
         self.wake()
         return [event.id.hex() for event in events]
 
+    def forget_checkpoint(self) -> None:
+        """The next events are those of a new incarnation."""
+        self._checkpoint = None
+
     def wake(self) -> None:
         for worker in self.workers:
             worker.wake()

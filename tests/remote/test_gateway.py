@@ -16,6 +16,7 @@ from cdc.ai.call import Usage
 from cdc.errors import RetryAfter
 from cdc.remote.addresses import NotAllowed, allowed, outward
 from cdc.remote.gateway import LARGEST_ANSWER, AIGatewayError, Gateway, GatewayError
+from cdc.remote.planning import asked
 from cdc.remote.recognised import call_of
 from tests.remote.rude import Received, ok, serving
 
@@ -233,6 +234,17 @@ def test_what_a_wrapped_call_returned_tells_of_its_costs() -> None:
     other: Any
     for other in (None, [], "text", {"usage": {"cpu": 1}}, {"usage": "x"}, {"steps": ["x"]}, {"data": CHAT}):
         assert call_of(other) is None
+
+
+def test_what_is_kept_of_a_request_has_no_key() -> None:
+    gemini = "https://u:p@g.com/v1beta/models/m:generateContent?key=sk-1&alt=json&X-Amz-Signature=sk-1"
+    kept = asked({"url": gemini, "auth_key": "sk-1", "headers": {"authorization": "sk-1"}, "format": "gemini"})
+    assert kept == {
+        "url": "https://g.com/v1beta/models/m:generateContent?key=...&alt=json&X-Amz-Signature=...",
+        "format": "gemini",
+    }
+    assert asked({"url": "http://[", "body": {}}) == {"url": "", "body": {}}
+    assert asked({"body": 1}) == {"body": 1}
 
 
 WORDS = st.sampled_from(["steps", "usage", "response", "modelId", "inputTokens", "object", "chat.completion", "model"])

@@ -81,10 +81,18 @@ async def test_a_name_is_called_at_any_of_its_addresses(http: Http) -> None:
         assert server.received[0].headers["host"] == f"localhost:{server.port}"
 
 
-async def test_an_app_that_knows_only_the_old_key_is_asked_twice_once() -> None:
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        ok(b"{}", "401 Unauthorized", "x-inngest-sdk-handled: true\r\n"),
+        ok(b"{}", "401 Unauthorized"),
+        ok(b'   {"status":401,"headers":{},"body":"{}"}', "201 Created"),
+    ],
+)
+async def test_an_app_that_knows_only_the_old_key_is_asked_twice_once(refusal: bytes) -> None:
     async def reply(received: Received) -> bytes:
         signed = is_signed(received.body, received.headers["x-inngest-signature"], [OLD], time.time())
-        return ok() if signed else ok(b"{}", "401 Unauthorized", "x-inngest-sdk-handled: true\r\n")
+        return ok() if signed else refusal
 
     async with serving(reply) as server, caller(KEY, OLD, entries="127.0.0.1", development=False) as http:
         assert await http.call(app(server.url), CALL) == Returned(1)
@@ -248,21 +256,21 @@ async def test_a_slow_app_holds_up_none_but_itself() -> None:
         assert (http.traffic.room("slow"), http.traffic.in_flight("slow")) == (3, 0)
 
 
-async def test_a_thousand_calls_are_under_way_at_once() -> None:
+async def test_hundreds_of_calls_are_under_way_at_once() -> None:
     arrived = 0
     all_here = asyncio.Event()
 
     async def reply(received: Received) -> bytes:
         nonlocal arrived
         arrived += 1
-        if arrived == 1000:
+        if arrived == 400:
             all_here.set()
         await all_here.wait()
         return ok(received.headers["x-run-id"].encode())
 
-    async with serving(reply) as server, caller(limit=1000, timeout=60) as http:
+    async with serving(reply) as server, caller(limit=400, timeout=60) as http:
 
         async def one(number: int) -> Any:
             return await http.call(app(server.url), Call(str(number), "f", [EVENT], {}, ()))
 
-        assert await asyncio.gather(*map(one, range(1000))) == [Returned(number) for number in range(1000)]
+        assert await asyncio.gather(*map(one, range(400))) == [Returned(number) for number in range(400)]

@@ -49,8 +49,8 @@ HISTORY = [
     f"""insert into cdc_state.runs (id, function_id, event_ids, status, claims, created_at, ended_at, due_at, rank)
     select {ident_of(F)}, 'greet', array[{ident_of("e")}], 'completed', 1, {MOMENT}, {MOMENT}, {MOMENT}, {MOMENT}
       from generate_series(1, {FINISHED}) n""",
-    f"""insert into cdc_state.events (id, name, ts, data, accepted_at)
-    select {ident_of("e")}, 'db/users.inserted', {MOMENT}, '{{}}', {MOMENT} from generate_series(1, {FINISHED}) n""",
+    f"""insert into cdc_state.events (id, source_id, name, ts, data, accepted_at)
+    select {ident_of("e")}, 1, 'db/users.inserted', {MOMENT}, '{{}}', {MOMENT} from generate_series(1, {FINISHED}) n""",
     f"""insert into cdc_state.steps (run_id, id, kind, started_at, ended_at)
     select {ident_of(F)}, 'first', 'run', now(), now() from generate_series(1, {WAITING}) n""",
     f"""insert into cdc_state.runs (id, function_id, event_ids, status, claims, due_at, rank)
@@ -205,6 +205,8 @@ SEEN = {
 }
 STARTED = {"ids": ids("e", 50), "last": f"'{ident(F, FINISHED)}'", "most": "5000"}
 
+FORWARDED = {"source_id": "1", "from": f"'{ident('e', 7)}'", "until": f"'{ident('e', FINISHED)}'", "limit": "1000"}
+
 GUARDS = [
     Guard("runs/claim", {**CLAIM, "limit": str(MOST)}, "runs_due", 20 * MOST),
     Guard("runs/claim", {**CLAIM, "limit": "10"}, "runs_due", 20 * 10),
@@ -238,6 +240,8 @@ GUARDS = [
     Guard("events/page_containing", {**PAGE, **CONTAINING}, "events_accepted", 10_000, measured=True),
     Guard("events/listed", {"ids": ids("e", 100)}, "events_pkey", 8 * 100),
     Guard("events/by_id", {"id": f"'{ident('e', 7)}'"}, "events_pkey", 8),
+    Guard("forwards/page", {**FORWARDED, "bytes": "524288"}, "events_pkey", 2 * 1000, measured=True),
+    Guard("forwards/backlog", {**FORWARDED, "limit": "1"}, "events_pkey", 20, measured=True),
     Guard("live/events", {}, "events_accepted", 40),
     Guard("live/overview", {}, "runs_pkey", 40),
     Guard("live/run", {"id": f"'{ident(F, 7)}'"}, "runs_pkey", 40),

@@ -27,7 +27,7 @@ TERMS = Terms(token=TOKEN, metrics_token=SCRAPES, reading=(READS,))
 
 OPEN = {
     *(("GET", "/livez"), ("GET", "/readyz"), ("GET", "/login"), ("POST", "/login"), ("POST", "/logout")),
-    *(("GET", "/static/{path}"), ("POST", "/e/{key}"), ("GET", "/health")),
+    *(("GET", "/static/{path}"), ("POST", "/e/{key}"), ("OPTIONS", "/e/{key}"), ("GET", "/health")),
 }
 """All that asks for no token. Whoever adds to it says why in docs/security.md."""
 

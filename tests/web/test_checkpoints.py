@@ -129,6 +129,15 @@ async def test_an_attempt_that_failed_before_is_followed_by_the_one_that_succeed
     assert await run.steps() == [("a", "run", 3, 1, None), ("ai", "wrap", 1, 2, None)]
 
 
+async def test_a_model_that_the_app_asked_itself_is_counted_once_with_what_it_cost(run: Held) -> None:
+    answer = {"steps": [{"usage": {"inputTokens": 1000, "outputTokens": 100}, "response": {"modelId": "gpt-4o"}}]}
+    wrapped = ran("ask", answer, opts={"type": "step.ai.wrap"})
+    for _ in range(2):
+        assert (await run.tell(wrapped, ran("other", answer))).status_code == 200
+    told = "select step_id, function_id, provider, model, input_tokens, cost::float8, latency from cdc_state.ai_calls"
+    assert await run.served.state.rows(told) == [("ask", "x", "openai", "gpt-4o", 1000, 0.0035, 2.0)]
+
+
 async def test_who_does_not_hold_the_run_records_nothing(run: Held) -> None:
     worker_id, claims = run.claim.split(".")
     for claim in (f"{worker_id}.{int(claims) + 1}", f"{int(worker_id) + 1}.{claims}"):

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from starlette.routing import BaseRoute
 
 from cdc.events.outbox import Outbox
-from cdc.remote.routes import accepted, acting, checkpoint, state
+from cdc.remote.routes import accepted, acting, checkpoint, gql, state
 from cdc.remote.routes.service import Service
 from cdc.store.connect import Connection
 
@@ -23,4 +23,5 @@ def routes(
         *state.routes(service),
         *acting.routes(service),
         *accepted.routes(service),
+        *gql.routes(service),
     ]

@@ -16,8 +16,10 @@ from cdc.remote import planning
 from cdc.remote.answer import Op
 from cdc.remote.checkpoints import Checkpoints, Took
 from cdc.remote.opcodes import NoOpcode, opcodes
+from cdc.remote.recognised import call_of
 from cdc.remote.routes.answers import Json, object_of, run_of
 from cdc.remote.routes.service import Service
+from cdc.store.ai_calls import CallRecord
 from cdc.store.failures import StatementFailed, about_a_value
 from cdc.store.json import document
 from cdc.store.reported import Report, Told
@@ -27,6 +29,8 @@ LARGEST = 4 * 1024 * 1024
 
 _CLAIM = re.compile(r"(\d{1,9})\.(\d{1,9})")
 """What was sent as `ctx.qi_id`: the worker and the claim."""
+
+_LONGEST_ID = 255
 
 _STALE = "The run went on without this call, or has ended: what it tells of does not count."
 _NO_CLAIM = "qi_id is not that of a call of this service."
@@ -69,12 +73,21 @@ def _report(run_id: str | None, body: Mapping[str, Any]) -> Report:
         raise HTTPException(400, _OTHERS)
     steps: dict[str, Told] = {}
     for op in ops:
-        steps.setdefault(op.key, _told(op))
+        steps.setdefault(op.key, _told(op, run_id, body.get("fn_id")))
     return Report(run_id, int(claim[1]), int(claim[2]), list(steps.values()))
 
 
-def _told(op: Op) -> Told:
+def _told(op: Op, run_id: str, function_id: object) -> Told:
     kind = planning.kind_of(op)
     if op.op == "StepFailed" or op.error is not None:
         return Told(op.key, kind, error=document(op.error or {"name": "Error", "message": ""}), took=op.took)
-    return Told(op.key, kind, data=document(op.data), took=op.took)
+    call = call_of(op.data, op.took) if kind == "wrap" else None
+    record = None
+    if call is not None:
+        record = CallRecord(**call.flat(), run_id=run_id, step_id=op.key, attempt=1, function_id=_id(function_id))
+    return Told(op.key, kind, data=document(op.data), took=op.took, call=record)
+
+
+def _id(given: object) -> str | None:
+    """The function that an app says it is: what we told it."""
+    return given if isinstance(given, str) and given.isprintable() and len(given) <= _LONGEST_ID else None

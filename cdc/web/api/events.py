@@ -15,7 +15,7 @@ from cdc.store.connect import Connection
 from cdc.store.listing import EventKey, Page, Which
 from cdc.store.starts import uuid
 from cdc.web.answers import Json, uuid_of
-from cdc.web.api import cursors, tables
+from cdc.web.api import cursors, shown, tables
 from cdc.web.api.answering import MOST, All, EventCursor, EventId, Limit, Listed, Nothing, One, changes, listed, refused
 from cdc.web.api.choosing import Since, Until
 from cdc.web.api.shown import RunListed
@@ -39,6 +39,8 @@ class EventListed(BaseModel):
     data: dict[str, Any] | None = Field(description="Null when it has more than 4 kB.")
     truncated: bool = Field(description="Whether the data is left out: GET /v1/events/{id} has it.")
     excerpt: str | None = Field(description="The beginning of data that is left out, unless it is very large.")
+    internal_id: str = Field(description="The `id`, as it is called elsewhere.")
+    received_at: datetime = Field(description="`accepted_at`, as it is called elsewhere.")
 
 
 class Event(BaseModel):
@@ -52,6 +54,8 @@ class Event(BaseModel):
     given_id: str | None = Field(description="By its sender.")
     user: dict[str, Any] = Field(description="Given by its sender.")
     v: str | None = Field(description="Version of the data's shape, given by its sender.")
+    internal_id: str = Field(description="The `id`, as it is called elsewhere.")
+    received_at: datetime = Field(description="`accepted_at`, as it is called elsewhere.")
 
 
 class Resent(BaseModel):
@@ -92,7 +96,7 @@ async def list_events(
     found = await page(after, limit or MOST)
     return Json(
         {
-            "data": found.rows,
+            "data": [_named(row) for row in found.rows],
             "next": found.next and cursors.after_event(found.next),
             "searched_until": found.searched_until,
         }
@@ -109,7 +113,7 @@ async def list_events(
 async def get_event(site: Here, event_id: EventId) -> Json:
     """With all of its data."""
     async with site.state() as conn:
-        return Json({"data": await _event(conn, event_id)})
+        return Json({"data": _named(await _event(conn, event_id)), "metadata": shown.metadata()})
 
 
 @router.get(
@@ -122,7 +126,9 @@ async def get_event(site: Here, event_id: EventId) -> Json:
 async def runs_of_event(site: Here, event_id: EventId) -> Json:
     """Those that it started or was added to, and their replays, oldest first."""
     async with site.state() as conn:
-        return Json({"data": await looking.runs_of(conn, await _event(conn, event_id))})
+        found = await looking.runs_of(conn, await _event(conn, event_id))
+    told = [{**shown.named(run), "event_id": uuid_of(event_id, "event")} for run in found]
+    return Json({"data": told, "metadata": shown.metadata()})
 
 
 @router.post(
@@ -144,6 +150,11 @@ async def resend_event(site: Here, event_id: EventId, body: Nothing | None = Non
     async with site.hands() as hands:
         await hands.take([event])
     return Json({"data": {"event_id": uuid(event.id)}})
+
+
+def _named(event: dict[str, Any]) -> dict[str, Any]:
+    """An event with the names that Inngest's API has for what ours calls otherwise."""
+    return {**event, "internal_id": event["id"], "received_at": event["accepted_at"]}
 
 
 async def _event(conn: Connection, event_id: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from cdc.events.repeating import Edits
 from cdc.store import listing, looking
 from cdc.store.listing import Page
 from cdc.web.answers import Json, uuid_of
-from cdc.web.api import cursors, tables
+from cdc.web.api import cursors, shown, tables
 from cdc.web.api.answering import MOST, Limit, Listed, Nothing, One, RunCursor, RunId, changes, listed, refused
 from cdc.web.api.choosing import Chosen
 from cdc.web.api.shown import Cancelled, Replayed, Run, RunListed
@@ -77,7 +77,7 @@ async def list_runs(
     found = await page(after, limit or MOST)
     return Json(
         {
-            "data": found.rows,
+            "data": [shown.named(row) for row in found.rows],
             "next": found.next and cursors.after_run(found.next),
             "searched_until": found.searched_until,
         }
@@ -91,7 +91,8 @@ async def get_run(site: Here, run_id: RunId) -> Json:
         found = await looking.run(conn, uuid_of(run_id))
     if found is None:
         raise HTTPException(404, "There is no such run.")
-    return Json({"data": found})
+    event_id = next(iter(found["event_ids"]), None)
+    return Json({"data": {**shown.named(found), "event_id": event_id}, "metadata": shown.metadata()})
 
 
 @router.post(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,10 +11,22 @@ from pydantic import BaseModel, ConfigDict, Field
 from cdc.web.api.choosing import Status
 
 
+def named(run: Mapping[str, Any]) -> dict[str, Any]:
+    """A run with the names that Inngest's API has for what ours calls otherwise."""
+    return {**run, "run_id": run["id"], "run_started_at": run["started_at"] or run["created_at"]}
+
+
+def metadata() -> dict[str, Any]:
+    """What stands beside the data of an answer that Inngest's API has, too."""
+    return {"fetched_at": datetime.now(UTC), "cached_until": None}
+
+
 class RunListed(BaseModel):
     """A run in a list."""
 
     id: str
+    run_id: str = Field(description="The `id`, as it is called elsewhere.")
+    run_started_at: datetime = Field(description="`started_at`; before that, `created_at`.")
     function_id: str
     status: Status
     failures: int = Field(description="Of the handler itself, outside steps.")
@@ -108,6 +121,9 @@ class Run(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     id: str
+    run_id: str = Field(description="The `id`, as it is called elsewhere.")
+    run_started_at: datetime = Field(description="`started_at`; before that, `created_at`.")
+    event_id: str | None = Field(description="The first of `event_ids`.")
     function_id: str
     status: Status
     failures: int = Field(description="Of the handler itself, outside steps.")

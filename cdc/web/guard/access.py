@@ -52,7 +52,7 @@ def asks(method: str, path: str) -> Asks:
     """What a request has to have."""
     if path in _OPEN or (path.startswith("/static/") and method in READS):
         return Asks.NOTHING
-    if method == "POST" and path.startswith("/e/") and "/" not in path[3:]:
+    if method in ("POST", "OPTIONS") and path.startswith("/e/") and "/" not in path[3:]:
         return Asks.EVENT_KEY
     if path == "/metrics":
         return Asks.METRICS

@@ -354,13 +354,16 @@ create table cdc_state.gauges (
 );
 create index gauges_at on cdc_state.gauges (at);
 
--- How far the row events of a source were sent on to a cluster (CDC_FORWARD). A source's events are accepted one
--- transaction after the other, so none comes later with an earlier accepted_at.
+-- How far the row events of an incarnation of a source were sent on to a cluster (CDC_FORWARD). Ids of row changes are
+-- made from their positions, and checkpoints only move forward: whatever stands before a checkpoint is there to be seen.
 create table cdc_state.forwards (
-    source_id   integer primary key,           -- of cdc_state.sources
-    accepted_at timestamptz not null,          -- of the last event that was sent on, and its id
-    event_id    uuid not null,
-    sent        bigint not null default 0,
-    updated_at  timestamptz not null default now(),
-    error       text                           -- why the last request failed; null: it did not
+    source_id  integer primary key,            -- of cdc_state.sources; 0: it was switched on
+    place      uuid not null,                  -- made as the ids are: all that comes before it is done
+    sent       bigint not null default 0,
+    refused    bigint not null default 0,      -- the cluster takes them never; the log has their ids
+    lost       bigint not null default 0,      -- deleted by age before they were sent
+    holder     uuid,                           -- who sends now, and until when nobody else does
+    held_until timestamptz,
+    updated_at timestamptz not null default now(),
+    error      text                            -- why the last request failed; null: it did not
 );

@@ -1,0 +1,114 @@
+"""The way out: row events go on to a cluster, and the very same function files run for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+
+from tests.acceptance.authored import WELCOME
+from tests.acceptance.conftest import Write
+from tests.acceptance.service import Service, Setting, refused, running, started
+from tests.acceptance.state import USERS, completed
+from tests.cluster.harness import Cluster
+from tests.servers import Connect
+from tests.waiting import eventually
+
+NOWHERE = "postgresql://somebody:open-sesame@127.0.0.1:1/app"
+
+WRITES = """
+    from cdc import Context, function
+
+    @function("writes", on="db/users.inserted")
+    async def writes(ctx: Context) -> str:
+        name = ctx.event.data["new"]["name"]
+
+        async def write(conn):
+            await conn.execute("insert into greeted values (%s)", [name])
+            return f"greeted {name}"
+
+        return await ctx.step.transaction("write", write)
+"""
+
+
+@asynccontextmanager
+async def serving(**settings: Setting) -> AsyncIterator[Service]:
+    """`cdc serve --inngest`; `url` is that of its functions."""
+    async with started("--inngest", "--port", "0", command="serve", **settings) as served:
+        yield served
+        await served.stop()
+
+
+async def test_rows_reach_functions_on_a_cluster_by_way_of_this_service(
+    connect: Connect, database_url: str, functions: Path, write: Write
+) -> None:
+    write("writes.py", WRITES)
+    conn = await connect(database_url)
+    await conn.execute(USERS)
+    await conn.execute("create table greeted (name text)")
+    async with Cluster().open() as cluster:
+        serve = serving(DATABASE_URL=database_url, CDC_FUNCTIONS=functions, INNGEST_DEV=cluster.url)
+        listen = running(
+            DATABASE_URL=database_url,
+            CDC_TABLES="users",
+            CDC_WORKERS="0",
+            CDC_FORWARD="inngest",
+            INNGEST_DEV=cluster.url,
+        )
+        async with serve as served, listen as service:
+            cluster.app_url = str((await served.logs("functions are served"))[0]["url"])
+            assert list(await cluster.sync()) == ["cdc-writes"]
+            await conn.execute("insert into users (name) values ('Ada')")
+            event = (await eventually(lambda: cluster.sent, what="the row reaches the cluster"))[0]
+            ended = await cluster.run("cdc-writes", event)
+            figures = (await service.get("/metrics")).text
+
+    assert event["name"] == "db/users.inserted"
+    assert ended.output == "greeted Ada"
+    assert await (await conn.execute("select name from greeted")).fetchall() == [("Ada",)]
+    assert 'cdc_forward_waiting{source="default"} 0.0' in figures
+
+
+async def test_the_same_files_run_for_another_cdc(
+    connect: Connect, database_url: str, functions: Path, write: Write
+) -> None:
+    write("welcome.py", WELCOME)
+    conn = await connect(database_url)
+    await conn.execute(USERS)
+    async with (
+        running(DATABASE_URL=database_url, CDC_TABLES="users") as service,
+        serving(DATABASE_URL=database_url, CDC_FUNCTIONS=functions, INNGEST_DEV=service.url) as served,
+        httpx.AsyncClient(trust_env=False, timeout=30) as client,
+    ):
+        url = str((await served.logs("functions are served"))[0]["url"])
+        assert (await client.put(url)).status_code == 200
+        await conn.execute("insert into users (name) values ('Ada')")
+        (run,) = await completed(conn)
+
+    assert run.function == "cdc-welcome"
+    assert run.output == {"said": ["Hello, Ada!", "Ada, read the docs."], "event": "db/users.inserted"}
+
+
+async def test_what_cannot_be_served_or_sent_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "inngest.py").write_text("raise ModuleNotFoundError('No module named inngest', name='inngest')")
+    without = f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+
+    await refused("serve", code=78, says="does not know for whom", hint="cdc serve --inngest")
+    await refused(
+        *("serve", "--inngest"),
+        code=78,
+        says="SDK is not installed",
+        hint="pip install 'cdc[inngest]'",
+        PYTHONPATH=without,
+    )
+    await refused(
+        "run",
+        code=78,
+        says="CDC_FORWARD needs the key",
+        hint="INNGEST_EVENT_KEY",
+        CDC_FORWARD="inngest",
+        DATABASE_URL=NOWHERE,
+    )
