@@ -35,9 +35,14 @@ async def worker(kind: str, url: str) -> AsyncIterator[None]:
     )
     assert process.stdout is not None
     try:
-        while (line := await asyncio.wait_for(process.stdout.readline(), _START_WITHIN)) != b"up\n":
-            assert line, "it ended"
+        async with asyncio.timeout(_START_WITHIN):
+            while (line := await process.stdout.readline()) != b"up\n":
+                assert line, "it ended"
         yield
+    except BaseException:
+        process.kill()
+        raise
     finally:
-        process.terminate()
+        if process.returncode is None:
+            process.terminate()
         await process.communicate()
