@@ -56,8 +56,8 @@ class Conversation:
         self._known: dict[str, orjson.Fragment] = {}
         self._inputs: dict[str, Any] = {}
         self._taken: set[str] = set()
-        self._branches: set[asyncio.Task[None]] = set()
-        self._races = False
+        self._branches: dict[asyncio.Future[None], str] = {}
+        self._racing: set[str] = set()
 
     async def run(self) -> Any:
         """What the function returned.
@@ -168,7 +168,7 @@ class Conversation:
         """Take the steps of an answer that are new; whether there was any."""
         ops = [op for op in answer.ops if op.op not in planning.LAZY]
         fresh = {op.id: op for op in ops if op.id not in self._taken and op.id not in self._known}
-        self._races = answer.version < _JOINED or any(planning.races(op) for op in ops)
+        self._racing |= {op.id for op in ops if answer.version < _JOINED or planning.races(op)}
         self._taken |= fresh.keys()
         alone = len(fresh) == 1 and not self._branches
         for op in fresh.values():
@@ -181,16 +181,20 @@ class Conversation:
 
     def _branch(self, key: str, taking: Awaitable[None]) -> None:
         self._taken.add(hashed(key))
-        self._branches.add(asyncio.ensure_future(taking))
+        self._branches[asyncio.ensure_future(taking)] = hashed(key)
 
     async def _until_more(self) -> None:
-        """Until all branches have ended, or one of those that race."""
-        if not self._branches:
-            return
-        first = asyncio.FIRST_COMPLETED if self._races else asyncio.FIRST_EXCEPTION
-        done, self._branches = await asyncio.wait(self._branches, return_when=first)
-        for branch in done:
-            branch.result()
+        """Until all branches that are joined have ended, or one of those that race."""
+        joined = {branch for branch, step in self._branches.items() if step not in self._racing}
+        raced = False
+        while self._branches and not raced:
+            done, _ = await asyncio.wait(self._branches, return_when=asyncio.FIRST_COMPLETED)
+            for branch in done:
+                raced = self._branches.pop(branch) in self._racing or raced
+                branch.result()
+            joined -= done
+            if not joined:
+                return
 
     async def _take(self, op: Op, answer: Planned) -> None:
         opts = op.opts or {}

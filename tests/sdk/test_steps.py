@@ -34,9 +34,8 @@ async def test_steps_run_side_by_side(app: App) -> None:
     assert both[0] == {"all": ["a", "b", "after first"], "after": "joined"}
     assert sorted(app.noted(joined)) == ["a", "after first", "b", "first", "joined"]
     assert app.noted(joined)[-1] == "joined"
-    assert both[1]["after"] == "after"
-    assert app.noted(raced)[-1] == "after"
-    assert len(app.noted(raced)) == len({*app.noted(raced)})
+    assert both[1] == {"won": "quick", "after": "after"}
+    assert app.noted(raced)[:2] == ["quick", "after"]
 
 
 async def test_events_are_sent_once(app: App) -> None:

@@ -34,14 +34,15 @@ const parallel = on({ id: "parallel" }, async ({ event, step }) => {
 });
 
 const race = on({ id: "race" }, async ({ event, step, group }) => {
-  const either = () =>
-    Promise.race([
-      step.run("quick", () => note(event.data.id, "quick")),
-      step.waitForEvent("slow", { event: `${app}/never`, timeout: "1h" }),
-    ]);
+  const { id } = event.data;
+  const slow = async () => {
+    await step.sleep("pause", 1000);
+    return step.run("slow", () => note(id, "slow"));
+  };
+  const either = () => Promise.race([step.run("quick", () => note(id, "quick")), slow()]);
   // Version 4 joins what is side by side unless it is told that it races.
   const won = await (group ? group.parallel(either) : either());
-  return { won, after: await step.run("after", () => note(event.data.id, "after")) };
+  return { won, after: await step.run("after", () => note(id, "after")) };
 });
 
 const fails = on(
