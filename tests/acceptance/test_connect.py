@@ -19,7 +19,7 @@ def free_port() -> int:
 
 
 KEY = "signkey-prod-" + "ab" * 16
-TOKEN = "the token of the dashboard"
+TOKEN = "token-of-the-dashboard"
 
 
 async def test_connected_apps_are_apps_like_any_other(database_url: str) -> None:
