@@ -22,7 +22,7 @@ ENV PATH=/opt/cdc/bin:$PATH PYTHONUNBUFFERED=1 CDC_FUNCTIONS=/functions
 # A number, so that Kubernetes' runAsNonRoot can tell that it is not root.
 USER 10001
 WORKDIR /functions
-EXPOSE 8288
+EXPOSE 8288 8289
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["cdc", "health"]
 ENTRYPOINT ["cdc"]
 CMD ["run"]

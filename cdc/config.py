@@ -236,12 +236,12 @@ class Settings(BaseSettings):
     app_hosts: str = Field(
         default="",
         description="Hosts of apps that may be called, with or without a port: `app.example.com, *.internal:8080`. "
-        "Without it only apps on this machine may.",
+        "Those of CDC_APPS may, too. Without it and without a key, apps on this machine may.",
     )
     apps: str = Field(
         default="",
         description="URLs of apps written with Inngest's SDKs, separated by commas: "
-        "`http://localhost:3000/api/inngest`. The service asks them for their functions, again and again.",
+        "`http://localhost:3000/api/inngest`. The service asks them for their functions, and again now and then.",
     )
     app_calls: int = Field(
         default=500, ge=1, le=100_000, description="Calls of one app under way at once in each service."

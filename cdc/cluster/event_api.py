@@ -140,7 +140,8 @@ def _judge(answer: aiohttp.ClientResponse, body: bytes, count: int) -> None:
         raise _Unread(reason)
     if status in _UNUSABLE:
         ids = said.get("ids")
-        raise Refused(reason, len(ids) if isinstance(ids, list) and len(ids) < count else 0)
+        # What it says of an event may quote it, which is not for logs.
+        raise Refused(f"HTTP {status}", len(ids) if isinstance(ids, list) and len(ids) < count else 0)
     raise Unsent(reason, _pause(answer.headers.get("retry-after")))
 
 

@@ -79,6 +79,21 @@ def allowed(text: str) -> tuple[Entry, ...]:
     return tuple(_entry(each) for each in re.split(r"[,\s]+", text.strip()) if each)
 
 
+def entry_of(url: str) -> Entry:
+    """The entry that allows a URL, and nothing at another port.
+
+    Raises:
+        NotAllowed: it is none of an app.
+    """
+    return Entry(*_parts(url))
+
+
+def is_here(entry: Entry) -> bool:
+    """Whether an entry names this machine as such."""
+    literal = _literal(entry.host)
+    return entry.host == "localhost" or (literal is not None and literal.is_loopback)
+
+
 def _entry(text: str) -> Entry:
     below = text.startswith("*.")
     try:

@@ -85,7 +85,7 @@ class Polling:
         ids = {app.id for app in wanted}
         self._pauses = {id_: pause for id_, pause in self._pauses.items() if id_ in ids}
         nexts = [pause.until for id_, pause in self._pauses.items() if id_ not in self._under_way]
-        return max(0.0, min([*nexts, now + self._every]) - now)
+        return max(0.0, min([*nexts, now + (self._every if wanted else _LONGEST)]) - now)
 
     def _is_due(self, app: Wanted, now: float) -> bool:
         if app.is_asked:

@@ -13,6 +13,8 @@ from cdc.authoring.function import FlowControl, Function
 from cdc.engine.admission import Flows
 from cdc.engine.roster import Open
 from cdc.remote.call import App, Caller
+from cdc.remote.connect.callers import Callers
+from cdc.remote.connect.connections import Connections
 from cdc.remote.conversation import Conversation
 from cdc.remote.driven import Driven
 from cdc.remote.gateway import Gateway
@@ -29,11 +31,13 @@ NATIVE = "cdc-"
 class AppRoster:
     """Implements `cdc.engine.roster.Roster`, and what conversations need besides their runs (`Surroundings`).
 
-    Functions of an app that is away, or has as many calls as it may, are closed.
+    Functions of an app that is away, or has as many calls as it may, are closed; so are those of an app that connects
+    by itself, where no worker of it is connected to this process.
     """
 
-    def __init__(self, http: Http, gateway: Gateway, wake: Callable[[], None]) -> None:
-        self.caller: Caller = http
+    def __init__(self, http: Http, connections: Connections, gateway: Gateway, wake: Callable[[], None]) -> None:
+        self.caller: Caller = Callers(http, connections)
+        self._connected = connections.connected
         self.functions: Mapping[str, Function] = {}
         self._gateway = gateway
         self._traffic = http.traffic
@@ -75,7 +79,8 @@ class AppRoster:
 
     def open(self) -> Open:
         """Functions of the apps that have room for more calls."""
-        rooms = {name: room for name in self._flows if (room := self._traffic.room(name)) > 0}
+        here = (name for name in self._flows if self._apps[name].url is not None or self._connected(name))
+        rooms = {name: room for name in here if (room := self._traffic.room(name)) > 0}
         self._full = self._flows.keys() - rooms.keys()
         flows: Flows = {id_: flow for name in rooms for id_, flow in self._flows[name].items()}
         return Open(flows, min(rooms.values(), default=0))

@@ -10,10 +10,14 @@ from cdc.config import Settings
 from cdc.engine.sources import AtSource
 from cdc.engine.worker import Worker
 from cdc.errors import CdcError, ConfigurationError
+from cdc.remote.connect.connections import Connections
+from cdc.remote.connect.enrolling import enrols
 from cdc.remote.gateway import Gateway
 from cdc.remote.http import Http
+from cdc.remote.registering import Registering
 from cdc.service import serving, tracing
 from cdc.service.app_roster import AppRoster
+from cdc.service.connecting import opened
 from cdc.service.databases import Databases
 from cdc.service.lives import ending, live, tell_others
 from cdc.service.process import prepare
@@ -52,7 +56,8 @@ async def _work(settings: Settings, reports: Reports, *, pooled: bool) -> None:
         ) as http,
         Gateway(entries, development=development) as gateway,
     ):
-        roster = AppRoster(http, gateway, stopping.wake)
+        connections = Connections(http.traffic, timeout=settings.app_timeout, on_change=stopping.rewake)
+        roster = AppRoster(http, connections, gateway, stopping.wake)
 
         def worker() -> Worker:
             return Worker(
@@ -68,8 +73,10 @@ async def _work(settings: Settings, reports: Reports, *, pooled: bool) -> None:
             )
 
         telling = asyncio.create_task(tell_forever(reports.tell))
+        registering = Registering(databases.briefly, grounds, reports.due)
         try:
-            await live(worker, stopping, reports, settings.shutdown_timeout)
+            async with opened(settings, connections, enrols(registering)):
+                await live(worker, stopping, reports, settings.shutdown_timeout)
             if stopping.orphaned:
                 await tell_others(databases)
         finally:

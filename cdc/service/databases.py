@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from cdc.config import Settings
@@ -66,6 +68,12 @@ class Databases:
             answers_within=self.answers_within,
             silent_for=silent_for,
         )
+
+    @asynccontextmanager
+    async def briefly(self) -> AsyncIterator[Connection]:
+        """A connection to the state database for the length of the block."""
+        async with await self.to_state() as conn:
+            yield conn
 
     async def migrate_state(self) -> None:
         """Bring the schema of the state up to date.

@@ -18,11 +18,15 @@ from cdc.errors import CdcError, ConfigurationError
 from cdc.maintenance import upkeep
 from cdc.maintenance.loop import Loop
 from cdc.remote import routes as remote
+from cdc.remote.realtime import grants
+from cdc.remote.routes import connect, realtime
+from cdc.remote.routes.realtime import Realtime
 from cdc.service import children, published, serving, tracing
 from cdc.service.absences import Absences
 from cdc.service.apps import Apps
 from cdc.service.calling import Calling
 from cdc.service.children import Children
+from cdc.service.connecting import Connecting
 from cdc.service.databases import Databases
 from cdc.service.embedded import Embedded
 from cdc.service.forwarding import Forwarding
@@ -32,6 +36,7 @@ from cdc.service.named import Named, configured, file_of, inline, with_sources
 from cdc.service.parts import Parts
 from cdc.service.process import prepare
 from cdc.service.reaching import Reaching
+from cdc.service.relaying import Relay
 from cdc.service.reloading import reload_forever
 from cdc.service.replication import Replication
 from cdc.service.roles import ALL, Role
@@ -115,9 +120,10 @@ class _Service:
         # As if through a pooler: it is what finds out.
         self._wakeups = Wakeups(databases.through_pooler().to_state, self._wake)
         self._children = Children(0, self._child, grace=0.0, hooks=self._of_children())
+        self._connecting = Connecting(settings)
         self._calling = Calling(
             databases.through_pooler().to_state,
-            partial(self._child, "--apps"),
+            self._app_child,
             grace=settings.shutdown_timeout,
             hooks=self._of_children(),
         )
@@ -176,6 +182,10 @@ class _Service:
     def _child(self, *arguments: str) -> Child:
         pooled = ["--pooled"] if self._databases.pooled else []
         return Child(self._of_child, [*arguments, *pooled])
+
+    def _app_child(self) -> Child:
+        pooled = ["--pooled"] if self._databases.pooled else []
+        return Child(lambda: {**self._of_child(), **self._connecting.environment()}, ["--apps", *pooled])
 
     def _of_child(self) -> dict[str, str]:
         return {"DATABASE_URL": self._databases.watched, "CDC_SOURCES": inline(self._named)}
@@ -238,7 +248,10 @@ class _Service:
         )
         sdk: list[BaseRoute] = []
         if connection is not None and self._apps:
+            awake = self._calling.start if "worker" in self._roles else None
             sdk = [*remote.routes(connection, self._due, site.outbox), *self._apps.routes()]
+            sdk += connect.routes(self._connecting.desk(awake))
+            sdk += realtime.routes(self._realtime(site))
         web = Web(app(site, sdk=sdk), settings.port, host=settings.host, proxies=settings.proxies, kind=site.terms.kind)
         self.parts.add(web.start())
         self._stack.push_async_callback(web.stop)
@@ -246,6 +259,13 @@ class _Service:
         self._address = web.url
         if self._apps:
             self.parts.start("apps", self._ask_apps(self._apps))
+
+    def _realtime(self, site: Site) -> Realtime:
+        relay = Relay(lambda: self._databases.to_state())
+        self.parts.start("publisher", relay.tell_forever())
+        if not self._databases.pooled:
+            self.parts.start("published", relay.hear_forever())
+        return Realtime(relay.hub, grants.key_of(self._connecting.secret), site.stopping)
 
     async def _ask_apps(self, apps: Apps) -> None:
         await self._confirmed.wait()

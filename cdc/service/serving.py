@@ -60,10 +60,17 @@ def terms(settings: Settings) -> Terms:
 
 def grounds(settings: Settings) -> Grounds:
     """What is known of apps before any of them said anything. A service that others reach calls no app that it is not
-    told of.
+    told of; one that has no key and is there for this machine calls any on it, until CDC_APP_HOSTS says which.
     """
     keys = [key for _, key in _signing_keys(settings)]
-    return Grounds(addresses.allowed(settings.app_hosts), keys, development=not keys and _for_itself(settings))
+    development = not keys and _for_itself(settings)
+    named = [addresses.entry_of(url) for url in urls(settings)]
+    hosts = addresses.allowed(settings.app_hosts)
+    if hosts or not development:
+        hosts = (*hosts, *named)
+    elif not all(map(addresses.is_here, named)):
+        hosts = (*addresses.allowed("localhost, 127.0.0.1, [::1]"), *named)
+    return Grounds(hosts, keys, development=development)
 
 
 def urls(settings: Settings) -> list[str]:
@@ -74,12 +81,15 @@ def urls(settings: Settings) -> list[str]:
     """
     given = [each.strip() for each in settings.apps.split(",") if each.strip()]
     try:
-        return list(map(stripped, given))
-    except ValueError as unusable:
+        found = list(map(stripped, given))
+        for url in found:
+            addresses.entry_of(url)
+    except (ValueError, addresses.NotAllowed) as unusable:
         raise ConfigurationError(
-            f"CDC_APPS has an entry that cannot be an app: {unusable}.",
+            f"CDC_APPS has an entry that cannot be an app: {str(unusable).rstrip('.')}.",
             hint="Write the whole URL of each app's handler, such as http://localhost:3000/api/inngest.",
         ) from None
+    return found
 
 
 def _for_itself(settings: Settings) -> bool:

@@ -41,6 +41,11 @@ class Stopping:
         if self._worker:
             self._worker.wake()
 
+    def rewake(self) -> None:
+        """More can be done than before; not before the parent said that anything may be."""
+        if self.woken:
+            self.wake()
+
     def orphan(self) -> None:
         """The parent is gone: nobody knows of this process any more."""
         self.orphaned = True

@@ -16,6 +16,9 @@ from cdc.web.guard.headers import Safe
 
 HOST = "127.0.0.1"
 
+_MOST_HEARD = 4096
+"""Bytes of a message of a WebSocket: what listeners say means nothing."""
+
 
 class _Server(uvicorn.Server):
     @contextmanager
@@ -38,7 +41,9 @@ class Web:
             uvicorn.Config(
                 Safe(app, kind),  # outside of all that answers, also of what answers a failure
                 http=Crowd,
-                ws="none",
+                ws="websockets-sansio",
+                ws_max_size=_MOST_HEARD,
+                ws_per_message_deflate=False,
                 log_config=None,
                 access_log=False,
                 lifespan="off",

@@ -14,7 +14,7 @@ import sys
 import tempfile
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,15 +119,13 @@ class Service:
 
 
 @asynccontextmanager
-async def started(*arguments: str, command: str = "run", **settings: Setting) -> AsyncIterator[Service]:
-    """`cdc run`, or another command that goes on, started just now; what of it still runs at the end of the block is
-    killed.
-    """
+async def going(*command: str, **settings: Setting) -> AsyncIterator[Service]:
+    """A command that goes on, started just now; what of it still runs at the end of the block is killed."""
     with tempfile.TemporaryDirectory(prefix="cdc-service-") as folder:
         log = Path(folder) / "log"
         with log.open("wb") as stderr:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "cdc", command, *arguments),
+                *(sys.executable, "-m", "cdc", *command),
                 cwd=folder,
                 env=environment(settings),
                 stderr=stderr,
@@ -141,6 +139,11 @@ async def started(*arguments: str, command: str = "run", **settings: Setting) ->
         finally:
             if process.returncode is None:
                 await service.kill()
+
+
+def started(*arguments: str, **settings: Setting) -> AbstractAsyncContextManager[Service]:
+    """`cdc run` with these arguments, likewise."""
+    return going("run", *arguments, **settings)
 
 
 @asynccontextmanager
@@ -199,7 +202,7 @@ def environment(settings: Mapping[str, Setting]) -> dict[str, str]:
     """
     kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "HOME") if name in os.environ}
     slot = str(settings.get("DATABASE_URL", "")).rpartition("/")[2].partition("?")[0]
-    ours = {"CDC_PORT": "0", "CDC_SLOT": slot if slot.isidentifier() else "unused"}
+    ours = {"CDC_PORT": "0", "CDC_CONNECT_PORT": "0", "CDC_SLOT": slot if slot.isidentifier() else "unused"}
     return {**kept, **ours, **{name: str(value) for name, value in settings.items()}}
 
 

@@ -11,7 +11,7 @@ import httpx
 
 from tests.acceptance.authored import WELCOME
 from tests.acceptance.conftest import Write
-from tests.acceptance.service import Service, Setting, refused, running, started
+from tests.acceptance.service import Service, Setting, going, refused, running
 from tests.acceptance.state import USERS, completed
 from tests.cluster.harness import Cluster
 from tests.servers import Connect
@@ -37,7 +37,7 @@ WRITES = """
 @asynccontextmanager
 async def serving(**settings: Setting) -> AsyncIterator[Service]:
     """`cdc serve --inngest`; `url` is that of its functions."""
-    async with started("--inngest", "--port", "0", command="serve", **settings) as served:
+    async with going("serve", "--inngest", "--port", "0", **settings) as served:
         yield served
         await served.stop()
 
@@ -72,10 +72,51 @@ async def test_rows_reach_functions_on_a_cluster_by_way_of_this_service(
     assert 'cdc_forward_waiting{source="default"} 0.0' in figures
 
 
+BRANCHES = """
+    import asyncio
+
+    from cdc import Context, Event, NonRetriableError, StepError, function
+
+    async def one(name: str) -> str:
+        return name
+
+    async def breaks() -> None:
+        raise NonRetriableError("never")
+
+    @function("branches", on="db/users.inserted", retries=1)
+    async def branches(ctx: Context) -> list[object]:
+        async def branch(name: str) -> str:
+            first = await ctx.step.run(f"{name}1", one, f"{name}1")
+            await ctx.step.sleep(f"{name}-nap", "1s" if name == "a" else "100ms")
+            return first + await ctx.step.run(f"{name}2", one, f"{name}2")
+
+        found: list[object] = list(await asyncio.gather(branch("a"), branch("b")))
+        try:
+            await ctx.step.run("breaks", breaks)
+        except StepError as error:
+            found.append([error.name, error.message])
+        waiting = asyncio.create_task(ctx.step.wait_for_event("answer", "app/answer", "1m", if_exp="async.data.id == event.data.new.id"))
+        await ctx.step.send_event("ask", Event("app/ask", {"id": ctx.event.data["new"]["id"]}))
+        answer = await waiting
+        found.append(answer and answer.data["said"])
+        found.append(await ctx.step.invoke("child", "child", {"n": 20}))
+        return found
+
+    @function("answers", on="app/ask")
+    async def answers(ctx: Context) -> None:
+        await ctx.step.send_event("answer", Event("app/answer", {"id": ctx.event.data["id"], "said": "yes"}))
+
+    @function("child", on="app/child")
+    async def child(ctx: Context) -> int:
+        return await ctx.step.run("double", lambda: ctx.event.data["n"] * 2)
+"""
+
+
 async def test_the_same_files_run_for_another_cdc(
     connect: Connect, database_url: str, functions: Path, write: Write
 ) -> None:
     write("welcome.py", WELCOME)
+    write("branches.py", BRANCHES)
     conn = await connect(database_url)
     await conn.execute(USERS)
     async with (
@@ -86,10 +127,10 @@ async def test_the_same_files_run_for_another_cdc(
         url = str((await served.logs("functions are served"))[0]["url"])
         assert (await client.put(url)).status_code == 200
         await conn.execute("insert into users (name) values ('Ada')")
-        (run,) = await completed(conn)
+        done = {run.function: run.output for run in await completed(conn, 4)}
 
-    assert run.function == "cdc-welcome"
-    assert run.output == {"said": ["Hello, Ada!", "Ada, read the docs."], "event": "db/users.inserted"}
+    assert done["cdc-welcome"] == {"said": ["Hello, Ada!", "Ada, read the docs."], "event": "db/users.inserted"}
+    assert done["cdc-branches"] == ["a1a2", "b1b2", ["NonRetriableError", "never"], "yes", 40]
 
 
 async def test_what_cannot_be_served_or_sent_is_refused_with_what_to_do(tmp_path: Path) -> None:

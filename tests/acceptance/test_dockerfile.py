@@ -118,7 +118,7 @@ def test_the_image_does_not_run_as_root() -> None:
 
 def test_the_image_finds_functions_where_people_mount_them() -> None:
     assert "CDC_FUNCTIONS=/functions" in last("ENV").split()
-    assert last("EXPOSE") == "8288"
+    assert last("EXPOSE") == "8288 8289"
 
 
 def files(folder: Path) -> set[str]:

@@ -150,6 +150,10 @@ async def test_a_cluster_that_is_away_gets_everything_later_in_order(bed: Bed) -
     ((source, waiting, age),) = await forwarder.measure(bed.conn)
     assert (source, waiting) == ("default", 3)
     assert 0 < age < 60
+    nowhere = Forwarder(bed.connect, EventApi(Target("http://127.0.0.1:1", "ek")))
+    await nowhere.forward(bed.conn)
+    await nowhere.close()
+    assert (await bed.standing()).error == "ClientConnectorError: it cannot be reached"
     bed.receiver.status = 200
     await forwarder.forward(bed.conn)
 

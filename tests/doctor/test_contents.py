@@ -189,3 +189,26 @@ async def test_what_became_of_embeddings(conn: Connection, migrated_url: str) ->
     await conn.execute("update cdc.embeddings set index_state = 'failed', index_reason = 'no disk'")
     await conn.execute("update cdc.embeddings set live_at = null, retired_at = now() - interval '8 days'")
     assert await states() == ["warning", "warning", "warning"]
+
+
+async def test_what_became_of_events_that_are_sent_on(conn: Connection, migrated_url: str) -> None:
+    async def finding() -> tuple[str, str]:
+        found = (await examined(migrated_url, forward="inngest", inngest_dev="1"))["forwarding"]
+        return found.state, found.says
+
+    assert (await examined(migrated_url))["forwarding"].says == "events are not sent on"
+    assert await finding() == ("ok", "0 events to http://127.0.0.1:8288")
+    await conn.execute(
+        "insert into cdc_state.sources (name, system_identifier, timeline, slot) values ('default', '1', 1, 'cdc')"
+    )
+    await conn.execute(
+        "insert into cdc_state.checkpoints (source_id, commit_lsn, ordinal, end_lsn) values (1, '0/1', 0, '0/1')"
+    )
+    await conn.execute("insert into cdc_state.forwards (source_id, place, sent) values (1, gen_random_uuid(), 7)")
+    assert await finding() == ("ok", "7 events to http://127.0.0.1:8288")
+    await conn.execute("update cdc_state.forwards set refused = 2")
+    assert await finding() == ("warning", "2 events were refused for good")
+    await conn.execute("update cdc_state.forwards set error = 'HTTP 401'")
+    assert await finding() == ("warning", "http://127.0.0.1:8288 does not take them: HTTP 401")
+    await conn.execute("update cdc_state.forwards set lost = 3")
+    assert (await finding())[0] == "failed"

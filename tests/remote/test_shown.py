@@ -25,7 +25,7 @@ async def test_the_api_lists_adds_and_removes_apps(api: Api, app: App) -> None:
     for url in ("", "shop", "ftp://x/y", "http://"):
         assert (await served.post("/v1/apps", {"url": url}))[0] in (200, 400)
     away = (await served.post("/v1/apps", {"url": "http://127.0.0.1:9/x"}))[1]["data"]
-    assert "nobody listens there" in away["error"]
+    assert "refuses connections" in away["error"]
     assert (await served.ask("DELETE", "/v1/apps/http%3A%2F%2F127.0.0.1%3A9%2Fx")).status_code == 200
 
 
@@ -51,7 +51,7 @@ async def test_the_page_of_apps_adds_asks_and_removes(api: Api, app: App) -> Non
     assert "http://" in spoken(unusable.text)
     assert (await submit(served, "/apps", "/apps/sync", app="shop")).status_code == 404
     assert leads_to(await submit(served, "/apps", "/apps/add", url="http://127.0.0.1:9/x")) == "/apps"
-    assert "nobody listens there" in spoken(await page(served, "/apps"))
+    assert "refuses connections" in spoken(await page(served, "/apps"))
 
 
 async def test_what_an_app_says_of_itself_stays_text(api: Api) -> None:

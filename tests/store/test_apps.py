@@ -65,7 +65,7 @@ async def test_a_row_known_by_url_becomes_the_app_that_answers(state: State) -> 
     conn = state.connection
     known = await apps.add(conn, URL)
     assert await apps.add(conn, URL) == known
-    await apps.fail(conn, known, "nobody listens there")
+    await apps.fail(conn, known, "refuses connections")
     assert [(each.id, each.name) for each in await apps.wanted(conn)] == [(known, None)]
     assert (await apps.sync(conn, shop("a"))).id == known
     ((row,)) = await apps.listed(conn)

@@ -42,6 +42,7 @@ UTILITY = {
     "migrations/prepare_schema": "CREATE SCHEMA",
     "migrations/prepare_table": "CREATE TABLE",
     "notifications/listen": "LISTEN",
+    "realtime/listen": "LISTEN",
     "notifications/unlisten": "UNLISTEN",
     "publications/add_table": "ALTER PUBLICATION",
     "publications/create": "CREATE PUBLICATION",

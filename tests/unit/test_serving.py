@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 from cdc.config import load
 from cdc.errors import ConfigurationError
 from cdc.remote import signing
+from cdc.remote.addresses import NotAllowed, target
 from cdc.service import serving
 from cdc.web.guard.terms import Terms
 
@@ -77,6 +78,8 @@ def test_who_says_so_serves_others_unasked_and_is_warned(monkeypatch: pytest.Mon
         ("CDC_SIGNING_KEY", "signkey-prod-xyz"),
         ("CDC_SIGNING_KEY_FALLBACK", "0f0"),
         ("CDC_APP_HOSTS", "https://app.example.com"),
+        ("CDC_APPS", "app.example.com"),
+        ("CDC_APPS", "http://localhost:3000/x, http://user:pass@app.example.com/x"),
     ],
 )
 def test_what_cannot_be_used_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name: str, unusable: str) -> None:
@@ -88,3 +91,37 @@ def test_what_cannot_be_used_is_refused_by_name(monkeypatch: pytest.MonkeyPatch,
 def test_signing_keys_open_what_sdks_read(monkeypatch: pytest.MonkeyPatch) -> None:
     check(monkeypatch, CDC_SIGNING_KEY=KEY, CDC_SIGNING_KEY_FALLBACK="ab" * 16)
     assert serving.terms(load()).reading == [*signing.bearers(KEY), *signing.bearers("ab" * 16)]
+
+
+HERE, THERE = "http://localhost:3000/api/inngest", "https://app.example.com/api/inngest"
+
+
+@pytest.mark.parametrize(
+    ("given", "may", "may_not"),
+    [
+        ({}, [HERE], [THERE]),
+        ({"CDC_APPS": HERE}, [HERE, "http://127.0.0.1:4000/x"], [THERE]),
+        (
+            {"CDC_APPS": f"{HERE}, {THERE}"},
+            [HERE, THERE, "http://127.0.0.1:4000/x"],
+            ["https://app.example.com:8443/x"],
+        ),
+        ({"CDC_APP_HOSTS": "app.example.com"}, [THERE], [HERE]),
+        ({"CDC_SIGNING_KEY": KEY, "CDC_APPS": HERE}, [HERE], [THERE, "http://localhost:4000/x"]),
+        ({**FOR_OTHERS, "CDC_APPS": THERE}, [THERE], [HERE]),
+    ],
+)
+async def test_apps_that_are_named_may_be_called_and_on_ones_own_machine_any(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], may: list[str], may_not: list[str]
+) -> None:
+    check(monkeypatch, **given)
+    grounds = serving.grounds(load())
+
+    async def ask(host: str, port: int) -> list[str]:
+        return ["203.0.113.5" if host == "app.example.com" else "127.0.0.1"]
+
+    for url in may:
+        assert (await target(url, grounds.hosts, development=grounds.development, ask=ask)).url == url
+    for url in may_not:
+        with pytest.raises(NotAllowed):
+            await target(url, grounds.hosts, development=grounds.development, ask=ask)

@@ -79,10 +79,15 @@ class Gateway:
         """
         app = web.Application(client_max_size=_LARGEST)
         app.add_routes([web.get(PATH, self._connect), web.post(f"{PATH}/flush", self._flush)])
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, self._host, self._wanted).start()
-        self._watch = asyncio.create_task(self._watch_over())
+        runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, self._host, self._wanted).start()
+        except OSError:
+            await runner.cleanup()
+            raise
+        self._runner, self._watch = runner, asyncio.create_task(self._watch_over())
+        log.info("workers may connect", host=self._host, port=self.port)
 
     async def close(self) -> None:
         """Send the workers elsewhere. Calls in flight are to be waited for before: a worker that hears of the end
@@ -119,10 +124,7 @@ class Gateway:
         try:
             async with asyncio.timeout(self._times.handshake):
                 await socket.send_bytes(frame(Kind.HELLO))
-                first = read(messages.Frame, await socket.receive_bytes())
-            if first.kind != Kind.WORKER_CONNECT:
-                raise Garbled("the first message is not of who connects")
-            said = read(messages.WorkerConnect, first.payload)
+                said = await _introduction(socket)
             handshake.check(said, self._key, time.time())
             worker = handshake.worker(said)
             for app in worker.apps.values():
@@ -216,6 +218,19 @@ class Gateway:
         while True:
             await asyncio.sleep(self._times.silence / 5)
             self.drop_silent()
+
+
+async def _introduction(socket: web.WebSocketResponse) -> Any:
+    """What a worker says of itself. One that lost its connection may first speak of calls that it still has; it says
+    that again.
+
+    Raises:
+        Garbled: it says something else.
+        TypeError: it hung up.
+    """
+    while (first := read(messages.Frame, await socket.receive_bytes())).kind != Kind.WORKER_CONNECT:
+        pass
+    return read(messages.WorkerConnect, first.payload)
 
 
 async def _refuse(socket: web.WebSocketResponse, reason: str) -> None:

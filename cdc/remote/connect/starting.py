@@ -16,14 +16,14 @@ _PATIENCE = 4.0
 
 
 class NotThere(Exception):
-    """The gateway cannot be reached."""
+    """The gateway cannot be reached; says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
     """Where workers ask first. `host` and `port` are the gateway's, `key` is for tokens (`tokens.key_of`).
 
-    `awake` sees to it that the gateway runs.
+    `awake` sees to it that the gateway runs, or raises NotThere.
     """
 
     host: str
@@ -32,7 +32,11 @@ class Desk:
     awake: Callable[[], Awaitable[None]]
 
     async def start(self, known_as: str, now: float, *, secure: bool = False) -> bytes:
-        """The answer to a worker; `known_as`: the name by which it reached the service, with or without a port."""
+        """The answer to a worker; `known_as`: the name by which it reached the service, with or without a port.
+
+        Raises:
+            NotThere: there is no gateway.
+        """
         await self.awake()
         made = str(uuid.uuid4())
         answer: bytes = StartResponse(
@@ -68,7 +72,7 @@ async def _pass_on(url: str, body: bytes, token: str) -> None:
         ):
             answer.raise_for_status()
     except (aiohttp.ClientError, TimeoutError) as error:
-        raise NotThere from error
+        raise NotThere("The gateway does not answer: send it again.") from error
 
 
 def _name(known_as: str) -> str:

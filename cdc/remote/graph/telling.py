@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from graphql import GraphQLError, GraphQLResolveInfo
@@ -201,17 +201,19 @@ def _trace(run: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]) -> Told:
 
 
 def _step(run_id: str, step: Mapping[str, Any]) -> Told:
-    ended = step["ended_at"] is not None
-    status = "RUNNING" if not ended else "COMPLETED" if step["error"] is None else "FAILED"
+    ended_at = step["ended_at"]
+    if step["kind"] == "sleep" and ended_at is None and step["wake_at"] <= datetime.now(UTC):
+        ended_at = step["wake_at"]  # nothing is written at its end
+    status = "COMPLETED" if step["error"] is None else "FAILED"
     return {
         "name": step["id"],
-        "status": status,
+        "status": "RUNNING" if ended_at is None else status,
         "stepID": step["id"],
         "kind": step["kind"],
         "attempts": step["attempts"],
         "startedAt": _text(step["started_at"]),
-        "endedAt": _text(step["ended_at"]),
-        "outputID": _output_id(run_id, step["id"]) if ended else None,
+        "endedAt": _text(ended_at),
+        "outputID": None if ended_at is None else _output_id(run_id, step["id"]),
         "childrenSpans": [],
     }
 

@@ -1,4 +1,4 @@
-"""What is answered without doing much: how the service is, and what SDKs tell that nothing is made of."""
+"""What is answered without doing much: how the service is, what SDKs tell and nothing is made of, what is not there."""
 
 from __future__ import annotations
 
@@ -9,11 +9,23 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from cdc.remote.routes.acting import metadata
 from cdc.remote.routes.answers import Json
 from cdc.remote.routes.service import Service
 from cdc.store import looking
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+
+_REFUSED = (
+    ("POST", "/v1/checkpoint"),
+    ("POST", "/v1/checkpoint/{run}/steps"),
+    ("GET", "/v1/checkpoint/{run}/output"),
+    ("GET", "/v1/http/runs/{run}/output"),
+)
+_NO_ENDPOINTS = (
+    "Runs that begin in an HTTP endpoint of an app (durable endpoints) are not supported here: send an event, and have "
+    "a function do it."
+)
 
 _PASSED_OVER = ("/v0/telemetry", "/v1/traces/userland", "/v1/runs/{run}/metadata")
 
@@ -27,15 +39,33 @@ def routes(service: Service) -> list[Route]:
         told = [{"id": each["id"], "slug": each["id"], "name": each["name"]} for each in functions]
         return Json({"version": version("cdc"), "functions": told, "features": {}})
 
+    async def of_app(request: Request) -> Response:
+        app = request.path_params["app"]
+        async with service.state() as conn:
+            functions = [each for each in await looking.functions(conn) if each.get("app") == app]
+        told = [{**each, "slug": each["id"]} for each in functions]
+        return Json({"data": told, "metadata": metadata()})
+
     return [
         Route("/health", _healthy),
         Route("/dev", development),
+        Route("/v1/apps/{app}/functions", of_app),
+        *(Route(path, _refusing(), methods=[method]) for method, path in _REFUSED),
         *(Route(path, _passing_over(), methods=["POST"]) for path in _PASSED_OVER),
     ]
 
 
 async def _healthy(request: Request) -> Response:
     return Json({"status": 200, "message": "OK"})
+
+
+def _refusing() -> Endpoint:
+    """Likewise."""
+
+    async def refused(request: Request) -> Response:
+        return Json({"error": _NO_ENDPOINTS, "status": 501}, status_code=501)
+
+    return refused
 
 
 def _passing_over() -> Endpoint:

@@ -20,7 +20,10 @@ def routes(desk: Desk) -> list[Route]:
 
     async def start(request: Request) -> Response:
         host = request.headers.get("host", "")
-        said = await desk.start(host, time.time(), secure=request.url.scheme == "https")
+        try:
+            said = await desk.start(host, time.time(), secure=request.url.scheme == "https")
+        except NotThere as reason:
+            return _later(reason)
         return Response(said, media_type=_KIND)
 
     async def flush(request: Request) -> Response:
@@ -33,10 +36,14 @@ def routes(desk: Desk) -> list[Route]:
             return Response(await desk.flush(bytes(body), time.time()), media_type=_KIND)
         except Garbled:
             return PlainTextResponse("This is no reply.", 400)
-        except NotThere:
-            return PlainTextResponse("The gateway does not answer; send it again.", 503, {"retry-after": "1"})
+        except NotThere as reason:
+            return _later(reason)
 
     return [
         Route("/v0/connect/start", start, methods=["POST"], include_in_schema=False),
         Route("/v0/connect/flush", flush, methods=["POST"], include_in_schema=False),
     ]
+
+
+def _later(reason: NotThere) -> Response:
+    return PlainTextResponse(str(reason), 503, {"retry-after": "5"})

@@ -24,6 +24,12 @@ READS = frozenset({"GET", "HEAD"})
 
 _OPEN = frozenset({"/livez", "/readyz", "/health", "/login", "/logout"})
 
+LISTENING = "/v1/realtime/connect"
+"""The one WebSocket."""
+
+_BY_GRANT = frozenset({LISTENING, "/v1/realtime/sse"})
+"""Opened by a token of their own, which their routes know."""
+
 _SDK = re.compile(
     r"/(fn/(register|remove)|dev|v0/telemetry|v1/(signals|traces/userland|cancellations|checkpoint))"
     r"|/(v0/(runs|connect)|v1/(checkpoint|realtime|http|cancellations)|invoke)/.*"
@@ -50,7 +56,7 @@ FOR_SDKS = frozenset({Asks.SDK, Asks.GRAPH})
 
 def asks(method: str, path: str) -> Asks:
     """What a request has to have."""
-    if path in _OPEN or (path.startswith("/static/") and method in READS):
+    if path in _OPEN or path in _BY_GRANT or (path.startswith("/static/") and method in READS):
         return Asks.NOTHING
     if method in ("POST", "OPTIONS") and path.startswith("/e/") and "/" not in path[3:]:
         return Asks.EVENT_KEY
@@ -80,7 +86,7 @@ class Access:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         if scope["type"] != "http":
-            if scope["type"] == "websocket":
+            if scope["type"] == "websocket" and scope["path"] != LISTENING:
                 await send({"type": "websocket.close", "code": 1008})
             else:
                 await self._app(scope, receive, send)

@@ -69,6 +69,11 @@ class Patient(HttpToolsProtocol):
         self._awaited, self._received = _Awaited.NOTHING, 0
         super().on_message_complete()
 
+    def handle_websocket_upgrade(self) -> None:
+        """It is a WebSocket from now on, with a protocol of its own."""
+        self._awaited = _Awaited.NOTHING
+        super().handle_websocket_upgrade()
+
     def _time(self) -> None:
         """Only what does not come at once is timed."""
         if self._awaited is self._timed:

@@ -23,7 +23,8 @@ _ALWAYS = [
 ]
 _UNKEPT = [*_ALWAYS, (b"cache-control", b"no-store")]
 _ASKED_AGAIN = [*_ALWAYS, (b"cache-control", b"no-cache")]
-_OURS = {name for name, _ in _UNKEPT}
+_KIND = b"x-inngest-server-kind"
+_OURS = {_KIND, *(name for name, _ in _UNKEPT)}
 _ONLY_HTTPS = (b"strict-transport-security", b"max-age=31536000")
 
 
@@ -32,7 +33,7 @@ class Safe:
 
     def __init__(self, app: ASGIApp, kind: str = "dev") -> None:
         self._app = app
-        told = (b"x-inngest-server-kind", kind.encode())
+        told = (_KIND, kind.encode())
         self._unkept, self._asked_again = [*_UNKEPT, told], [*_ASKED_AGAIN, told]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -11,12 +11,12 @@ from inngest.connect import ConnectionState, connect
 client = inngest.Inngest(app_id="py", api_base_url=sys.argv[1], event_api_base_url=sys.argv[1], is_production=False)
 
 
-@client.create_function(fn_id="greet", trigger=inngest.TriggerEvent(event="app/greeted"), retries=0)
+@client.create_function(fn_id="greet", trigger=inngest.TriggerEvent(event="py/greet"), retries=0)
 async def greet(ctx: inngest.Context) -> str:
     return f"Hello, {ctx.event.data['who']}"
 
 
-@client.create_function(fn_id="stepped", trigger=inngest.TriggerEvent(event="app/greeted"))
+@client.create_function(fn_id="stepped", trigger=inngest.TriggerEvent(event="py/stepped"))
 async def stepped(ctx: inngest.Context) -> str:
     async def one() -> str:
         return "one"
@@ -24,12 +24,12 @@ async def stepped(ctx: inngest.Context) -> str:
     return await ctx.step.run("a", one)
 
 
-@client.create_function(fn_id="broken", trigger=inngest.TriggerEvent(event="app/greeted"))
+@client.create_function(fn_id="broken", trigger=inngest.TriggerEvent(event="py/broken"))
 async def broken(ctx: inngest.Context) -> None:
     raise inngest.NonRetriableError("never")
 
 
-@client.create_function(fn_id="slow", trigger=inngest.TriggerEvent(event="app/greeted"))
+@client.create_function(fn_id="slow", trigger=inngest.TriggerEvent(event="py/slow"))
 async def slow(ctx: inngest.Context) -> str:
     await asyncio.sleep(2.2)
     return "at last"

@@ -61,13 +61,23 @@ async def test_a_worker_hears_what_is_wrong_with_its_functions(reach: Reach) -> 
         await worker.__aexit__(None, None, None)
 
 
-@pytest.mark.parametrize("first", [None, b"\xff\xff", b"\x08\x09"])
+@pytest.mark.parametrize("first", [None, b"\xff\xff"])
 async def test_who_does_not_say_at_once_who_it_is_is_hung_up_on(reach: Reach, first: bytes | None) -> None:
     worker = Scripted(reach)
     await worker.open((await worker.start()).gateway_endpoint)
     if first is not None:
         await worker.socket.send_bytes(first)
     await refused(worker)
+    await worker.__aexit__(None, None, None)
+
+
+async def test_a_worker_that_first_speaks_of_calls_it_still_has_is_let_in(reach: Reach) -> None:
+    worker = Scripted(reach)
+    started = await worker.start()
+    await worker.open(started.gateway_endpoint)
+    await worker.say(Kind.EXTEND_LEASE, messages.ExtendLease(request_id="r1"))
+    await worker.introduce(started)
+    await worker.hear(Kind.CONNECTION_READY)
     await worker.__aexit__(None, None, None)
 
 

@@ -1,0 +1,65 @@
+"""What is published, as the messages that listeners of Inngest's SDKs read (protocol section 6)."""
+
+from __future__ import annotations
+
+import codecs
+import uuid
+from collections.abc import AsyncIterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from cdc.remote.realtime.hub import Hub, Published, Topic
+
+MOST_BYTES = 512 * 1024
+"""Of one message."""
+
+
+class TooLarge(Exception):
+    """A message is larger than any that is passed on."""
+
+
+def publish(hub: Hub, topics: Sequence[Topic], body: bytes, run_id: str | None) -> None:
+    """Publish one message: any JSON; what is none is a text.
+
+    Raises:
+        TooLarge: it is too large.
+    """
+    _say(hub, topics, "data", _data(body), run_id)
+
+
+async def stream(hub: Hub, topics: Sequence[Topic], chunks: AsyncIterable[bytes], run_id: str | None) -> None:
+    """Publish a text while it comes, between a message that it begins and one that it ended.
+
+    Raises:
+        TooLarge: one piece is too large.
+    """
+    name = uuid.uuid4().hex
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    _say(hub, topics, "datastream-start", name, run_id)
+    try:
+        async for chunk in chunks:
+            if text := decoder.decode(chunk):
+                _say(hub, topics, "chunk", text, run_id, stream_id=name)
+    finally:
+        _say(hub, topics, "datastream-end", name, run_id)
+
+
+def _data(body: bytes) -> Any:
+    try:
+        orjson.loads(body)
+    except ValueError:
+        return body.decode(errors="replace")
+    return orjson.Fragment(body)
+
+
+def _say(hub: Hub, topics: Sequence[Topic], kind: str, data: Any, run_id: str | None, **more: str) -> None:
+    at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    about = {"run_id": run_id} if run_id else {}
+    for topic in topics:
+        message = {"kind": kind, "channel": topic.channel, "topic": topic.name, "created_at": at, **about, **more}
+        written = orjson.dumps({**message, "data": data})
+        if len(written) > MOST_BYTES:
+            raise TooLarge
+        hub.publish(Published(topic, written.decode()))

@@ -1,0 +1,2 @@
+-- Be told of what other services publish.
+listen cdc_realtime

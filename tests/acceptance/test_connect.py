@@ -1,0 +1,43 @@
+"""Apps that connect by themselves, in the whole service."""
+
+from __future__ import annotations
+
+import socket
+
+from cdc.client import Client
+from tests.acceptance.service import running
+from tests.remote.connect.workers import worker
+from tests.waiting import eventually
+
+
+def free_port() -> int:
+    """One that nothing listens on now."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port
+
+
+async def test_connected_apps_are_apps_like_any_other(database_url: str) -> None:
+    async with running(DATABASE_URL=database_url, CDC_CONNECT_PORT=str(free_port())) as service:
+        client = Client(service.url)
+
+        async def send(function: str) -> str:
+            (event,) = await client.send({"name": function, "data": {"who": "world"}})
+            return event
+
+        async def ended(event: str) -> list[tuple[str, object]]:
+            runs = await eventually(lambda: client.ended(event, within=30), within=30)
+            return [(run["status"], run["output"]) for run in runs]
+
+        async with worker("py", service.url), worker("js4", service.url):
+            for app in ("py", "js4"):
+                assert await ended(await send(f"{app}/greet")) == [("completed", "Hello, world")]
+                assert await ended(await send(f"{app}/stepped")) == [("completed", "one")]
+                ((status, _),) = await ended(await send(f"{app}/broken"))
+                assert status == "failed"
+        await service.logs("worker disconnected", times=2)
+        # Nobody is there: it waits, and that is no attempt.
+        waiting = await send("py/greet")
+        async with worker("py", service.url):
+            assert await ended(waiting) == [("completed", "Hello, world")]
