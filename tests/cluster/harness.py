@@ -178,9 +178,12 @@ class _Run:
     def _operate(self, item: Item, operation: dict[str, Any], *, final: bool) -> None:
         id_, kind = operation["id"], operation["op"]
         is_last = item.attempt + 1 >= self._cluster.max_attempts
-        if id_ in self._memos or (id_ in self._known and item.step != id_):
+        if id_ in self._memos:
             return
-        self._known.add(id_)
+        if kind not in ("StepRun", "StepError", "StepFailed"):
+            if id_ in self._known:
+                return
+            self._known.add(id_)
         if kind == "StepRun":
             self._end(id_, {"data": operation["data"]})
         elif kind == "StepPlanned":
@@ -188,7 +191,6 @@ class _Run:
         elif kind == "StepFailed" or (kind == "StepError" and (final or is_last)):
             self._end(id_, {"error": {key: operation["error"][key] for key in ("name", "message", "stack")}})
         elif kind == "StepError":
-            self._known.discard(id_)
             self._due.append(Item(item.step, item.attempt + 1))
         else:
             self._later.append(operation)
