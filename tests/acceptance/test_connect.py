@@ -55,9 +55,11 @@ async def test_rows_of_a_table_that_only_a_connected_app_names_start_its_functio
 ) -> None:
     conn = await connect(database_url)
     await conn.execute("create table visitors (who text primary key)")
-    async with running(DATABASE_URL=database_url, CDC_CONNECT_PORT=str(free_port())) as service:
-        async with worker("py", service.url):
-            await follows(conn, "visitors")
-            await conn.execute("insert into visitors values ('Ada')")
-            (run,) = await completed(conn)
-            assert run.function == "py-stepped"
+    async with (
+        running(DATABASE_URL=database_url, CDC_CONNECT_PORT=str(free_port())) as service,
+        worker("py", service.url),
+    ):
+        await follows(conn, "visitors")
+        await conn.execute("insert into visitors values ('Ada')")
+        (run,) = await completed(conn)
+        assert run.function == "py-stepped"
