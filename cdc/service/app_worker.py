@@ -20,7 +20,7 @@ from cdc.service.app_roster import AppRoster
 from cdc.service.connecting import opened
 from cdc.service.databases import Databases
 from cdc.service.lives import ending, live, tell_others
-from cdc.service.process import prepare
+from cdc.service.process import allow_connections, prepare
 from cdc.service.reports import Reports
 from cdc.service.stopping import Stopping
 from cdc.service.tallying import tell, tell_forever
@@ -47,6 +47,7 @@ async def _work(settings: Settings, reports: Reports, *, pooled: bool) -> None:
     if pooled:
         databases = databases.through_pooler()
     prepare()
+    allow_connections()
     stopping = Stopping(lambda sources: None)
     grounds = serving.grounds(settings)
     entries, development = grounds.hosts, grounds.development
