@@ -68,7 +68,7 @@ class Branches:
         self._new: list[_Asked] = []
         self._open: list[_Asked] = []
         self._ended: list[_Ended] = []
-        self._planned: list[StepResponse] = []
+        self._planned: list[tuple[_Asked, StepResponse]] = []
         self._changed = asyncio.Event()
         self._turns = _TURNS
         self._handler: asyncio.Task[Any] | None = None
@@ -112,6 +112,8 @@ class Branches:
                 if self._changed.is_set():
                     break
             else:
+                # A branch that was cancelled wants nothing any more.
+                self._open = [asked for asked in self._open if not asked.answer.done()]
                 if self._new or self._open:
                     return
                 await self._changed.wait()
@@ -126,10 +128,12 @@ class Branches:
             self._open.append(asked)
             await self._beside(asked)
         if not self._ended:
-            raise ResponseInterrupt(self._planned) if self._planned else SkipInterrupt(self._open[0].name)
+            planned = [response for asked, response in self._planned if not asked.answer.done()]
+            raise ResponseInterrupt(planned) if planned else SkipInterrupt(self._open[0].name)
         first = min(self._ended, key=self._place)
         self._ended.remove(first)
-        self._open.remove(first.asked)
+        if first.asked in self._open:
+            self._open.remove(first.asked)
         first.tell()
         self._told()
 
@@ -150,7 +154,7 @@ class Branches:
         try:
             found = await self._group.parallel((look,), inngest.ParallelMode.RACE)
         except ResponseInterrupt as interrupt:
-            self._planned.extend(interrupt.responses)
+            self._planned.extend((asked, response) for response in interrupt.responses)
         else:
             self._ended.extend(found)
 

@@ -73,9 +73,12 @@ async def opened(settings: Settings, connections: Connections, register: Registe
 
 
 async def _open(gateway: Gateway) -> None:
+    told = False
     while True:
         try:
             return await gateway.start()
         except OSError as error:
-            log.warning("no worker can connect: see CDC_CONNECT_PORT", reason=str(error), seconds=_AGAIN)
+            if not told:
+                log.warning("no worker can connect: see CDC_CONNECT_PORT", reason=str(error))
+            told = True
             await asyncio.sleep(_AGAIN)

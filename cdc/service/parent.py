@@ -320,7 +320,10 @@ class _Service:
             self._apps.look()
 
     def _apps_changed(self) -> None:
-        """Functions of apps were registered or archived: the worker that calls apps hears of it, or is started."""
+        """Functions of apps were registered or archived: the worker that calls apps hears of it, or is started; and the
+        tables that they name are published.
+        """
+        self._sources.registered()
         self._due()
         self._calling.look_soon()
 

@@ -41,7 +41,7 @@ class Web:
             uvicorn.Config(
                 Safe(app, kind),  # outside of all that answers, also of what answers a failure
                 http=Crowd,
-                ws="websockets-sansio",
+                ws="auto",
                 ws_max_size=_MOST_HEARD,
                 ws_per_message_deflate=False,
                 log_config=None,

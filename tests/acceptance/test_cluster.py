@@ -95,7 +95,8 @@ BRANCHES = """
             await ctx.step.run("breaks", breaks)
         except StepError as error:
             found.append([error.name, error.message])
-        waiting = asyncio.create_task(ctx.step.wait_for_event("answer", "app/answer", "1m", if_exp="async.data.id == event.data.new.id"))
+        same = "async.data.id == event.data.new.id"
+        waiting = asyncio.create_task(ctx.step.wait_for_event("answer", "app/answer", "1m", if_exp=same))
         await ctx.step.send_event("ask", Event("app/ask", {"id": ctx.event.data["new"]["id"]}))
         answer = await waiting
         found.append(answer and answer.data["said"])

@@ -18,9 +18,14 @@ def free_port() -> int:
         return port
 
 
+KEY = "signkey-prod-" + "ab" * 16
+TOKEN = "token-of-the-dashboard"
+
+
 async def test_connected_apps_are_apps_like_any_other(database_url: str) -> None:
-    async with running(DATABASE_URL=database_url, CDC_CONNECT_PORT=str(free_port())) as service:
-        client = Client(service.url)
+    secrets = {"CDC_SIGNING_KEY": KEY, "CDC_DASHBOARD_TOKEN": TOKEN}
+    async with running(DATABASE_URL=database_url, CDC_CONNECT_PORT=str(free_port()), **secrets) as service:
+        client = Client(service.url, token=TOKEN)
 
         async def send(function: str) -> str:
             (event,) = await client.send({"name": function, "data": {"who": "world"}})
@@ -30,7 +35,7 @@ async def test_connected_apps_are_apps_like_any_other(database_url: str) -> None
             runs = await eventually(lambda: client.ended(event, within=30), within=30)
             return [(run["status"], run["output"]) for run in runs]
 
-        async with worker("py", service.url), worker("js4", service.url):
+        async with worker("py", service.url, KEY), worker("js4", service.url, KEY):
             for app in ("py", "js4"):
                 assert await ended(await send(f"{app}/greet")) == [("completed", "Hello, world")]
                 assert await ended(await send(f"{app}/stepped")) == [("completed", "one")]
@@ -39,5 +44,5 @@ async def test_connected_apps_are_apps_like_any_other(database_url: str) -> None
         await service.logs("worker disconnected", times=2)
         # Nobody is there: it waits, and that is no attempt.
         waiting = await send("py/greet")
-        async with worker("py", service.url):
+        async with worker("py", service.url, KEY):
             assert await ended(waiting) == [("completed", "Hello, world")]

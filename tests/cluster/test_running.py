@@ -90,9 +90,11 @@ async def test_a_branch_goes_on_while_another_sleeps_and_the_first_to_end_stays_
             await ctx.step.sleep("night", "8h")
             return "slow"
 
-        done, _ = await asyncio.wait(
+        done, late = await asyncio.wait(
             [asyncio.ensure_future(slow()), asyncio.ensure_future(quick())], return_when=asyncio.FIRST_COMPLETED
         )
+        for task in late:
+            task.cancel()
         await ctx.step.sleep("on", "1h")
         return [task.result() for task in done]
 
@@ -100,6 +102,15 @@ async def test_a_branch_goes_on_while_another_sleeps_and_the_first_to_end_stays_
         ended = await cluster.run("shop-race", ADA)
 
     assert ended.output == ["quick"]
+    assert ended.calls == [
+        ["Sleep night", "StepPlanned one"],
+        ["StepRun one"],
+        ["Sleep night", "StepPlanned two"],
+        ["StepRun two"],
+        ["Sleep on"],
+        ["Sleep on"],  # the night is over, too, and it is still not the first
+        ["completed"],
+    ]
 
 
 async def test_what_a_step_raised_for_good_may_be_caught_and_counts_its_attempts(monkeypatch: Patch) -> None:

@@ -8,6 +8,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from cdc.service.doctor import CHECKS
+from cdc.store import apps
 from tests.acceptance.service import cdc
 from tests.doctor.examining import bad, examined
 from tests.openai_server import OpenAIServer
@@ -212,3 +213,11 @@ async def test_what_became_of_events_that_are_sent_on(conn: Connection, migrated
     assert await finding() == ("warning", "http://127.0.0.1:8288 does not take them: HTTP 401")
     await conn.execute("update cdc_state.forwards set lost = 3")
     assert (await finding())[0] == "failed"
+
+
+async def test_an_app_that_could_not_be_synced(conn: Connection, migrated_url: str) -> None:
+    known = await apps.add(conn, "http://localhost:3000/api/inngest")
+    assert (await examined(migrated_url))["apps"].state == "ok"
+    await apps.fail(conn, known, "The app answered 404.")
+    found = (await examined(migrated_url))["apps"]
+    assert (found.state, found.says) == ("warning", "http://localhost:3000/api/inngest: The app answered 404.")

@@ -32,8 +32,16 @@ class App:
 
     _inner: FastAPI = field(default_factory=FastAPI)
 
-    def deploy(self, api: str, *functions: str, name: str = "shop", key: str | None = None, **options: Any) -> None:
-        """Serve these functions, or others than before, and know the API there. All begin with app/order.made."""
+    def deploy(
+        self,
+        api: str,
+        *functions: str,
+        name: str = "shop",
+        key: str | None = None,
+        on: str = "app/order.made",
+        **options: Any,
+    ) -> None:
+        """Serve these functions, or others than before, and know the API there. All begin with `on`."""
         client = inngest.Inngest(
             app_id=name,
             api_base_url=api,
@@ -43,7 +51,7 @@ class App:
             event_key="test" if key else None,
         )
         self._inner = FastAPI()
-        inngest.fast_api.serve(self._inner, client, [_function(client, each, options) for each in functions])
+        inngest.fast_api.serve(self._inner, client, [_function(client, each, on, options) for each in functions])
 
     async def put(self) -> httpx.Response:
         """Have it tell of its functions, as a deployment does."""
@@ -57,8 +65,8 @@ class App:
         await self._inner(scope, receive, send)
 
 
-def _function(client: inngest.Inngest, id: str, options: dict[str, Any]) -> inngest.Function[Any]:
-    @client.create_function(fn_id=id, trigger=inngest.TriggerEvent(event="app/order.made"), **options)
+def _function(client: inngest.Inngest, id: str, on: str, options: dict[str, Any]) -> inngest.Function[Any]:
+    @client.create_function(fn_id=id, trigger=inngest.TriggerEvent(event=on), **options)
     async def made(ctx: inngest.Context) -> str:
         return id
 

@@ -59,6 +59,11 @@ class App:
         self._effects = effects
 
     @property
+    def folder(self) -> Path:
+        """Where it notes what it did, and tests leave files for it."""
+        return self._effects.parent
+
+    @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/api/inngest"
 

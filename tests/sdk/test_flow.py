@@ -59,9 +59,11 @@ async def limited(app: App, mine: str) -> None:
 
 
 async def prioritised(app: App, mine: str) -> None:
-    first = await app.send("prioritised", id=mine, name="first", takes=1_000)
+    gate = app.folder / f"{mine}.open"
+    first = await app.send("prioritised", id=mine, name="first", until=str(gate))
     await app.is_now(first, "running")
     others = [await app.send("prioritised", id=mine, name=name, urgent=name == "urgent") for name in ("late", "urgent")]
+    gate.touch()
     for event in others:
         await app.runs(event)
     assert app.noted(mine) == ["first", "urgent", "late"]

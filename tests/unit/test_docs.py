@@ -26,10 +26,8 @@ from cdc.authoring.step import Step
 from cdc.cli import app, reference
 from cdc.config import Settings, variable
 from cdc.embedding.offers import MODELS
-from cdc.events.outbox import Outbox
 from cdc.listener.translate import Translator
 from cdc.lsn import Position
-from cdc.remote.routes import routes as sdk_routes
 from cdc.store.migrate import available
 from cdc.wal.relations import Relation
 from cdc.wal.transactions import Change, Header
@@ -38,6 +36,7 @@ from cdc.web.app import app as web
 from cdc.web.site import Site
 from cdc.web.status import Statuses
 from tests.servers import Connect, Connection
+from tests.web import sdk
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -225,8 +224,9 @@ def test_every_command_that_is_mentioned_exists(page: Path) -> None:
 
 def test_every_route_and_every_figure_of_the_status_is_documented() -> None:
     operations, others = doc("operations.md"), doc("api.md") + doc("dashboard.md") + doc("metrics.md")
-    sdk = sdk_routes(_no_connection, lambda: None, Outbox())
-    for route in web(Site(Statuses(None), _no_connection), sdk).routes:
+    others += doc("apps.md") + doc("connect.md") + doc("realtime.md")
+    site = Site(Statuses(None), _no_connection)
+    for route in web(site, sdk.routes(site, _no_connection)).routes:
         path, methods = getattr(route, "path", ""), getattr(route, "methods", None) or ()
         for method in {*methods} - {"HEAD"}:
             assert f"`{method} {path}`".replace(":path", "") in (operations + others).replace(":path", ""), path

@@ -14,7 +14,6 @@ import httpx
 import orjson
 import pytest
 
-from cdc.remote.routes import routes
 from cdc.store.connect import pool
 from cdc.web.app import app
 from cdc.web.guard.terms import NOTHING_ASKED, Terms
@@ -23,6 +22,7 @@ from cdc.web.site import Site
 from cdc.web.status import Status, Statuses
 from tests.servers import Connect
 from tests.store.state import State, definition, open_state
+from tests.web import sdk
 
 Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -77,8 +77,7 @@ async def serve(migrated_url: str, connect: Connect) -> AsyncIterator[Serve]:
                 keys=keys,
                 terms=terms,
             )
-            sdk = routes(connections.connection, site.wake, site.outbox)
-            web = Web(around(app(site, sdk)), 0, proxies=proxies, kind=terms.kind)
+            web = Web(around(app(site, sdk.routes(site, connections.connection))), 0, proxies=proxies, kind=terms.kind)
             web.start()
             stack.push_async_callback(web.stop)
             stack.callback(site.stopping.set)

@@ -8,16 +8,15 @@ from typing import NoReturn
 
 import httpx
 import pytest
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
-from cdc.events.outbox import Outbox
-from cdc.remote.routes import routes as sdk_routes
 from cdc.web.app import app
-from cdc.web.guard.access import Asks, asks, is_loopback
+from cdc.web.guard.access import LISTENING, Asks, asks, is_loopback
 from cdc.web.guard.sessions import Sessions
 from cdc.web.guard.terms import Terms, one_of
 from cdc.web.site import Site
 from cdc.web.status import Statuses
+from tests.web import sdk
 from tests.web.conftest import Serve, Served
 
 TOKEN = "open-sesame-open-sesame"
@@ -28,6 +27,7 @@ TERMS = Terms(token=TOKEN, metrics_token=SCRAPES, reading=(READS,))
 OPEN = {
     *(("GET", "/livez"), ("GET", "/readyz"), ("GET", "/login"), ("POST", "/login"), ("POST", "/logout")),
     *(("GET", "/static/{path}"), ("POST", "/e/{key}"), ("OPTIONS", "/e/{key}"), ("GET", "/health")),
+    ("GET", "/v1/realtime/sse"),
 }
 """All that asks for no token. Whoever adds to it says why in docs/security.md."""
 
@@ -37,10 +37,12 @@ UNKNOWN = [("GET", "/nowhere"), ("POST", "/nowhere"), ("DELETE", "/v1/runs"), ("
 
 def routes(found: list[BaseRoute] | None = None) -> Iterator[tuple[str, str]]:
     """Methods and paths of all that is served."""
-    sdk = sdk_routes(no_connection, lambda: None, Outbox())
-    for route in app(Site(Statuses(None), no_connection), sdk).routes if found is None else found:
+    site = Site(Statuses(None), no_connection)
+    for route in app(site, sdk.routes(site, no_connection)).routes if found is None else found:
         if isinstance(route, Mount):
             yield "GET", f"{route.path}/{{path}}"
+        elif isinstance(route, WebSocketRoute):
+            assert route.path == LISTENING
         elif isinstance(route, Route):
             yield from ((method, route.path) for method in sorted((route.methods or set()) - {"HEAD"}))
         else:

@@ -12,7 +12,7 @@ from cdc.remote.connect.handshake import NotLetIn
 from cdc.remote.registering import Registering, told
 from cdc.store.failures import ConnectionTrouble
 
-_NOWHERE = "wss://connect"
+_NOWHERE = "https://connect"
 """A URL for what is checked like a sync over HTTP; it is not kept."""
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from cdc import discovery
 from cdc.config import Settings
 from cdc.errors import CdcError
-from cdc.service.doctor import embedding, forwarding, places, publication, schemas, server, slot, vectors
+from cdc.service.doctor import apps, embedding, forwarding, places, publication, schemas, server, slot, vectors
 from cdc.service.doctor.finding import Finding, failed, ok
 from cdc.service.doctor.subject import Subject, connected
 from cdc.service.named import Named
@@ -53,6 +53,7 @@ _OF_THE_SERVICE: dict[str, Check] = {
     "vector indexes": vectors.indexed,
     "retired embeddings": vectors.retired,
     "refused texts": vectors.refusals,
+    "apps": apps.synced,
     "forwarding": forwarding.sent_on,
 }
 """What makes sense on a primary only."""

@@ -19,7 +19,7 @@ async def sent_on(subject: Subject) -> Finding:
     if lost := sum(each.lost for each in found):
         return failed(
             f"{lost:,} events were deleted by age before {to.origin} took them",
-            "Raise CDC_RETENTION above the longest time that the cluster is away; cdc backfill gives it rows as they are now.",
+            "Raise CDC_RETENTION above the time that the cluster may be away; cdc backfill sends rows as they are.",
         )
     if error := next((each.error for each in found if each.error), None):
         return warning(

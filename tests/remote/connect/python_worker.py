@@ -1,14 +1,13 @@
-"""A worker of the Python SDK, app `py`: `python -m tests.remote.connect.python_worker <url>`. Says so when it is up."""
+"""A worker of the Python SDK, app `py`, for the service that its environment names. Says `up` when it is."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
 
 import inngest
 from inngest.connect import ConnectionState, connect
 
-client = inngest.Inngest(app_id="py", api_base_url=sys.argv[1], event_api_base_url=sys.argv[1], is_production=False)
+client = inngest.Inngest(app_id="py")
 
 
 @client.create_function(fn_id="greet", trigger=inngest.TriggerEvent(event="py/greet"), retries=0)

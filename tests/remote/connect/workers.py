@@ -24,20 +24,25 @@ WORKERS = {
 
 
 @asynccontextmanager
-async def worker(kind: str, url: str) -> AsyncIterator[None]:
-    """A process with an app of this name, connected; ended politely."""
+async def worker(kind: str, url: str, key: str | None = None) -> AsyncIterator[None]:
+    """A process with an app of this name, connected; ended politely. With a signing `key` not in development."""
+    service = {"INNGEST_BASE_URL": url, "INNGEST_SIGNING_KEY": key} if key else {"INNGEST_DEV": url}
     process = await asyncio.create_subprocess_exec(
         *WORKERS[kind],
-        url,
         cwd=None if kind == "py" else FOLDER,
-        env={**os.environ, "APP": kind, "INNGEST_DEV": url},
+        env={**os.environ, "APP": kind, **service},
         stdout=asyncio.subprocess.PIPE,
     )
     assert process.stdout is not None
     try:
-        while (line := await asyncio.wait_for(process.stdout.readline(), _START_WITHIN)) != b"up\n":
-            assert line, "it ended"
+        async with asyncio.timeout(_START_WITHIN):
+            while (line := await process.stdout.readline()) != b"up\n":
+                assert line, "it ended"
         yield
+    except BaseException:
+        process.kill()
+        raise
     finally:
-        process.terminate()
+        if process.returncode is None:
+            process.terminate()
         await process.communicate()

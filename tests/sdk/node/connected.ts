@@ -1,4 +1,4 @@
-// A worker that connects by itself: `connected.ts <url of the service>`. Says `up` when it is.
+// A worker that connects by itself, to the service that its environment names. Says `up` when it is.
 // Node 20 has WebSocket behind --experimental-websocket, and that not in threads: the connection stays in this one.
 import { setTimeout } from "node:timers/promises";
 import { NonRetriableError } from "#inngest";

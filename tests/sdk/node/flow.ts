@@ -1,4 +1,6 @@
 // Flow control: what the service is told in the function's options, and does before a function is called.
+import { existsSync } from "node:fs";
+
 import { app, define, note, on } from "./sdk.js";
 
 const key = "event.data.id";
@@ -38,7 +40,9 @@ const prioritised = on(
   { id: "prioritised", priority: { run: "event.data.urgent ? 600 : 0" }, concurrency: [{ limit: 1, key }] },
   async ({ event, step }) => {
     const what = await step.run("turn", async () => {
-      await new Promise((done) => setTimeout(done, event.data.takes ?? 0));
+      while (event.data.until && !existsSync(event.data.until)) {
+        await new Promise((done) => setTimeout(done, 20));
+      }
       return note(event.data.id, event.data.name);
     });
     return what;

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 
 import inngest
 
 from tests.sdk.python.sdk import APP, client, id_of, note, noted, on
+from tests.waiting import eventually
 
 KEY = "event.data.id"
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
@@ -61,9 +63,8 @@ async def limited(ctx: inngest.Context) -> None:
 )
 async def prioritised(ctx: inngest.Context) -> str:
     async def turn() -> str:
-        takes = ctx.event.data.get("takes", 0)
-        assert isinstance(takes, int | float)
-        await asyncio.sleep(takes / 1000)
+        if until := ctx.event.data.get("until"):
+            await eventually(Path(str(until)).exists, within=60)
         return note(id_of(ctx), str(ctx.event.data["name"]))
 
     return await ctx.step.run("turn", turn)
