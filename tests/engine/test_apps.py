@@ -61,7 +61,8 @@ async def test_steps_told_of_with_the_functions_end_are_recorded_and_never_taken
     sdk = AtOnce(lambda event: iter(()))  # type: ignore[arg-type, return-value] # it has no body
     run = await ran(engine, sdk, hurried=True)
     assert (run["status"], run["output"]) == ("completed", 2)
-    assert [[*call.memos] for call in sdk.calls] == [[], [hashed("a")]][: 1 + fails]
+    assert len(sdk.calls) > fails
+    assert all([*call.memos] == [hashed("a")] for call in sdk.calls[1:])
     assert (await engine.steps())["a"]["data"] == 1
 
 
