@@ -128,7 +128,7 @@ class Access:
         if needed is Asks.NOTHING or not self._asked_for(needed) or state["session"]:
             return None
         if scheme.lower() == "bearer" and given:
-            # Nobody can guess a signing key: apps behind one address do not lock each other out, and SDKs go on to their
+            # Nobody guesses a signing key: apps behind one address do not lock each other out. And SDKs go on to their
             # other key when, and only when, they hear 401.
             state["bearer"] = one_of(given.strip(), self._signing(needed))
             address = address_of(scope)
