@@ -61,6 +61,10 @@ class Traffic:
         """Seconds until an app that is out of reach may be tried again; None when there is none."""
         return min((each.opens_in for each in self._breakers.values() if not each.is_closed), default=None)
 
+    def moved(self, app: str) -> None:
+        """An app is somewhere else now: how it went where it was tells nothing."""
+        self._breakers.pop(app, None)
+
     @asynccontextmanager
     async def call(self, app: str) -> AsyncIterator[Breaker]:
         """The time of a call. The caller tells the breaker how it went.

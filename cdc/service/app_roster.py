@@ -66,6 +66,9 @@ class AppRoster:
         _, definitions = await registry.registered(conn)
         served = await apps.served(conn)
         self._version = version
+        for app in served:
+            if app.name in self._apps and self._apps[app.name].url != app.url:
+                self._traffic.moved(app.name)
         self._apps = {app.name: App(app.name, app.url, app.sdk) for app in served}
         self._ids = frozenset(definition["id"] for definition in definitions)
         functions: dict[str, Function] = {}

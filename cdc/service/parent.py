@@ -119,13 +119,13 @@ class _Service:
         stack.push_async_callback(self._models.close)
         # As if through a pooler: it is what finds out.
         self._wakeups = Wakeups(databases.through_pooler().to_state, self._wake)
-        self._children = Children(0, self._child, grace=0.0, hooks=self._of_children())
+        self._children = Children(0, self._child, grace=0.0, hooks=self._of_children(lambda: self._calling.wake()))
         self._connecting = Connecting(settings)
         self._calling = Calling(
             databases.through_pooler().to_state,
             self._app_child,
             grace=settings.shutdown_timeout,
-            hooks=self._of_children(),
+            hooks=self._of_children(lambda: self._children.wake()),
         )
         self._searched = Reaching(named, state=databases.state, models=self._models, sleeps=settings.listen is not None)
         stack.push_async_callback(self._searched.close)
@@ -190,8 +190,14 @@ class _Service:
     def _of_child(self) -> dict[str, str]:
         return {"DATABASE_URL": self._databases.watched, "CDC_SOURCES": inline(self._named)}
 
-    def _of_children(self) -> children.Hooks:
-        return children.Hooks(on_ready=self._worker_ready, on_due=self._wakeups.due, on_death=self._release)
+    def _of_children(self, wake_others: Callable[[], None]) -> children.Hooks:
+        """What was made due by a worker is also for those of the other kind, and of other services."""
+
+        def due() -> None:
+            wake_others()
+            self._wakeups.due()
+
+        return children.Hooks(on_ready=self._worker_ready, on_due=due, on_death=self._release)
 
     async def _start_wakeups(self) -> None:
         self._stack.push_async_callback(self._wakeups.close)
@@ -211,7 +217,8 @@ class _Service:
     async def _start_workers(self) -> None:
         count = self._settings.workers if "worker" in self._roles else 0
         grace = self._settings.shutdown_timeout
-        self._children = Children(count, self._child, grace=grace, hooks=self._of_children())
+        hooks = self._of_children(lambda: self._calling.wake())
+        self._children = Children(count, self._child, grace=grace, hooks=hooks)
         self._stack.push_async_callback(self._children.stop)
         self.parts.loop(Loop("watch", _WATCH_EVERY, self._replace_stuck))
         await self._children.start()

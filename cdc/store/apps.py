@@ -107,9 +107,10 @@ async def sync(conn: Connection, told: Told, known: int | None = None) -> Synced
         about = {"sdk": told.sdk, "framework": told.framework, "version": told.version}
         row = await (await conn.execute(text("apps/sync"), {**named, **about})).fetchone()
         assert row is not None, "it was inserted or updated"
-        if changed:
+        modified = changed > 0 or row[1]
+        if modified:  # another URL alone, too: whoever calls the app has the old one
             await conn.execute(text("functions/raise_version"))
-        return Synced(row[0], modified=changed > 0 or row[1])
+        return Synced(row[0], modified)
 
 
 async def fail(conn: Connection, id: int, error: str) -> None:

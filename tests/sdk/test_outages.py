@@ -44,7 +44,11 @@ async def test_an_app_that_dies_in_a_step_takes_it_again_when_it_is_back(
         event = await app.send("patient", id=mine)
         await app.notes(mine, "first", "gate")
     gate.touch()
-    async with started(kind, world.service.url, effects, name=name, port=app.port, environment=environment) as app:
+    moves = kind == "js3"
+    port = 0 if moves else app.port
+    async with started(kind, world.service.url, effects, name=name, port=port, environment=environment) as app:
+        if moves:
+            await app.sync()
         (run,) = await app.runs(event)
     assert (run["status"], run["output"]) == ("completed", "second")
     assert app.noted(mine) == ["first", "gate", "gate", "second"]
@@ -139,7 +143,7 @@ async def refused(service: Service, folder: Path, keys: dict[str, str]) -> None:
     for kind in ("py", "js4"):
         block = started(kind, service.url, folder / kind, environment=cloud(service, keys))
         async with block as app, httpx.AsyncClient(trust_env=False, timeout=30) as client:
-            assert (await client.put(app.url)).status_code >= 400
+            assert "INNGEST_SIGNING_KEY" in (await client.put(app.url)).text
 
 
 def cloud(service: Service, keys: dict[str, str]) -> dict[str, str]:

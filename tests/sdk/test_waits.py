@@ -38,7 +38,7 @@ async def test_a_run_sleeps_waits_and_is_cancelled(app: App) -> None:
 
 
 async def test_functions_of_apps_and_of_the_service_invoke_each_other(app: App) -> None:
-    output = await app.output("invokes", id=fresh(), native="native")
+    output = await app.output("invokes", id=fresh(), native="cdc")
     assert (output["here"], output["there"]) == (8, 12)
     failed, unknown = output["errors"]
     assert "no number" in failed

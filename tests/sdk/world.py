@@ -17,16 +17,16 @@ from tests.sdk.apps import App, started
 NATIVE = """
 from cdc import Context, function
 
-@function("native-triples", on="native/triples", retries=0)
+@function("triples", on="native/triples", retries=0)
 async def triples(ctx: Context) -> int:
     return ctx.event.data["number"] * 3
 
-@function("native-asks", on="native/asks", retries=0)
+@function("asks", on="native/asks", retries=0)
 async def asks(ctx: Context) -> dict[str, object]:
     app = ctx.event.data["app"]
     return {"doubled": await ctx.step.invoke("remote", f"{app}-doubles", {"number": 21})}
 """
-"""Functions of the service's own, called by apps and calling them."""
+"""Functions of the service's own, called by apps (which put `cdc-` before their ids) and calling them."""
 
 
 class World:
