@@ -25,7 +25,7 @@ from cdc.remote.call import DISCOVERY, App, Call
 from cdc.remote.driven import Driven, Elsewhere, Execute, Surroundings
 from cdc.remote.memos import hashed, memo, told_error, told_event
 from cdc.remote.opcodes import sleep_until
-from cdc.remote.throwing import AppAway, thrown
+from cdc.remote.throwing import AppAway, failed, thrown
 from cdc.store.json import encoded
 from cdc.store.runs import Memo
 
@@ -164,7 +164,7 @@ class Conversation:
 
     def _failure(self, answer: Threw | Unreached | Planned) -> Exception:
         if isinstance(answer, Threw):
-            return thrown(answer)
+            return failed(answer)
         reason = answer.reason if isinstance(answer, Unreached) else "the app answered with steps"
         return AppAway(reason, self._around.patience(self._app))
 

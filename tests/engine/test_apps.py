@@ -160,7 +160,8 @@ async def test_a_function_out_of_attempts_fails_with_what_it_threw(engine: Engin
         yield from _broken()
 
     run = await ran(engine, Sdk(body), hurried=True, retries=1)
-    assert (run["status"], run["error"]) == ("failed", {"name": "Broken", "message": "broken"})
+    told = {"name": "Broken", "message": "broken", "error": "invalid status code: 500"}
+    assert (run["status"], run["error"]) == ("failed", told)
 
 
 async def test_an_app_that_is_away_uses_up_no_attempt(engine: Engine) -> None:
