@@ -119,10 +119,16 @@ class Conversation:
         if isinstance(answer, Returned):
             return answer
         end = planning.end_in(answer)
-        if isinstance(end, Returned):
+        before = planning.before_the_end(answer) if end is not None else []
+        if isinstance(end, Returned) and not before:
             return end
         if not planned and planning.checkpoints(self._app):
             await self._reread()
+        for op in before:
+            if op.id not in self._known:
+                await self._execute(op.key, planning.kind_of(op), partial(self._told, op), planning.given(op))
+        if isinstance(end, Returned):
+            return end
         if end is not None or not isinstance(answer, Planned):
             raise self._failure(end or answer)
         self._attempt, self._version = 0, answer.version
