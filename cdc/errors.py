@@ -149,7 +149,7 @@ class Thrown(Exception):
     """What code of an app threw, as its SDK told it: its `name`, its `message` and what else, `more`."""
 
     def __init__(self, name: str, message: str, more: Mapping[str, Any] | None = None) -> None:
-        super().__init__(message)
+        Exception.__init__(self, message)  # what a subclass inherits besides may ask for more
         self.name = name
         self.message = message
         self.more = more or {}

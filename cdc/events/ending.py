@@ -105,4 +105,5 @@ def lifecycle(
 
 def _told(error: Mapping[str, Any]) -> dict[str, Any]:
     """An error as events tell it; the `code` of an SDK is nobody else's business."""
-    return {"error": error["message"], **{key: value for key, value in error.items() if key != "code"}}
+    known = {key: value for key, value in error.items() if key != "code" and value is not None}
+    return {"error": error["message"], **known}

@@ -31,11 +31,12 @@ class AppAway(RetryAfter):
 def failed(threw: Threw) -> Thrown:
     """What an answer that the function failed has the engine do.
 
-    Kept with it: the SDK's `code`, and under `error` what Inngest calls the failure in its events.
+    Kept with it: the SDK's `code`, that it told no stack, and as `error` what Inngest calls the failure in its events.
     """
     told = {**threw.error, "error": "NonRetriableError" if threw.no_retry else "invalid status code: 500"}
-    if isinstance(threw.raw, Mapping) and isinstance(threw.raw.get("code"), str):
-        told["code"] = threw.raw["code"]
+    if isinstance(threw.raw, Mapping):
+        said = {key: threw.raw[key] for key in ("code", "stack") if key in threw.raw}
+        told |= {key: value for key, value in said.items() if key not in told and isinstance(value, str | None)}
     return thrown(replace(threw, error=told))
 
 
