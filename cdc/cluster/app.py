@@ -28,6 +28,8 @@ def app_of(around: Around, *, approximate: bool = False) -> FastAPI:
         ConfigurationError: a function needs what a cluster has not, there is none, or a key is missing.
     """
     client = inngest.Inngest(app_id=around.app, middleware=[Reading])
+    if client.is_production and client.event_key is None:
+        log.warning("without INNGEST_EVENT_KEY no step can send an event")
     served = _served(client, around, approximate=approximate)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     try:

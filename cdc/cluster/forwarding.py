@@ -1,7 +1,7 @@
 """Sends every row event on to a cluster, from what is stored: a cluster that is away holds up no WAL.
 
 In each source's own order, at least once; the cluster knows an event again by its id. One service at a time sends those
-of a source: it holds the source's row in the state for a minute, and again with each request.
+of a source: it holds the source's row in the state for a while, and anew with each request.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ log = structlog.get_logger(__name__)
 POLL = 5.0
 """Seconds between looks, should a wake-up be lost."""
 
-_HOLD = 60.0
+_HOLD = 40.0
+"""Seconds; longer than a request may take."""
+
 _LAST_WORD = 1.0
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 

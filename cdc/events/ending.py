@@ -90,7 +90,7 @@ def lifecycle(
     """
     if started_by and started_by[0]["name"] in _SILENT:
         return []
-    ended = {"result": result} if error is None else {"error": {"error": error["message"], **error}}
+    ended = {"result": result} if error is None else {"error": _told(error)}
     data = {
         "function_id": function_id,
         "run_id": run_id,
@@ -101,3 +101,8 @@ def lifecycle(
     }
     event_id = ids.of_step(run_id, name, 0) if name == FINISHED else UUID(run_id).bytes
     return [Incoming(event_id, name, time.time_ns() // 1000, document(data).encode(), None)]
+
+
+def _told(error: Mapping[str, Any]) -> dict[str, Any]:
+    """An error as events tell it; the `code` of an SDK is nobody else's business."""
+    return {"error": error["message"], **{key: value for key, value in error.items() if key != "code"}}

@@ -25,7 +25,7 @@ from cdc.remote.call import DISCOVERY, App, Call
 from cdc.remote.driven import Driven, Elsewhere, Execute, Surroundings
 from cdc.remote.memos import hashed, memo, told_error, told_event
 from cdc.remote.opcodes import sleep_until
-from cdc.remote.throwing import AppAway, thrown
+from cdc.remote.throwing import AppAway, failed, thrown
 from cdc.store.json import encoded
 from cdc.store.runs import Memo
 
@@ -119,10 +119,16 @@ class Conversation:
         if isinstance(answer, Returned):
             return answer
         end = planning.end_in(answer)
-        if isinstance(end, Returned):
+        before = planning.before_the_end(answer) if end is not None else []
+        if isinstance(end, Returned) and not before:
             return end
         if not planned and planning.checkpoints(self._app):
             await self._reread()
+        for op in before:
+            if op.id not in self._known:
+                await self._execute(op.key, planning.kind_of(op), partial(self._told, op), planning.given(op))
+        if isinstance(end, Returned):
+            return end
         if end is not None or not isinstance(answer, Planned):
             raise self._failure(end or answer)
         self._attempt, self._version = 0, answer.version
@@ -158,7 +164,7 @@ class Conversation:
 
     def _failure(self, answer: Threw | Unreached | Planned) -> Exception:
         if isinstance(answer, Threw):
-            return thrown(answer)
+            return failed(answer)
         reason = answer.reason if isinstance(answer, Unreached) else "the app answered with steps"
         return AppAway(reason, self._around.patience(self._app))
 

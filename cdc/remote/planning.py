@@ -47,6 +47,11 @@ def end_in(answer: Answer) -> Returned | Threw | None:
     return None
 
 
+def before_the_end(answer: Answer) -> list[Op]:
+    """Steps that the app executed in the call in which its function ended, and could not tell of earlier."""
+    return [op for op in answer.ops if op.op == "StepRun"] if isinstance(answer, Planned) else []
+
+
 def races(op: Op) -> bool:
     """Whether the app wants to be called as soon as one of the steps beside this one has ended."""
     return (op.opts or {}).get("parallelMode") == "race"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from cdc.errors import NonRetriableError, RetryAfter, Thrown
@@ -25,6 +26,17 @@ class AppAway(RetryAfter):
     """The app did not get the call: that is no attempt of its function."""
 
     counts_as_attempt = False
+
+
+def failed(threw: Threw) -> Thrown:
+    """What an answer that the function failed has the engine do.
+
+    Kept with it: the SDK's `code`, and under `error` what Inngest calls the failure in its events.
+    """
+    told = {**threw.error, "error": "NonRetriableError" if threw.no_retry else "invalid status code: 500"}
+    if isinstance(threw.raw, Mapping) and isinstance(threw.raw.get("code"), str):
+        told["code"] = threw.raw["code"]
+    return thrown(replace(threw, error=told))
 
 
 def thrown(threw: Threw) -> Thrown:

@@ -74,7 +74,7 @@ async def _work(settings: Settings, reports: Reports, *, pooled: bool) -> None:
             )
 
         telling = asyncio.create_task(tell_forever(reports.tell))
-        registering = Registering(databases.briefly, grounds, reports.due)
+        registering = Registering(databases.briefly, grounds, reports.registered)
         try:
             async with opened(settings, connections, enrols(registering)):
                 await live(worker, stopping, reports, settings.shutdown_timeout)

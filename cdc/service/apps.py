@@ -24,9 +24,7 @@ class Apps:
         self._to_state = to_state
         self.registering = Registering(to_state, grounds, changed)
         self._syncing = Syncing(self.registering)
-        self._polling = Polling(
-            to_state, self._syncing, serving.urls(settings), development=not grounds.keys and grounds.development
-        )
+        self._polling = Polling(to_state, self._syncing, serving.urls(settings), development=not grounds.keys)
 
     def routes(self) -> list[BaseRoute]:
         """What SDKs call to tell of their functions."""

@@ -22,7 +22,9 @@ _TRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """What the service does when a worker is ready, made runs that are due, or died (with its id)."""
+    """What the service does when a worker is ready, or registered functions after that; when it made runs that are due;
+    when it died (with its id).
+    """
 
     on_ready: Callable[[], None]
     on_due: Callable[[], None]
@@ -130,7 +132,7 @@ class Children:
 
     async def _until_dead(self, child: Child) -> float:
         """Follow the process to its end; returns how long to wait before the next."""
-        lived = await child.end(lambda: self._due(child))
+        lived = await child.end(lambda: self._due(child), self._hooks.on_ready)
         log.error("worker process died", exit_code=child.exit_code, pid=child.pid)
         worker_id, child.worker_id = child.worker_id, None
         if worker_id is not None:

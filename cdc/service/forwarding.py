@@ -25,6 +25,11 @@ _NO_KEY = "NO_EVENT_KEY_SET"
 """What Inngest's SDKs send to a development server."""
 
 
+def develops(settings: Settings) -> bool:
+    """Whether the cluster is a development server, which has no keys; INNGEST_DEV as the SDKs read it."""
+    return (settings.inngest_dev or "").strip().lower() not in ("", "0", "false")
+
+
 def target(settings: Settings) -> Target | None:
     """Where events are to be sent on to; None: nowhere.
 
@@ -33,8 +38,7 @@ def target(settings: Settings) -> Target | None:
     """
     if settings.forward is None:
         return None
-    told = settings.inngest_dev or ""
-    is_dev = told.lower() not in ("", "0", "false")
+    told, is_dev = settings.inngest_dev or "", develops(settings)
     dev = (told if "://" in told else DEVELOPMENT) if is_dev else None
     origin = settings.inngest_event_api_base_url or settings.inngest_base_url or dev or CLOUD
     if not origin.startswith(("http://", "https://")):

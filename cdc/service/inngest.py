@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING
 
 import structlog
@@ -12,6 +14,7 @@ import structlog
 from cdc import discovery
 from cdc.config import Settings
 from cdc.errors import ConfigurationError
+from cdc.service.forwarding import develops
 from cdc.service.models import embedder, models_of
 from cdc.service.named import configured
 from cdc.service.process import prepare
@@ -35,6 +38,9 @@ async def serve(settings: Settings, *, host: str, port: int, app_id: str, approx
         ConfigurationError: a setting, a function or an address cannot be used, or the SDK is not installed.
         DiscoveryError: a function file cannot be loaded.
     """
+    address = _address(host)
+    if develops(settings) and not address.is_loopback:
+        log.warning("whoever reaches this address may call the functions: INNGEST_DEV means no signatures", host=host)
     functions = discovery.discover(discovery.search_path(settings.functions))
     embeds, models = embedder(settings), models_of(settings)
     reaching = Reaching(
@@ -45,11 +51,20 @@ async def serve(settings: Settings, *, host: str, port: int, app_id: str, approx
     try:
         around, app_of = _cluster()
         app = app_of(around(app_id, functions, reaching, models), approximate=approximate)
-        await _serve(app, host, port)
+        await _serve(app, str(address), port)
     finally:
         await reaching.close()
         await embeds.close()
         await models.close()
+
+
+def _address(host: str) -> IPv4Address | IPv6Address:
+    try:
+        return ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
+    except ValueError:
+        raise ConfigurationError(
+            f"--host {host} is no address of this machine.", hint="Write one like 127.0.0.1, 0.0.0.0 or ::."
+        ) from None
 
 
 def _cluster() -> tuple[type[Around], Callable[..., FastAPI]]:

@@ -34,6 +34,11 @@ class Reports:
             self._owed = True
             asyncio.get_running_loop().call_later(_GATHER, self._say_due)
 
+    def registered(self) -> None:
+        """Functions were registered, or archived: there may be tables to follow, and runs."""
+        self.due()
+        self.send(registered=True)
+
     def _say_due(self) -> None:
         self._owed = False
         self.send(due=True)

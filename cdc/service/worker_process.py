@@ -27,6 +27,10 @@ class Died(CdcError):
     """A process ended before its first report."""
 
 
+def _nothing() -> None:
+    """Nobody wants to know."""
+
+
 class Child:
     """A process `cdc worker`. `worker_id` is set while it is ready; `deaths` is for who keeps it."""
 
@@ -87,12 +91,16 @@ class Child:
             with suppress(ProcessLookupError):
                 self._process.kill()
 
-    async def end(self, on_due: Callable[[], None] = lambda: None) -> float:
-        """Wait until the process has ended; returns how many seconds it lived. `on_due`: it made runs that are due."""
+    async def end(self, on_due: Callable[[], None] = _nothing, on_registered: Callable[[], None] = _nothing) -> float:
+        """Wait until the process has ended; returns how many seconds it lived. `on_due`: it made runs that are due;
+        `on_registered`: it registered functions, though it was ready long before.
+        """
         assert self._process is not None, "it was started"
         while (report := await self._report()) is not None:
             if "due" in report:
                 on_due()
+            if "registered" in report:
+                on_registered()
         await self._process.wait()
         return asyncio.get_running_loop().time() - self._started_at
 

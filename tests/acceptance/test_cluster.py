@@ -139,6 +139,7 @@ async def test_what_cannot_be_served_or_sent_is_refused_with_what_to_do(tmp_path
     without = f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
 
     await refused("serve", code=78, says="does not know for whom", hint="cdc serve --inngest")
+    await refused("serve", "--inngest", "--host", "example.com", code=78, says="is no address", hint="0.0.0.0")
     await refused(
         *("serve", "--inngest"),
         code=78,

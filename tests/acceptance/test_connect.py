@@ -6,7 +6,9 @@ import socket
 
 from cdc.client import Client
 from tests.acceptance.service import running
+from tests.acceptance.state import completed, follows
 from tests.remote.connect.workers import worker
+from tests.servers import Connect
 from tests.waiting import eventually
 
 
@@ -46,3 +48,18 @@ async def test_connected_apps_are_apps_like_any_other(database_url: str) -> None
         waiting = await send("py/greet")
         async with worker("py", service.url, KEY):
             assert await ended(waiting) == [("completed", "Hello, world")]
+
+
+async def test_rows_of_a_table_that_only_a_connected_app_names_start_its_function(
+    connect: Connect, database_url: str
+) -> None:
+    conn = await connect(database_url)
+    await conn.execute("create table visitors (who text primary key)")
+    async with (
+        running(DATABASE_URL=database_url, CDC_CONNECT_PORT=str(free_port())) as service,
+        worker("py", service.url),
+    ):
+        await follows(conn, "visitors")
+        await conn.execute("insert into visitors values ('Ada')")
+        (run,) = await completed(conn)
+        assert run.function == "py-stepped"

@@ -205,6 +205,7 @@ async def serving(
     *functions: Function,
     db: Database | None = None,
     models: Models | None = None,
+    embeddings: Embeddings | None = None,
     approximate: bool = False,
 ) -> AsyncIterator[Cluster]:
     """A cluster, and the functions served to it as app `shop`."""
@@ -213,7 +214,8 @@ async def serving(
     async with Cluster().open() as cluster:
         monkeypatch.setenv("INNGEST_DEV", cluster.url)
         app = app_of(
-            Around("shop", found, lambda _: Source(db or NoDatabase(), NoEmbeddings()), asked), approximate=approximate
+            Around("shop", found, lambda _: Source(db or NoDatabase(), embeddings or NoEmbeddings()), asked),
+            approximate=approximate,
         )
         served = Web(app, 0)
         served.start()

@@ -13,7 +13,7 @@ from cdc.authoring.function import Function
 from tests.cluster.harness import serving
 from tests.engine.programs import ERROR, RETRIES, Program, Run, programs
 
-EXAMPLES = 40
+EXAMPLES = 25
 
 
 def drawn() -> list[Program]:

@@ -151,14 +151,18 @@ async def test_what_follows_embedded_tables_stays_with_the_service(monkeypatch: 
             pass
 
 
-async def test_without_a_signing_key_only_a_development_server_is_served(monkeypatch: Patch) -> None:
+async def test_without_a_signing_key_only_a_development_server_is_served(
+    monkeypatch: Patch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from cdc.ai.infer import Models
     from cdc.cluster.app import app_of
     from cdc.cluster.handling import Around
 
     monkeypatch.delenv("INNGEST_DEV", raising=False)
     monkeypatch.delenv("INNGEST_SIGNING_KEY", raising=False)
+    monkeypatch.delenv("INNGEST_EVENT_KEY", raising=False)
     some = function("some", on="app/a")(handler)
 
     with pytest.raises(ConfigurationError, match="no INNGEST_SIGNING_KEY"):
         app_of(Around("shop", {"some": some}, lambda _: None, Models({})))  # type: ignore[arg-type,return-value]
+    assert "without INNGEST_EVENT_KEY" in capsys.readouterr().out

@@ -92,7 +92,7 @@ class Sdk:
             if errors:
                 thrown = Failed(errors[0]["message"])
                 continue
-            values = [memo["data"] if isinstance(memo, dict) and "data" in memo else memo for memo in results]
+            values = [memo["data"] if isinstance(memo, dict) and memo.keys() == {"data"} else memo for memo in results]
             sent = values if isinstance(wanted, list) else values[0]
 
     def _told(self, told: list[tuple[Op, Broken | None]]) -> Planned:

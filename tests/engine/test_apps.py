@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 
 from cdc import Context, function
+from cdc.remote.answer import Answer, Op, Planned
+from cdc.remote.call import App, Call
+from cdc.remote.memos import hashed
 from tests.engine.harness import Engine
 from tests.engine.scripted import Body, Broken, Failed, Sdk, Step, remote
 
@@ -39,6 +42,28 @@ async def test_steps_that_an_app_takes_are_recorded_and_never_taken_again(engine
     assert (run["status"], run["output"]) == ("completed", ["Ada", "Ada!"])
     assert taken == ["a", "b"]
     assert {id_: step["data"] for id_, step in (await engine.steps()).items()} == {"a": "Ada", "b": "Ada!"}
+
+
+@pytest.mark.parametrize("fails", [True, False])
+async def test_steps_told_of_with_the_functions_end_are_recorded_and_never_taken_again(
+    engine: Engine, fails: bool
+) -> None:
+    step, done = Op("StepRun", hashed("a"), "a", data=1), Op("RunComplete", "c", "c", data=2)
+    failed = Op("RunError", "c", "c", error={"name": "E", "message": "m"})
+
+    class AtOnce(Sdk):
+        """JavaScript of version 4, when nobody takes its checkpoints."""
+
+        async def call(self, app: App, call: Call) -> Answer:
+            self.calls.append(call)
+            return Planned([done] if call.memos else [step, failed if fails else done], 2)
+
+    sdk = AtOnce(lambda event: iter(()))  # type: ignore[arg-type, return-value] # it has no body
+    run = await ran(engine, sdk, hurried=True)
+    assert (run["status"], run["output"]) == ("completed", 2)
+    assert len(sdk.calls) > fails
+    assert all([*call.memos] == [hashed("a")] for call in sdk.calls[1:])
+    assert (await engine.steps())["a"]["data"] == 1
 
 
 async def test_steps_planned_together_are_taken_by_calls_of_their_own_and_joined_by_one(live_engine: Engine) -> None:
@@ -135,7 +160,8 @@ async def test_a_function_out_of_attempts_fails_with_what_it_threw(engine: Engin
         yield from _broken()
 
     run = await ran(engine, Sdk(body), hurried=True, retries=1)
-    assert (run["status"], run["error"]) == ("failed", {"name": "Broken", "message": "broken"})
+    told = {"name": "Broken", "message": "broken", "error": "invalid status code: 500"}
+    assert (run["status"], run["error"]) == ("failed", told)
 
 
 async def test_an_app_that_is_away_uses_up_no_attempt(engine: Engine) -> None:

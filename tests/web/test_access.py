@@ -220,6 +220,16 @@ async def test_wrong_headers_are_counted_for_each_address(serve: Serve) -> None:
     assert (await told(TOKEN, "192.0.2.2")).status_code == 200
 
 
+async def test_apps_behind_one_address_do_not_lock_each_other_out(serve: Serve) -> None:
+    guarded = await serve(terms=TERMS)
+    codes = {(await guarded.ask("POST", "/v0/telemetry", authorization=f"Bearer {n}")).status_code for n in range(32)}
+    assert codes == {401}, "an SDK goes on to its other key"
+    assert (await guarded.ask("POST", "/v0/telemetry", authorization=f"Bearer {READS}")).status_code == 200
+    assert (await guarded.ask("GET", "/v1/runs", authorization=f"Bearer {READS}")).status_code == 200
+    assert (await guarded.ask("POST", "/v0/telemetry", authorization=f"Bearer {TOKEN}")).status_code == 401
+    assert (await guarded.ask("GET", "/v1/runs", authorization=f"Bearer {TOKEN}")).status_code == 429
+
+
 async def test_every_answer_tells_browsers_to_run_and_to_keep_nothing(guarded: Served) -> None:
     for path, status in (("/login", 200), ("/livez", 200), ("/v1/runs", 401), ("/static/style.css", 200)):
         answer = await guarded.ask("GET", path)

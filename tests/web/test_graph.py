@@ -57,7 +57,7 @@ async def end(served: Served, run_id: str, status: str, *, output: Any = None, e
     [
         ("completed", {"a": [1]}, None, ("COMPLETED", {"a": [1]})),
         ("completed", None, None, ("COMPLETED", None)),
-        ("failed", None, {"name": "E", "message": "no"}, ("FAILED", {"name": "E", "message": "no"})),
+        ("failed", None, {"name": "E", "code": "x", "error": "how"}, ("FAILED", {"name": "E", "code": "x"})),
         (
             "cancelled",
             None,

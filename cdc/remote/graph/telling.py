@@ -230,7 +230,9 @@ def _came_to(found: Memo) -> Told:
 def _output(row: Mapping[str, Any]) -> str | None:
     if row["ended_at"] is None:
         return None
-    return _json(row["output"] if row["error"] is None else row["error"])
+    if row["error"] is None:
+        return _json(row["output"])
+    return _json({key: value for key, value in row["error"].items() if key != "error"})  # as the SDK told it
 
 
 def _output_id(run_id: str, key: str) -> str:

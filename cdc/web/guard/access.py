@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from enum import Enum, auto
 from typing import Any
 from urllib.parse import quote
@@ -128,10 +128,13 @@ class Access:
         if needed is Asks.NOTHING or not self._asked_for(needed) or state["session"]:
             return None
         if scheme.lower() == "bearer" and given:
+            # Nobody guesses a signing key: apps behind one address do not lock each other out. And SDKs go on to their
+            # other key when, and only when, they hear 401.
+            state["bearer"] = one_of(given.strip(), self._signing(needed))
             address = address_of(scope)
-            if wait := self._wrong.wait(address):
-                return too_many(wait)
-            state["bearer"] = one_of(given.strip(), self._known(needed))
+            if not state["bearer"] and (wait := self._wrong.wait(address)):
+                return _unknown(scope, headers, needed) if needed in FOR_SDKS else too_many(wait)
+            state["bearer"] = state["bearer"] or one_of(given.strip(), self._known(needed))
             if state["bearer"]:
                 return None
             self._wrong.note(address)
@@ -153,8 +156,10 @@ class Access:
     def _known(self, needed: Asks) -> list[str]:
         terms = self._terms
         extra = [terms.metrics_token] if needed is Asks.METRICS else []
-        keys = terms.reading if needed is Asks.READING or needed in FOR_SDKS else ()
-        return [each for each in (terms.token, *extra, *keys) if each]
+        return [each for each in (terms.token, *extra) if each]
+
+    def _signing(self, needed: Asks) -> Sequence[str]:
+        return self._terms.reading if needed is Asks.READING or needed in FOR_SDKS else ()
 
     def _session(self, scope: Scope, headers: Headers) -> Session | None:
         if self._terms.token is None:

@@ -15,7 +15,10 @@ async def greet(ctx: inngest.Context) -> str:
     return f"Hello, {ctx.event.data['who']}"
 
 
-@client.create_function(fn_id="stepped", trigger=inngest.TriggerEvent(event="py/stepped"))
+@client.create_function(
+    fn_id="stepped",
+    trigger=[inngest.TriggerEvent(event="py/stepped"), inngest.TriggerEvent(event="db/visitors.inserted")],
+)
 async def stepped(ctx: inngest.Context) -> str:
     async def one() -> str:
         return "one"

@@ -16,11 +16,7 @@ from tests.sdk.packages import FOLDER, node
 
 _START_WITHIN = 60.0
 
-WORKERS = {
-    "py": (sys.executable, "-m", "tests.remote.connect.python_worker"),
-    "js3": (str(node()), "--experimental-websocket", "--conditions=v3", "--import", "tsx", "connected.ts"),
-    "js4": (str(node()), "--experimental-websocket", "--import", "tsx", "connected.ts"),
-}
+WORKERS = ("py", "js3", "js4")
 
 
 @asynccontextmanager
@@ -28,7 +24,7 @@ async def worker(kind: str, url: str, key: str | None = None) -> AsyncIterator[N
     """A process with an app of this name, connected; ended politely. With a signing `key` not in development."""
     service = {"INNGEST_BASE_URL": url, "INNGEST_SIGNING_KEY": key} if key else {"INNGEST_DEV": url}
     process = await asyncio.create_subprocess_exec(
-        *WORKERS[kind],
+        *_command(kind),
         cwd=None if kind == "py" else FOLDER,
         env={**os.environ, "APP": kind, **service},
         stdout=asyncio.subprocess.PIPE,
@@ -46,3 +42,10 @@ async def worker(kind: str, url: str, key: str | None = None) -> AsyncIterator[N
         if process.returncode is None:
             process.terminate()
         await process.communicate()
+
+
+def _command(kind: str) -> list[str]:
+    if kind == "py":
+        return [sys.executable, "-m", "tests.remote.connect.python_worker"]
+    version = ["--conditions=v3"] if kind == "js3" else []
+    return [str(node()), "--experimental-websocket", *version, "--import", "tsx", "connected.ts"]
