@@ -75,8 +75,12 @@ class App:
 
     async def send(self, function: str, **data: Any) -> str:
         """Send the event that starts a function. Returns the id that it is stored under."""
-        (event,) = await Client(self.service).send({"name": f"{self.name}/{function}", "data": data})
+        (event,) = await self.send_together(function, data)
         return event
+
+    async def send_together(self, function: str, *data: dict[str, Any]) -> list[str]:
+        """Send several such events at once."""
+        return await Client(self.service).send([{"name": f"{self.name}/{function}", "data": each} for each in data])
 
     async def run(self, function: str, **data: Any) -> Run:
         """The run that an event starts, once it has ended."""

@@ -12,17 +12,25 @@ from pathlib import Path
 import httpx
 import pytest
 import pytest_asyncio
+from psycopg import AsyncConnection
 
 from cdc.client import Client
 from tests.acceptance.service import Service, Settings, running
 from tests.sdk.apps import App, fresh, started
 from tests.sdk.world import World
 from tests.servers import Servers
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 KEYS = [f"signkey-prod-{letter * 2 * 32}" for letter in "abc"]
 EVENT_KEY = "an-event-key-of-the-test"
+
+MISSED = """
+    insert into cdc_state.schedules (function_id, cron, timezone, next_at)
+    select id, '0 3 1 1 *', 'Europe/Berlin', now() from cdc_state.functions where id like '%-yearly'
+    on conflict (function_id, cron, timezone) do update set next_at = excluded.next_at
+"""
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -58,7 +66,7 @@ async def test_a_service_that_is_killed_goes_on_with_the_runs_of_apps(database: 
     mine, gate = fresh(), tmp_path / "open"
     async with AsyncExitStack() as apps:
         ports: dict[str, str] = {}
-        settings: Settings = {"DATABASE_URL": database, "CDC_FUNCTIONS": tmp_path}
+        settings: Settings = {"DATABASE_URL": database, "CDC_FUNCTIONS": tmp_path, "CDC_LEASE": "5"}
         async with running(**settings) as service:
             made: list[App] = []
             for kind in ("py", "js4"):
@@ -70,6 +78,7 @@ async def test_a_service_that_is_killed_goes_on_with_the_runs_of_apps(database: 
                 await app.notes(mine, "first", "gate")
             ports["CDC_PORT"] = service.url.rpartition(":")[2]
             await service.kill()
+        await miss_a_tick(database)
         gate.touch()
         urls = ",".join(app.url for app in made)
         async with running(**settings, **ports, CDC_APPS=urls):
@@ -78,6 +87,13 @@ async def test_a_service_that_is_killed_goes_on_with_the_runs_of_apps(database: 
                 assert (run["status"], run["output"]) == ("completed", "second")
                 assert app.noted(mine).count("first") == 1
                 assert app.noted(mine)[-1] == "second"
+                await app.notes("yearly", "inngest/scheduled.timer")
+
+
+async def miss_a_tick(database: str) -> None:
+    """The moment of the apps' crons comes while there is no service."""
+    async with await AsyncConnection.connect(database, autocommit=True) as conn:
+        await conn.execute(MISSED)
 
 
 async def test_an_app_that_hangs_delays_nobody_else(world: World, tmp_path: Path) -> None:
@@ -85,7 +101,8 @@ async def test_an_app_that_hangs_delays_nobody_else(world: World, tmp_path: Path
     async with started("js4", world.service.url, tmp_path / "effects", name="hangs") as app:
         await app.sync()
         app.process.send_signal(signal.SIGSTOP)
-        waiting = [await app.send("receives", id=mine, number=number) for number in range(50)]
+        for number in range(20):
+            await app.send("receives", id=mine, number=number)
         began = time.monotonic()
         assert (await other.output("steps", id=fresh()))["two"] == 2
         (event,) = await Client(world.service.url).send({"name": "native/triples", "data": {"number": 2}})
@@ -94,9 +111,7 @@ async def test_an_app_that_hangs_delays_nobody_else(world: World, tmp_path: Path
         assert time.monotonic() - began < 10
 
         app.process.send_signal(signal.SIGCONT)
-        for event in waiting:
-            await app.runs(event)
-        assert len(app.noted(mine)) == 50
+        await eventually(lambda: len(app.noted(mine)) == 20, within=60, what="the app has done what it was asked")
 
 
 @pytest.mark.parametrize("kind", ["py", "js3", "js4"])
@@ -116,11 +131,9 @@ async def test_keys_are_changed_without_a_pause(database: str, tmp_path: Path) -
     settings |= {"CDC_APP_HOSTS": "127.0.0.1, localhost"}
     old, new, wrong = KEYS
     async with running(**settings, CDC_SIGNING_KEY=old) as service:
-        await works(service, tmp_path, {"INNGEST_SIGNING_KEY": old})
         await works(service, tmp_path, {"INNGEST_SIGNING_KEY": new, "INNGEST_SIGNING_KEY_FALLBACK": old})
         await refused(service, tmp_path, {"INNGEST_SIGNING_KEY": wrong})
     async with running(**settings, CDC_SIGNING_KEY=new, CDC_SIGNING_KEY_FALLBACK=old) as service:
-        await works(service, tmp_path, {"INNGEST_SIGNING_KEY": new, "INNGEST_SIGNING_KEY_FALLBACK": old})
         await works(service, tmp_path, {"INNGEST_SIGNING_KEY": new})
 
 
@@ -140,10 +153,9 @@ async def works(service: Service, folder: Path, keys: dict[str, str]) -> None:
 
 
 async def refused(service: Service, folder: Path, keys: dict[str, str]) -> None:
-    for kind in ("py", "js4"):
-        block = started(kind, service.url, folder / kind, environment=cloud(service, keys))
-        async with block as app, httpx.AsyncClient(trust_env=False, timeout=30) as client:
-            assert "INNGEST_SIGNING_KEY" in (await client.put(app.url)).text
+    block = started("py", service.url, folder / "refused", environment=cloud(service, keys))
+    async with block as app, httpx.AsyncClient(trust_env=False, timeout=30) as client:
+        assert "INNGEST_SIGNING_KEY" in (await client.put(app.url)).text
 
 
 def cloud(service: Service, keys: dict[str, str]) -> dict[str, str]:

@@ -15,7 +15,7 @@ const batched = on({ id: "batched", batchEvents: { maxSize: 3, timeout: "30s", k
 
 const single = on({ id: "single", singleton: { mode: "skip", key } }, async ({ event, step }) => {
   await step.run("single", () => note(event.data.id, "single"));
-  await step.sleep("while others come", 1000);
+  await step.waitForEvent("while others come", { event: `${app}/answer`, match: "data.id", timeout: "1m" });
 });
 
 const once = on({ id: "once", idempotency: key }, async ({ event }) => note(event.data.id, "once"));

@@ -28,7 +28,9 @@ async def batched(ctx: inngest.Context) -> None:
 @on("single", singleton=inngest.Singleton(mode="skip", key=KEY))
 async def single(ctx: inngest.Context) -> None:
     await ctx.step.run("single", noted, id_of(ctx), "single")
-    await ctx.step.sleep("while others come", SECOND)
+    await ctx.step.wait_for_event(
+        "while others come", event=f"{APP}/answer", if_exp="async.data.id == event.data.id", timeout=MINUTE
+    )
 
 
 @on("once", idempotency=KEY)
