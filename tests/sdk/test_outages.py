@@ -15,6 +15,7 @@ import pytest_asyncio
 from psycopg import AsyncConnection
 
 from cdc.client import Client
+from tests.acceptance.pooler import free_port
 from tests.acceptance.service import Service, Settings, running
 from tests.sdk.apps import App, fresh, started
 from tests.sdk.world import World
@@ -63,26 +64,24 @@ async def test_an_app_that_dies_in_a_step_takes_it_again_when_it_is_back(
 
 
 async def test_a_service_that_is_killed_goes_on_with_the_runs_of_apps(database: str, tmp_path: Path) -> None:
-    mine, gate = fresh(), tmp_path / "open"
-    async with AsyncExitStack() as apps:
-        ports: dict[str, str] = {}
+    mine, gate, port = fresh(), tmp_path / "open", free_port()
+    async with AsyncExitStack() as opened:
+        apps: list[App] = []
+        for kind in ("py", "js4"):
+            block = started(kind, f"http://127.0.0.1:{port}", tmp_path / kind, environment={"GATE": str(gate)})
+            apps.append(await opened.enter_async_context(block))
         settings: Settings = {"DATABASE_URL": database, "CDC_FUNCTIONS": tmp_path, "CDC_LEASE": "5"}
+        settings |= {"CDC_PORT": str(port), "CDC_APPS": ", ".join(app.url for app in apps)}
         async with running(**settings) as service:
-            made: list[App] = []
-            for kind in ("py", "js4"):
-                block = started(kind, service.url, tmp_path / kind, environment={"GATE": str(gate)})
-                made.append(await apps.enter_async_context(block))
-                await made[-1].sync()
-            events = [await app.send("patient", id=mine) for app in made]
-            for app in made:
+            await service.logs("app synced", times=2)
+            events = [await app.send("patient", id=mine) for app in apps]
+            for app in apps:
                 await app.notes(mine, "first", "gate")
-            ports["CDC_PORT"] = service.url.rpartition(":")[2]
             await service.kill()
         await miss_a_tick(database)
         gate.touch()
-        urls = ",".join(app.url for app in made)
-        async with running(**settings, **ports, CDC_APPS=urls):
-            for app, event in zip(made, events, strict=True):
+        async with running(**settings):
+            for app, event in zip(apps, events, strict=True):
                 (run,) = await app.runs(event)
                 assert (run["status"], run["output"]) == ("completed", "second")
                 assert app.noted(mine).count("first") == 1
