@@ -14,6 +14,7 @@ from cdc.engine import counting, places, whereabouts
 from cdc.engine.executor import Executor
 from cdc.engine.outcome import Retry, Suspended
 from cdc.engine.places import Claimed
+from cdc.engine.roster import Group
 from cdc.engine.whereabouts import Whereabouts
 from cdc.errors import DatabaseUnreachable, LeaseLost
 from cdc.store import events, journal, runs, workers
@@ -149,24 +150,24 @@ class Claims:
         kinds = [self._claim_free, self._claim_placed]
         self._placed_first = not self._placed_first
         more = False
-        for claim in reversed(kinds) if self._placed_first else kinds:
-            if (limit := min(MOST, self._room_for_more())) > 0:
-                claimed = await claim(conn, limit)
-                await self._start(conn, claimed.runs)
-                more |= claimed.more
+        for group in self._open.groups:
+            room = group.limit
+            for claim in reversed(kinds) if self._placed_first else kinds:
+                if (limit := min(MOST, room, self._capacity - len(self._flight))) > 0:
+                    claimed = await claim(conn, group, limit)
+                    await self._start(conn, claimed.runs)
+                    room -= len(claimed.runs)
+                    more |= claimed.more and room > 0
         return more
 
-    def _room_for_more(self) -> int:
-        return min(self._capacity - len(self._flight), self._open.limit)
-
-    async def _claim_free(self, conn: Connection, limit: int) -> Claimed:
-        claimed = await runs.claim(conn, self._worker_id, self._open.functions, limit)
+    async def _claim_free(self, conn: Connection, group: Group, limit: int) -> Claimed:
+        claimed = await runs.claim(conn, self._worker_id, group.functions, limit)
         return Claimed(claimed, more=len(claimed) == limit)
 
-    async def _claim_placed(self, conn: Connection, limit: int) -> Claimed:
+    async def _claim_placed(self, conn: Connection, group: Group, limit: int) -> Claimed:
         if not self._has_gates:
             return Claimed([], more=False)
-        placed = await places.claim(conn, self._worker_id, self._open.flows, limit, suspects=int(self._may_suspect))
+        placed = await places.claim(conn, self._worker_id, group.flows, limit, suspects=int(self._may_suspect))
         self._has_gates = self._is_gated or bool(placed.runs) or placed.more
         self._suspect = next((run.id for run in placed.runs if run.rescues > 2), self._suspect)
         if placed.held:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from cdc.authoring.function import Function
@@ -12,8 +13,8 @@ from cdc.store import functions as registry
 from cdc.store.connect import Connection
 
 
-class Open(NamedTuple):
-    """The flow control of the functions whose runs may be claimed now, and how many of their runs at once."""
+class Group(NamedTuple):
+    """Functions whose runs are claimed together, with their flow control, and how many runs at most."""
 
     flows: Flows
     limit: int
@@ -21,6 +22,24 @@ class Open(NamedTuple):
     @property
     def functions(self) -> list[str]:
         """Their ids."""
+        return list(self.flows)
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """The functions whose runs may be claimed now: in groups, so that little room for one leaves the others theirs."""
+
+    groups: Sequence[Group]
+    flows: Flows
+
+    @classmethod
+    def of(cls, groups: Sequence[Group]) -> Open:
+        """Those of these groups."""
+        return cls(groups, {id_: flow for group in groups for id_, flow in group.flows.items()})
+
+    @property
+    def functions(self) -> list[str]:
+        """The ids of all."""
         return list(self.flows)
 
 
@@ -61,7 +80,7 @@ class Fixed:
 
     def __init__(self, functions: Mapping[str, Function]) -> None:
         self.functions = functions
-        self._open = Open(places.flows_of(functions.values()), _ANY)
+        self._open = Open.of([Group(places.flows_of(functions.values()), _ANY)])
 
     def own(self) -> list[str]:
         """All of them."""

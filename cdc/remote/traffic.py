@@ -31,7 +31,7 @@ class Traffic:
     """Up to `limit` calls at once for each app. `now` tells seconds that only grow."""
 
     def __init__(self, limit: int, now: Callable[[], float] = time.monotonic) -> None:
-        self._limit = limit
+        self.limit = limit
         self._now = now
         self._flight: Counter[str] = Counter()
         self._slots: dict[str, asyncio.Semaphore] = {}
@@ -46,7 +46,7 @@ class Traffic:
         breaker = self._breakers.get(app)
         if breaker is not None and not breaker.is_closed:
             return int(breaker.has_room)
-        return max(0, self._limit - self._flight[app])
+        return max(0, self.limit - self._flight[app])
 
     def full(self) -> frozenset[str]:
         """The apps without room."""
@@ -73,7 +73,7 @@ class Traffic:
             OutOfReach: it is not to be made now.
         """
         breaker = self._breakers.setdefault(app, Breaker(self._now))
-        slots = self._slots.setdefault(app, asyncio.Semaphore(self._limit))
+        slots = self._slots.setdefault(app, asyncio.Semaphore(self.limit))
         self._flight[app] += 1
         try:
             async with slots:

@@ -10,8 +10,7 @@ from typing import Any, cast
 from cdc.ai.call import Call as ModelCall
 from cdc.authoring.context import Context
 from cdc.authoring.function import FlowControl, Function
-from cdc.engine.admission import Flows
-from cdc.engine.roster import Open
+from cdc.engine.roster import Group, Open
 from cdc.remote.call import App, Caller
 from cdc.remote.connect.callers import Callers
 from cdc.remote.connect.connections import Connections
@@ -26,6 +25,9 @@ from cdc.store.connect import Connection
 
 NATIVE = "cdc-"
 """SDKs put the name of an app before a function's id; before that of one that is executed here, this."""
+
+_NARROW = 4
+"""Runs of an app with room for less than this part of its calls are claimed apart: the others' must not come singly."""
 
 
 class AppRoster:
@@ -85,8 +87,12 @@ class AppRoster:
         here = (name for name in self._flows if self._apps[name].url is not None or self._connected(name))
         rooms = {name: room for name in here if (room := self._traffic.room(name)) > 0}
         self._full = self._flows.keys() - rooms.keys()
-        flows: Flows = {id_: flow for name in rooms for id_, flow in self._flows[name].items()}
-        return Open(flows, min(rooms.values(), default=0))
+        wide = [name for name, room in rooms.items() if room >= self._traffic.limit // _NARROW]
+        groups = [Group(self._flows[name], room) for name, room in rooms.items() if name not in wide]
+        if wide:
+            flows = {id_: flow for name in wide for id_, flow in self._flows[name].items()}
+            groups.append(Group(flows, min(rooms[name] for name in wide)))
+        return Open.of(groups)
 
     def opens_in(self) -> float | None:
         """Until an app that is away is tried again."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TypedDict, cast
+from typing import cast
 
 from cdc.authoring.context import Database, Embeddings
 from cdc.config import Settings
@@ -83,11 +83,6 @@ async def _work(settings: Settings, reports: Reports, *, pooled: bool) -> None:
         finally:
             telling.cancel()
             tell(reports.tell)
-
-
-class _Limits(TypedDict):
-    timeout: float
-    limit: int
 
 
 class _Nothing:

@@ -98,10 +98,15 @@ class Engine:
 
     @asynccontextmanager
     async def working(
-        self, *functions: Function, lease: float = 15.0, grace: float = 5.0, capacity: int = 1000
+        self,
+        *functions: Function,
+        lease: float = 15.0,
+        grace: float = 5.0,
+        capacity: int = 1000,
+        roster: type[Fixed] = Fixed,
     ) -> AsyncIterator[Worker]:
         """A worker with these functions; it is stopped in order at the end of the block."""
-        async with self._living(functions, lease, grace, capacity) as (worker, life):
+        async with self._living(functions, lease, grace, capacity, roster) as (worker, life):
             try:
                 yield worker
             finally:
@@ -121,13 +126,18 @@ class Engine:
 
     @asynccontextmanager
     async def _living(
-        self, functions: Sequence[Function], lease: float, grace: float, capacity: int = 1000
+        self,
+        functions: Sequence[Function],
+        lease: float,
+        grace: float,
+        capacity: int = 1000,
+        roster: type[Fixed] = Fixed,
     ) -> AsyncIterator[tuple[Worker, asyncio.Task[None]]]:
         """A worker that is ready, or has failed to be, and its life."""
         ready = asyncio.Event()
         async with pool(self.url, size=2, name="test") as db:
             worker = Worker(
-                Fixed({function.id: function for function in functions}),
+                roster({function.id: function for function in functions}),
                 url=self.url,
                 connect=lambda: connect(self.url, autocommit=True),
                 sources=lambda source: AtSource(db, NoEmbeddings(), has_state=self.has_state),
