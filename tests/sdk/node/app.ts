@@ -3,12 +3,16 @@ import type { AddressInfo } from "node:net";
 import express from "express";
 import { serve } from "#inngest/express";
 import { flow } from "./flow.js";
-import { inngest } from "./sdk.js";
+import { inngest, note } from "./sdk.js";
 import { steps } from "./steps.js";
 import { waits } from "./waits.js";
 
 const app = express();
 app.use(express.json({ limit: "50mb" }));
+app.use((request, _, next) => {
+  note(`run ${request.headers["x-run-id"]}`, "called");
+  next();
+});
 app.use("/api/inngest", serve({ client: inngest as any, functions: [...steps, ...waits, ...flow] }));
 
 const server = app.listen(Number(process.env.PORT ?? 0), "127.0.0.1", () => {

@@ -6,14 +6,24 @@ import os
 
 import inngest.fast_api
 import uvicorn
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
+from starlette.middleware.base import RequestResponseEndpoint
 
 from tests.sdk.python.flow import FLOW
-from tests.sdk.python.sdk import client
+from tests.sdk.python.sdk import client, note
 from tests.sdk.python.steps import STEPS
 from tests.sdk.python.waits import WAITS
 
 app = FastAPI()
+
+
+@app.middleware("http")
+async def count(request: Request, answer: RequestResponseEndpoint) -> Response:
+    """Note each call of a run."""
+    note(f"run {request.headers.get('x-run-id')}", "called")
+    return await answer(request)
+
+
 inngest.fast_api.serve(app, client, [*STEPS, *WAITS, *FLOW])
 
 
