@@ -57,6 +57,9 @@ from cdc.web.site import Site
 log = structlog.get_logger(__name__)
 
 _WATCH_EVERY = 10.0
+_APPS_EVERY = 60.0
+"""Seconds until a service learns of the first app, when that told another one of itself."""
+
 _STUCK = 30.0
 """Seconds after which a worker that has not let go of a cancelled run is taken for stuck."""
 
@@ -224,7 +227,7 @@ class _Service:
         await self._children.start()
         if "worker" in self._roles:
             self._stack.push_async_callback(self._calling.stop)
-            self.parts.loop(Loop("apps", _WATCH_EVERY, self._calling.look))
+            self.parts.loop(Loop("apps", _APPS_EVERY, self._calling.look))
 
     async def _start_web(self) -> None:
         connection = None
