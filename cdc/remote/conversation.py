@@ -118,6 +118,7 @@ class Conversation:
         answer = await self._call(DISCOVERY, self._attempt, planned=planned)
         if isinstance(answer, Returned):
             return answer
+        planning.check(answer)
         end = planning.end_in(answer)
         before = planning.before_the_end(answer) if end is not None else []
         if isinstance(end, Returned) and not before:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from cdc.errors import NonRetriableError
 from cdc.remote.answer import Answer, Op, Planned, Returned, Threw
 from cdc.remote.call import App
 from cdc.remote.opcodes import timeout_of
@@ -15,8 +16,10 @@ from cdc.store.runs import Memo
 WAITING = ("sleep", "wait", "invoke")
 """Kinds of steps that only end in the database."""
 
-LAZY = frozenset({"None", "DiscoveryRequest", "DeferAdd", "DeferAbort"})
+LAZY = frozenset({"None", "DiscoveryRequest"})
 """Opcodes that are no steps."""
+
+_DEFERS = ("DeferAdd", "DeferAbort")
 
 FOR_EVER = 365 * 86400.0
 """Seconds that a step waits where its SDK does not say how long."""
@@ -50,6 +53,16 @@ def end_in(answer: Answer) -> Returned | Threw | None:
 def before_the_end(answer: Answer) -> list[Op]:
     """Steps that the app executed in the call in which its function ended, and could not tell of earlier."""
     return [op for op in answer.ops if op.op == "StepRun"] if isinstance(answer, Planned) else []
+
+
+def check(answer: Answer) -> None:
+    """Whether all that is asked for can be done: a run that is only promised must not be lost without a word.
+
+    Raises:
+        NonRetriableError: it cannot.
+    """
+    if isinstance(answer, Planned) and any(op.op in _DEFERS for op in answer.ops):
+        raise NonRetriableError("the function defers a run, which is not supported here: send an event instead")
 
 
 def races(op: Op) -> bool:

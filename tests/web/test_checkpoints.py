@@ -124,9 +124,14 @@ async def test_an_attempt_that_failed_before_is_followed_by_the_one_that_succeed
         " values (%s, 'a', 'run', 2, '{}', now(), now()) returning 1",
         run.id,
     )
-    lazy = {"op": "DeferAdd", "id": hashed("later"), "opts": {}}
-    assert (await run.tell(ran("a", 1), lazy, ran("ai", 2, opts={"type": "step.ai.wrap"}))).status_code == 200
+    nothing = {"op": "None", "id": hashed("later"), "opts": {}}
+    assert (await run.tell(ran("a", 1), nothing, ran("ai", 2, opts={"type": "step.ai.wrap"}))).status_code == 200
     assert await run.steps() == [("a", "run", 3, 1, None), ("ai", "wrap", 1, 2, None)]
+
+
+async def test_a_deferral_is_refused_with_all_that_comes_with_it(run: Held) -> None:
+    assert (await run.tell(ran("a", 1), {"op": "DeferAdd", "id": hashed("later"), "opts": {}})).status_code == 400
+    assert await run.steps() == []
 
 
 async def test_a_model_that_the_app_asked_itself_is_counted_once_with_what_it_cost(run: Held) -> None:
