@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-import genai_prices
-
 from cdc.ai.call import Usage
 
 _VENDORS = {"gemini": "google", "voyage": "voyageai"}
@@ -18,6 +16,8 @@ def cost(provider: str, model: str, usage: Usage) -> Decimal | None:
     Unknown are models that are not on the list or are there without a price (such as local ones), and calls whose
     provider did not say how much was used.
     """
+    import genai_prices  # only where a price is asked for: the list takes 6 MB in each process
+
     try:
         priced = genai_prices.calc_price(
             genai_prices.Usage(

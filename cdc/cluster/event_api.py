@@ -7,12 +7,14 @@ import gzip
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import orjson
 
 from cdc.store.forwards import Waiting
+
+if TYPE_CHECKING:
+    import aiohttp
 
 MOST_EVENTS = 1000
 MOST_BYTES = 512 * 1024
@@ -101,6 +103,8 @@ class EventApi:
             await self._session.close()
 
     async def _post(self, body: bytes, count: int, headers: dict[str, str] | None = None) -> None:
+        import aiohttp  # only here: 9 MB that a service which sends nothing on does without
+
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_TIMEOUT))
         given = {"content-type": "application/json", **(headers or {})}

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from yarl import URL
 
-from cdc.remote.pool import Exchanged
 from cdc.remote.reading import Unreadable, parsed, retry_after
 from cdc.store.json import encoded
+
+if TYPE_CHECKING:
+    from cdc.remote.pool import Exchanged  # brings aiohttp along, which a service without apps does not need
 
 _DEFAULTS = {
     "openai-chat": "https://api.openai.com/v1/chat/completions",

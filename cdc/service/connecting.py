@@ -9,16 +9,19 @@ import os
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import structlog
 
 from cdc.config import Settings
 from cdc.errors import CdcError
 from cdc.remote.connect import tokens
-from cdc.remote.connect.connections import Connections
-from cdc.remote.connect.gateway import Gateway, Register
 from cdc.remote.connect.starting import Desk, NotThere
 from cdc.service import serving
+
+if TYPE_CHECKING:  # both bring aiohttp along: only for the process that calls apps
+    from cdc.remote.connect.connections import Connections
+    from cdc.remote.connect.gateway import Gateway, Register
 
 log = structlog.get_logger(__name__)
 
@@ -62,6 +65,8 @@ async def opened(settings: Settings, connections: Connections, register: Registe
     if not secret or not settings.connect_port:
         yield
         return
+    from cdc.remote.connect.gateway import Gateway
+
     key = tokens.key_of(secret)
     gateway = Gateway(connections, register, host=settings.host, port=settings.connect_port, key=key)
     opening = asyncio.create_task(_open(gateway), name="gateway")

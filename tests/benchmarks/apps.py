@@ -37,12 +37,13 @@ async def measure(ground: Ground) -> list[Figure]:
         took = await _apart(db, running, apart)
         with cpu.spent(service=running.pid, postgres=db.postmaster, app=pid) as used:
             seconds = await _together(db, running, together)
-        resident = memory.resident(running.pid)
+        resident, each = memory.resident(running.pid), memory.resident(running.pid, apart=True)
     return [
         Figure("one-step runs", together / seconds, "runs/s", at_least=60),
         Figure("event to function, p50", percentile(took, 50) * 1000, "ms", at_most=15),
         Figure("event to function, p99", percentile(took, 99) * 1000, "ms", at_most=60),
         Figure("memory of the service, no worker of its own", resident / 2**20, "MiB", at_most=200),
+        Figure("the same, shared pages counted for each process", each / 2**20, "MiB"),
         Figure("CPU of the service", used["service"] / together * 1000, "ms/run"),
         Figure("CPU of Postgres", used["postgres"] / together * 1000, "ms/run"),
         Figure("CPU of the app", used["app"] / together * 1000, "ms/run"),

@@ -16,13 +16,16 @@ def peak(pid: int) -> int:
     return int(found[1]) * 1024
 
 
-def resident(root: int) -> int:
-    """The memory, in bytes, that a process and all below it have now, what they share counted for each (VmRSS)."""
-    return sum(_resident(pid) for pid in cpu.below(root))
+def resident(root: int, *, apart: bool = False) -> int:
+    """The memory, in bytes, that a process and all below it have now: pages that they share counted once (Pss), or for
+    each of them as if they were `apart` (Rss).
+    """
+    name = "Rss" if apart else "Pss"
+    return sum(_kilobytes(pid, name) for pid in cpu.below(root)) * 1024
 
 
-def _resident(pid: int) -> int:
+def _kilobytes(pid: int, name: str) -> int:
     with suppress(OSError):
-        if found := re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text()):
-            return int(found[1]) * 1024
+        if found := re.search(rf"{name}:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text()):
+            return int(found[1])
     return 0  # it ended while we looked

@@ -1,0 +1,14 @@
+"""What a service without apps, and without anything to send on, does not load: each takes megabytes of each process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize("package", ["aiohttp", "cel.cli", "genai_prices", "graphql", "inngest", "openai"])
+def test_the_service_starts_without(package: str) -> None:
+    code = f"import sys, cdc.cli.run, cdc.service.parent; sys.exit({package!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
