@@ -18,7 +18,8 @@ def test_quick_figures_of_the_engine(tmp_path: Path) -> None:
 
 
 def test_quick_figures_of_events_over_http(tmp_path: Path) -> None:
-    out = _measured(tmp_path, "intake")
+    out = _measured(tmp_path, "intake", "apps")
+    assert "event to function, p50" in out
     assert "batches of 100, a run each" in out
 
 
