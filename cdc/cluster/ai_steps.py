@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from cdc.ai import models, observe, reading
-from cdc.ai.call import Answer, Call
-from cdc.ai.errors import OutputInvalid
-from cdc.ai.infer import Models, body_for, parsed
+from cdc.ai import observe, reading
+from cdc.ai.infer import Models
+from cdc.ai.stepping import fitting, inference_request
 from cdc.authoring.ai import PATIENCE
 from cdc.authoring.calling import call
 from cdc.authoring.declared import typed
 from cdc.clock import Duration, seconds
 from cdc.cluster.adapters import adapter_for
-from cdc.errors import CdcError, NonRetriableError, StepError
 
 if TYPE_CHECKING:
     from cdc.cluster.steps import ClusterSteps
@@ -66,7 +64,7 @@ class ClusterAiSteps:
         stream, nor reach a server of one's own: then, the step's body asks.
         """
         said = {"prompt": prompt, "system": system, "messages": messages, "output": output, **options}
-        request = _request(id, model, body, said, stream=stream)
+        request = inference_request(id, model, body, said, stream=stream)
         adapter = None if stream else adapter_for(model, self.models.access)
         if adapter is None:
             answer = await self._asked_here(id, model, request, seconds(timeout))
@@ -76,38 +74,10 @@ class ClusterAiSteps:
             return answer
         found = reading.read(answer)
         text = found.text if found else ""
-        return text if output is None else _fitting(id, model, text, output)
+        return text if output is None else fitting(id, model, text, output)
 
     async def _asked_here(self, id: str, model: str, request: Mapping[str, Any], timeout: float) -> Any:
         async def ask(_: str) -> Any:
             return (await self.models.infer(model, request, timeout=timeout)).body
 
         return await self.steps.taken(id, ask)
-
-
-def _request(
-    id: str, model: str, body: Mapping[str, Any] | None, said: Mapping[str, Any], *, stream: bool
-) -> dict[str, Any]:
-    """The request as the provider wants it.
-
-    Raises:
-        NonRetriableError: it cannot be made of what was said.
-    """
-    given = {name: value for name, value in said.items() if value is not None}
-    if body is not None and given:
-        raise NonRetriableError(f"step {id!r}: a body is the whole request; it cannot come with {', '.join(given)}")
-    streamed: dict[str, Any] = {"stream": True} if stream else {}
-    try:
-        if body is None:
-            return body_for(model, **given, **streamed)
-        models.parse(model)
-    except CdcError as unusable:
-        raise NonRetriableError(f"step {id!r}: {unusable.message} {unusable.hint}") from None
-    return {**body, **streamed}
-
-
-def _fitting(id: str, model: str, text: str, output: type[BaseModel]) -> BaseModel:
-    try:
-        return parsed(Answer({}, text, Call("chat", "", model, 0.0)), output)
-    except OutputInvalid as invalid:
-        raise StepError(id, type(invalid).__name__, str(invalid)) from None

@@ -10,17 +10,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import BaseModel
 
 from cdc import faults
-from cdc.ai import models
-from cdc.ai.call import Answer, Call
+from cdc.ai.call import Call
 from cdc.ai.classes import name_of
-from cdc.ai.errors import OutputInvalid
-from cdc.ai.infer import body_for, parsed
+from cdc.ai.stepping import fitting, inference_request
 from cdc.authoring.ai import PATIENCE
 from cdc.clock import Duration, seconds
 from cdc.engine import bodies, inputs, memo, wrapped
 from cdc.engine.inference import call_record
 from cdc.engine.suspension import Until
-from cdc.errors import CdcError, NonRetriableError, StepError
+from cdc.errors import NonRetriableError
 from cdc.store.inferences import Beside, InferenceRecord
 from cdc.store.journal import StepRecord
 
@@ -96,7 +94,7 @@ class LiveAiSteps:
         if recorded is None or recorded.edit is not None:
             said = {"prompt": prompt, "system": system, "messages": messages, "output": output, **options}
             if recorded is None:
-                request = _request(key, model, body, said, stream=stream)
+                request = inference_request(key, model, body, said, stream=stream)
             else:
                 model, request = _changed(key, recorded.edit)
             inference = InferenceRecord(
@@ -123,27 +121,6 @@ class LiveAiSteps:
         steps.suspension.unwritten.beside.append(Beside(steps.run_id, key, given, inference=inference))
 
 
-def _request(
-    key: str, model: str, body: Mapping[str, Any] | None, said: Mapping[str, Any], *, stream: bool
-) -> dict[str, Any]:
-    """The request as the provider wants it.
-
-    Raises:
-        NonRetriableError: it cannot be made of what was said.
-    """
-    given = {name: value for name, value in said.items() if value is not None}
-    if body is not None and given:
-        raise NonRetriableError(f"step {key!r}: a body is the whole request; it cannot come with {', '.join(given)}")
-    streamed: dict[str, Any] = {"stream": True} if stream else {}
-    try:
-        if body is None:
-            return body_for(model, **given, **streamed)
-        models.parse(model)
-    except CdcError as unusable:
-        raise NonRetriableError(f"step {key!r}: {unusable.message} {unusable.hint}") from None
-    return {**body, **streamed}
-
-
 def _changed(key: str, edit: Any) -> tuple[str, dict[str, Any]]:
     """The model and the request that somebody gave in place of those of the code.
 
@@ -153,17 +130,14 @@ def _changed(key: str, edit: Any) -> tuple[str, dict[str, Any]]:
     form = '{"model": "<provider>/<name>", "body": {...}}'
     given = inputs.checked(key, edit, dict, form)
     model = inputs.checked(key, given.get("model"), str, form)
-    return model, _request(key, model, inputs.checked(key, given.get("body"), dict, form), {}, stream=False)
+    return model, inference_request(key, model, inputs.checked(key, given.get("body"), dict, form), {}, stream=False)
 
 
 def _read(key: str, model: str, recorded: Any, output: type[BaseModel] | None) -> Any:
     """What the handler sees of an answer."""
     if output is None or not isinstance(recorded, str):
         return recorded
-    try:
-        return parsed(Answer({}, recorded, Call("chat", "", model, 0.0)), output)
-    except OutputInvalid as invalid:
-        raise StepError(key, type(invalid).__name__, str(invalid)) from None
+    return fitting(key, model, recorded, output)
 
 
 def _limit(key: str, timeout: Duration) -> float:

@@ -93,14 +93,7 @@ class Elsewhere:
             call = getattr(error, "call", None)
             return Aside(self._beside(step, call), None) if isinstance(call, Call) else None
 
-        return await steps.memoised(
-            key,
-            body,
-            _same,
-            kind=kind,
-            failed=failed,
-            given=lambda: inputs.kept(lambda: document(given)) if given else None,
-        )
+        return await steps.memoised(key, body, _same, kind=kind, failed=failed, given=partial(_given, given))
 
     def _beside(self, step: Taken, call: Call) -> Beside:
         steps = self.steps

@@ -209,9 +209,8 @@ class Conversation:
             case "StepRun" | "Step":
                 await self._execute(op.key, planning.kind_of(op), partial(self._told, op), planning.given(op))
             case "StepError" | "StepFailed":
-                final = answer.no_retry or op.op == "StepFailed"
-                threw = Threw(op.error or {}, None, final, answer.retry_after)
-                await self._execute(op.key, planning.kind_of(op), partial(_fail, threw), planning.given(op))
+                fail = partial(_fail, planning.threw(op, answer))
+                await self._execute(op.key, planning.kind_of(op), fail, planning.given(op))
             case "StepPlanned":
                 execute = partial(self._targeted, op.id)
                 await self._execute(op.key, planning.kind_of(op), execute, planning.given(op))
@@ -272,8 +271,7 @@ class Conversation:
         if op is None:
             raise NonRetriableError("the app does not know the step any more that it had planned")
         if op.op in ("StepError", "StepFailed"):
-            final = answer.no_retry or op.op == "StepFailed"
-            raise thrown(Threw(op.error or {}, None, final, answer.retry_after))
+            raise thrown(planning.threw(op, answer))
         return await self._told(op, attempt)
 
     async def _infer(self, opts: Mapping[str, Any], attempt: int) -> tuple[Any, float, ModelCall | None]:

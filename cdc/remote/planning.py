@@ -65,6 +65,11 @@ def check(answer: Answer) -> None:
         raise NonRetriableError("the function defers a run, which is not supported here: send an event instead")
 
 
+def threw(op: Op, answer: Planned) -> Threw:
+    """What a step that failed has the engine do."""
+    return Threw(op.error or {}, None, answer.no_retry or op.op == "StepFailed", answer.retry_after)
+
+
 def races(op: Op) -> bool:
     """Whether the app wants to be called as soon as one of the steps beside this one has ended."""
     return (op.opts or {}).get("parallelMode") == "race"

@@ -132,10 +132,6 @@ class AppRoster:
             self._full.discard(app.name)
             self._wake()
 
-    def app(self, name: str) -> App | None:
-        """The app of this name, as it is now."""
-        return self._apps.get(name)
-
     def _function(self, definition: Mapping[str, Any], app: App) -> Function:
         id_, retries = definition["id"], definition["retries"]
         handler = _Handler(self, app, id_, retries)
@@ -143,7 +139,7 @@ class AppRoster:
 
 
 class _Handler:
-    """What is called in place of a function of an app."""
+    """What is called in place of a function of an app; there is another one as soon as the app has changed."""
 
     def __init__(self, roster: AppRoster, app: App, function_id: str, retries: int) -> None:
         self._roster = roster
@@ -153,9 +149,8 @@ class _Handler:
 
     async def __call__(self, context: Context) -> Any:
         """Take the run as far as it goes; see `Conversation.run`."""
-        app = self._roster.app(self._app.name) or self._app
         steps = cast("Driven", context.step)
         try:
-            return await Conversation(app, self._function_id, self._retries, context, steps, self._roster).run()
+            return await Conversation(self._app, self._function_id, self._retries, context, steps, self._roster).run()
         finally:
-            self._roster.left(app)
+            self._roster.left(self._app)

@@ -64,12 +64,15 @@ async def test_rows_reach_functions_on_a_cluster_by_way_of_this_service(
             await conn.execute("insert into users (name) values ('Ada')")
             event = (await eventually(lambda: cluster.sent, what="the row reaches the cluster"))[0]
             ended = await cluster.run("cdc-writes", event)
-            figures = (await service.get("/metrics")).text
+
+            async def nothing_waits() -> bool:
+                return 'cdc_forward_waiting{source="default"} 0.0' in (await service.get("/metrics")).text
+
+            await eventually(nothing_waits, what="the cursor stands behind the row that was sent")
 
     assert event["name"] == "db/users.inserted"
     assert ended.output == "greeted Ada"
     assert await (await conn.execute("select name from greeted")).fetchall() == [("Ada",)]
-    assert 'cdc_forward_waiting{source="default"} 0.0' in figures
 
 
 BRANCHES = """
