@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from dataclasses import replace
 from typing import Any
 
-from psycopg.conninfo import make_conninfo
+import pytest
 
 from cdc.events.accept import Accepted
+from cdc.wal.stream import ReplicationStream
 from tests.listener.listening import ids, open_listening, until_streaming
+from tests.listener.source import Source
 from tests.servers import Connect
-from tests.waiting import eventually
 
 T = "create table t (id int primary key, body text)"
 
 
-async def test_a_slow_accept_is_not_taken_for_a_dead_listener(any_migrated_url: str, connect: Connect) -> None:
+async def test_a_slow_accept_is_not_taken_for_a_dead_listener(
+    any_migrated_url: str, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ReplicationStream.open.__func__.__kwdefaults__, "status_interval", 0.1)  # type: ignore[attr-defined]
     database = await open_listening(any_migrated_url, connect, T)
-    url = make_conninfo(database.url, options="-c wal_sender_timeout=1500ms")
-    database.watched = replace(database.watched, url=url)
     listener, streaming = await database.listener()
     asked, goes_on = asyncio.Event(), asyncio.Event()
     accept = listener._door.accept
@@ -34,8 +34,7 @@ async def test_a_slow_accept_is_not_taken_for_a_dead_listener(any_migrated_url: 
     life = await until_streaming(listener, streaming)
     await database.run("insert into t select n, 'x' from generate_series(1, 50000) n")
     await asked.wait()
-    began = time.monotonic()
-    await eventually(lambda: time.monotonic() > began + 4.0, within=10)
+    await Source(database.url, database.connection).is_told()
     assert not await database.is_free()
     assert not life.done()
     goes_on.set()
