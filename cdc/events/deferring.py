@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
 
 from cdc.events import ids
 from cdc.store import deferred
@@ -21,6 +23,17 @@ async def due(conn: Connection, run_ids: Sequence[str]) -> list[Incoming]:
     return [_event(each) for each in await deferred.of_ended(conn, run_ids)]
 
 
+def event_of(run_id: str, key: str) -> UUID:
+    """The id of the event that starts what a run has deferred under this key."""
+    return UUID(bytes=ids.of_step(run_id, key, 0))
+
+
+def parent_of(name: str, data: Any) -> str | None:
+    """The run that deferred the one which this event started, if one did."""
+    told = data.get("_inngest") if name == DEFERRED and isinstance(data, Mapping) else None
+    return str(told["parent_run_id"]) if isinstance(told, Mapping) and "parent_run_id" in told else None
+
+
 def _event(each: Deferred) -> Incoming:
     """Its id is the same whenever the commit is repeated."""
     parent = {
@@ -29,4 +42,4 @@ def _event(each: Deferred) -> Incoming:
         "parent_run_id": each.run_id,
     }
     data = document({**each.data["input"], "_inngest": parent}).encode()
-    return Incoming(ids.of_step(each.run_id, each.key, 0), DEFERRED, time.time_ns() // 1000, data, None)
+    return Incoming(event_of(each.run_id, each.key).bytes, DEFERRED, time.time_ns() // 1000, data, None)

@@ -14,7 +14,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 @pytest.mark.parametrize("kind", ["js4", "js4-classic"])
-async def test_deferred_runs_start_when_their_parent_ends_but_not_one_that_it_took_back(world: World, kind: str) -> None:
+async def test_deferred_runs_start_when_their_parent_ends_but_not_one_that_it_took_back(
+    world: World, kind: str
+) -> None:
     app = await world.app(kind)
     good, bad = fresh(), fresh()
     runs = await asyncio.gather(app.run("defers", id=good, fails=False), app.run("defers", id=bad, fails=True))
