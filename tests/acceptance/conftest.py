@@ -8,8 +8,6 @@ patient        database_url with a table of users, and the function PATIENT that
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -20,6 +18,7 @@ import pytest
 from cdc.embedded import Postgres
 from tests.acceptance.authored import PATIENT
 from tests.acceptance.state import USERS
+from tests.places import server_folder
 from tests.servers import Connect, Connection, binaries
 
 Write = Callable[[str, str], Path]
@@ -28,11 +27,9 @@ OwnPostgres = Callable[..., Postgres]
 
 @pytest.fixture
 def directory() -> Iterator[Path]:
-    """For a server. Not tmp_path: when root runs the tests, the server's user could not get below that."""
-    directory = Path(tempfile.mkdtemp(prefix="cdc-tests-"))
-    directory.chmod(0o711)
-    yield directory
-    shutil.rmtree(directory)
+    """For a server."""
+    with server_folder() as folder:
+        yield folder
 
 
 @pytest.fixture
