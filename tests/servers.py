@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -94,32 +93,29 @@ class Server:
 class Servers:
     """The servers of one test session (of each xdist worker)."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
         self._running: dict[Version, Server] = {}
-        # Not pytest's tmp_path: when root runs the tests, the server's user could not get below that.
-        self._directory = Path(tempfile.mkdtemp(prefix="cdc-tests-"))
-        self._directory.chmod(0o711)
+        self._folder = folder
 
     async def get(self, version: Version) -> Server:
         """The server of that major version; when its binaries are not installed, fails or skips the test."""
         if version not in self._running:
-            postgres = Postgres(self._directory / version, binaries=self._binaries(version), settings=_SETTINGS)
+            postgres = Postgres(self._folder / version, binaries=self._binaries(version), settings=_SETTINGS)
             await postgres.start()
             self._running[version] = Server(postgres)
         return self._running[version]
 
     async def stop(self) -> None:
-        """End them all and remove their data."""
+        """End them all."""
         for server in self._running.values():
             await server.postgres.stop(immediate=True)
-        shutil.rmtree(self._directory)
 
     def _binaries(self, version: Version) -> Path | None:
         """Where the server's user can run them from."""
         found = binaries(version)
         if found is None or version == "15" or os.geteuid() != 0 or _is_open(found):
             return found
-        copy = self._directory / f"binaries-{version}"
+        copy = self._folder / f"binaries-{version}"
         shutil.copytree(FETCHED / version, copy, symlinks=True)
         return copy / "bin"
 

@@ -6,7 +6,6 @@ import asyncio
 import os
 import pwd
 import shutil
-import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +15,7 @@ from pathlib import Path
 from psycopg import AsyncConnection
 
 from cdc.embedded import Postgres, bindir
+from tests.places import server_folder
 from tests.waiting import eventually
 
 _SYNCED = "select from pg_replication_slots where slot_name = %s and synced and not temporary"
@@ -70,19 +70,17 @@ class Pair:
 @asynccontextmanager
 async def streaming() -> AsyncIterator[Pair]:
     """A pair of which the standby streams."""
-    folder = Path(tempfile.mkdtemp(prefix="cdc-tests-"))
-    folder.chmod(0o711)  # noqa: ASYNC240 - before anything runs; when root runs this, the servers are somebody else's
-    primary = Postgres(folder / "primary", settings={"fsync": "off"})
-    pair = None
-    try:
-        await primary.start()
-        pair = await _pair(primary, folder / "standby")
-        yield pair
-    finally:
-        if pair is not None:
-            await pair.standby.stop(immediate=True)
-        await primary.stop(immediate=True)
-        shutil.rmtree(folder)
+    with server_folder() as folder:
+        primary = Postgres(folder / "primary", settings={"fsync": "off"})
+        pair = None
+        try:
+            await primary.start()
+            pair = await _pair(primary, folder / "standby")
+            yield pair
+        finally:
+            if pair is not None:
+                await pair.standby.stop(immediate=True)
+            await primary.stop(immediate=True)
 
 
 async def _pair(primary: Postgres, directory: Path) -> Pair:

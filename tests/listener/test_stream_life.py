@@ -1,12 +1,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +16,7 @@ from cdc.wal.slot import drop_slot
 from cdc.wal.stream import ReplicationStream
 from cdc.wal.transactions import Committed
 from tests.listener.source import Reader, Source, publish
+from tests.places import server_folder
 from tests.proxy import Proxy
 from tests.servers import Connect, Connection, Server
 from tests.waiting import eventually
@@ -27,9 +25,8 @@ from tests.waiting import eventually
 @pytest.fixture
 async def own_server() -> AsyncIterator[Postgres]:
     """A server that a test may stop as it likes."""
-    with tempfile.TemporaryDirectory(prefix="cdc-tests-") as directory:
-        os.chmod(directory, 0o711)  # when root runs this, the server is somebody else
-        postgres = Postgres(Path(directory) / "server", settings={"fsync": "off"})
+    with server_folder() as folder:
+        postgres = Postgres(folder / "server", settings={"fsync": "off"})
         await postgres.start()
         yield postgres
         await postgres.stop(immediate=True)
