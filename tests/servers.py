@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import pytest
 from psycopg import AsyncConnection, sql
+from psycopg.errors import ObjectInUse
 
 from cdc.embedded import Postgres, bindir
 from cdc.errors import ConfigurationError
@@ -52,12 +53,23 @@ class Server:
         return self.postgres.url_for(name)
 
     async def drop_database(self, url: str) -> None:
-        """Drop a database and its logical slots, whoever still uses them."""
+        """Drop a database and its logical slots, whoever still uses them or comes back to them."""
         name = url.rpartition("/")[2]
+        database = sql.Identifier(name)
         async with await self._connect() as connection:
-            await eventually(lambda: _is_deserted(connection, name), what=f"nobody connects to {name} any more")
-            await connection.execute(_DROP_SLOTS, [name])
-            await connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+            await connection.execute(sql.SQL("alter database {} allow_connections false").format(database))
+
+            async def is_gone() -> bool:
+                if not await _is_deserted(connection, name):
+                    return False
+                try:
+                    await connection.execute(_DROP_SLOTS, [name])
+                    await connection.execute(sql.SQL("drop database {}").format(database))
+                except ObjectInUse:  # by somebody who had begun to connect
+                    return False
+                return True
+
+            await eventually(is_gone, within=60, what=f"nobody connects to {name} any more")
 
     async def _create_template(self) -> None:
         from cdc.store.migrate import migrate
@@ -65,6 +77,8 @@ class Server:
         await self._create(_TEMPLATE, template="template0")
         for kind in ("source", "state"):
             await migrate(self.postgres.url_for(_TEMPLATE), kind)
+        async with await self._connect() as connection:
+            await eventually(lambda: _is_deserted(connection, _TEMPLATE), within=60, what="the template can be copied")
         self._has_template = True
 
     async def _create(self, name: str, *, template: str) -> None:
@@ -151,5 +165,5 @@ def _is_open(folder: Path) -> bool:
 
 async def _is_deserted(connection: Connection, database: str) -> bool:
     """Throw out whoever is connected, walsenders too; true when there was nobody."""
-    # DROP DATABASE (FORCE) would do this, but then looks only every 100 ms whether they are gone.
+    # DROP DATABASE (FORCE) does this too, but then looks only every 100 ms whether they are gone.
     return not (await connection.execute(_THROW_OUT, [database])).rowcount

@@ -49,7 +49,7 @@ class Pair:
                     checked_at = time.monotonic()
                 return (await connection.execute(_SYNCED, [slot])).rowcount > 0
 
-            await eventually(is_there, within=60, what=f"the standby has the slot {slot}")
+            await eventually(is_there, within=120, what=f"the standby has the slot {slot}")
 
     async def has_everything(self) -> None:
         """Wait until the standby has all that the primary has written."""
@@ -59,7 +59,7 @@ class Pair:
                 row = await (await connection.execute(_BEHIND)).fetchone()
                 return row == (0,)
 
-            await eventually(has, within=30, what="the standby has everything")
+            await eventually(has, within=120, what="the standby has everything")
 
     async def promote(self) -> None:
         """Have the standby be a primary; returns when it is."""
@@ -103,7 +103,7 @@ async def _pair(primary: Postgres, directory: Path) -> Pair:
         async def streams() -> bool:
             return (await connection.execute(_STREAMS)).rowcount > 0
 
-        await eventually(streams, within=30, what="the standby streams")
+        await eventually(streams, within=120, what="the standby streams")
         await connection.execute(f"alter system set synchronized_standby_slots = '{_PHYSICAL}'".encode())
         await connection.execute("select pg_reload_conf()")
     return Pair(primary, standby)
