@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -16,6 +15,7 @@ from tests.benchmarks import cpu, memory
 from tests.benchmarks.figures import Figure, percentile
 from tests.benchmarks.ground import ROOT, Database, Ground
 from tests.benchmarks.service import Service, service
+from tests.ports import free_port
 from tests.waiting import eventually
 
 _BATCH = 100
@@ -53,16 +53,14 @@ async def measure(ground: Ground) -> list[Figure]:
 @asynccontextmanager
 async def _app(service_url: str) -> AsyncIterator[int]:
     """The app's process, when it has told the service of its function."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.benchmarks.app", str(port)),
         cwd=ROOT,
         env={**os.environ, "INNGEST_DEV": service_url},
     )
     try:
-        await eventually(lambda: _synced(f"http://127.0.0.1:{port}/api/inngest"), within=30, what="the app is synced")
+        await eventually(lambda: _synced(f"http://127.0.0.1:{port}/api/inngest"), within=60, what="the app is synced")
         yield process.pid
     finally:
         process.terminate()
@@ -73,13 +71,13 @@ async def _synced(url: str) -> bool:
     async with httpx.AsyncClient(trust_env=False) as client:
         try:
             return (await client.put(url)).status_code == 200
-        except httpx.ConnectError:
+        except httpx.TransportError:
             return False
 
 
 async def _apart(db: Database, running: Service, count: int) -> list[float]:
     """Seconds from the request to the function's first line, without the first tenth: connections open."""
-    async with httpx.AsyncClient(base_url=running.url, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=running.url, trust_env=False, timeout=60) as client:
         for number in range(1, count + 1):
             event = {"name": "measured/app", "data": {"kind": "apart", "sent": time.time()}}
             (await client.post("/e/key", json=event)).raise_for_status()

@@ -17,6 +17,7 @@ from tests.benchmarks.ground import FUNCTIONS, ROOT, Database, Ground
 from tests.benchmarks.rows import PUBLISHED
 from tests.benchmarks.sender import Sent
 from tests.benchmarks.service import Service, service
+from tests.waiting import eventually
 
 _LOOK_EVERY = 0.05
 
@@ -61,6 +62,7 @@ async def _measured(db: Database, running: Service, load: _Load, *, seconds: flo
     looking = asyncio.create_task(_look(running.url, looks))
     with cpu.spent(service=running.pid, postgres=db.postmaster) as used:
         sent = await _sent(running, load, seconds)
+    await eventually(lambda: looks, within=60, what="somebody has looked meanwhile")
     looking.cancel()
     await asyncio.wait([looking])
     ended = await db.ask(_ENDED) - before

@@ -7,8 +7,11 @@ import sys
 from pathlib import Path
 
 import orjson
+import pytest
 
 from tests.benchmarks.ground import ROOT
+
+pytestmark = pytest.mark.timeout(600)
 
 
 def test_quick_figures_of_the_engine(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import psycopg
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
@@ -29,6 +30,8 @@ from tests.engine.harness import Engine, NoEmbeddings, open_engine
 from tests.engine.programs import ERROR, RETRIES, Program, Run, programs
 from tests.engine.telling import tell
 from tests.waiting import eventually
+
+pytestmark = pytest.mark.timeout(600)
 
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "0"))
 PROFILE = settings(

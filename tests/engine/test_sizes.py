@@ -22,6 +22,8 @@ from cdc.store.queries import text
 from tests.engine.harness import Engine
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.timeout(600)
+
 STEPS = 1000
 ASLEEP = 4_000
 

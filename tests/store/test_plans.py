@@ -11,9 +11,13 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import pytest
+
 from cdc.store.queries import text
 from tests.store.state import State
 from tests.store.test_queries import PLACEHOLDER, numbered
+
+pytestmark = pytest.mark.timeout(600)
 
 FINISHED, WAITING, MOST = 1_000_000, 100_000, 500
 KEYS = 10_000
