@@ -10,8 +10,6 @@ only_woken     settings with which a worker never looks for runs by itself: what
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -24,6 +22,7 @@ from cdc.engine import claims
 from tests.acceptance.authored import PATIENT
 from tests.acceptance.service import Settings
 from tests.acceptance.state import USERS
+from tests.places import server_folder
 from tests.ports import free_port
 from tests.servers import Connect, Connection, binaries
 
@@ -33,11 +32,9 @@ OwnPostgres = Callable[..., Postgres]
 
 @pytest.fixture
 def directory() -> Iterator[Path]:
-    """For a server. Not tmp_path: when root runs the tests, the server's user could not get below that."""
-    directory = Path(tempfile.mkdtemp(prefix="cdc-tests-"))
-    directory.chmod(0o711)
-    yield directory
-    shutil.rmtree(directory)
+    """For a server."""
+    with server_folder() as folder:
+        yield folder
 
 
 @pytest.fixture
