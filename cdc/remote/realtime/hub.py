@@ -124,13 +124,13 @@ class Hub:
         topics = tuple(topics)
         with suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE):
-                while self._is_behind() or any(self._slow(topics)):
+                while self._is_behind() or self._slow(topics):  # noqa: ASYNC110 - what is read sets no signal
                     await asyncio.sleep(_AGAIN)
         for listener in self._slow(topics):
             listener.let_go()
 
-    def _slow(self, topics: Iterable[Topic]) -> Iterator[Listener]:
-        return (listener for topic in topics for listener in self._of.get(topic, ()) if listener.is_behind)
+    def _slow(self, topics: Iterable[Topic]) -> list[Listener]:
+        return [listener for topic in topics for listener in self._of.get(topic, ()) if listener.is_behind]
 
     @contextmanager
     def listening(self, topics: Iterable[Topic]) -> Iterator[Listener]:

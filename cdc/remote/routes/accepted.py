@@ -27,7 +27,7 @@ _NO_ENDPOINTS = (
     "a function do it."
 )
 
-_PASSED_OVER = ("/v0/telemetry", "/v1/traces/userland", "/v1/runs/{run}/metadata")
+_PASSED_OVER = ("/v0/telemetry", "/v1/traces/userland")
 
 
 def routes(service: Service) -> list[Route]:
