@@ -21,14 +21,13 @@ _REFUSED = (
     ("POST", "/v1/checkpoint/{run}/steps"),
     ("GET", "/v1/checkpoint/{run}/output"),
     ("GET", "/v1/http/runs/{run}/output"),
-    ("POST", "/v1/realtime/publish/tee"),
 )
 _NO_ENDPOINTS = (
     "Runs that begin in an HTTP endpoint of an app (durable endpoints) are not supported here: send an event, and have "
     "a function do it."
 )
 
-_PASSED_OVER = ("/v0/telemetry", "/v1/traces/userland", "/v1/runs/{run}/metadata")
+_PASSED_OVER = ("/v0/telemetry", "/v1/traces/userland")
 
 
 def routes(service: Service) -> list[Route]:
