@@ -21,7 +21,7 @@ each_model = pytest.mark.parametrize("model", [OPENAI, ANTHROPIC, GEMINI])
 streamed_or_not = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 
 
-async def ask(models: Models, model: str, *, stream: bool = False, timeout: float = 10) -> None:
+async def ask(models: Models, model: str, *, stream: bool = False, timeout: float = 60) -> None:
     await models.infer(model, body_for(model, SECRET, stream=stream), timeout=timeout)
 
 
@@ -141,7 +141,7 @@ async def test_a_stream_that_ends_too_early_is_no_answer(models: Models, server:
 async def test_a_response_that_ends_too_early_is_no_answer(models: Models, server: AIServer) -> None:
     server.end_next(after=6)
     with pytest.raises(ModelUnavailable, match="broke off in the middle"):
-        await models.infer(OPENAI, {"input": SECRET, "stream": True}, timeout=10)
+        await models.infer(OPENAI, {"input": SECRET, "stream": True}, timeout=60)
 
 
 @each_model
@@ -171,7 +171,7 @@ async def test_an_error_in_the_middle_of_a_stream_is_worth_another_attempt(
 async def test_a_response_that_failed_is_no_answer(models: Models, server: AIServer) -> None:
     server.send_next(b'{"object": "response", "status": "failed", "error": {"code": "server_error"}, "output": []}')
     with pytest.raises(ModelUnavailable, match="could not finish"):
-        await models.infer(OPENAI, {"input": "hello"}, timeout=10)
+        await models.infer(OPENAI, {"input": "hello"}, timeout=60)
 
 
 @each_model
@@ -231,11 +231,11 @@ async def test_what_geminis_package_does_not_know_is_refused_without_being_sent(
     models: Models, server: AIServer
 ) -> None:
     with pytest.raises(InputRefused, match="of_tomorrow") as caught:
-        await models.infer(GEMINI, body_for(GEMINI, "hello", of_tomorrow=SECRET), timeout=10)
+        await models.infer(GEMINI, body_for(GEMINI, "hello", of_tomorrow=SECRET), timeout=60)
     assert SECRET not in text_of(caught.value)
     for contents in (None, 7, [{"role": "user", "content": SECRET}]):
         with pytest.raises(InputRefused, match="contents") as caught:
-            await models.infer(GEMINI, {"contents": contents}, timeout=10)
+            await models.infer(GEMINI, {"contents": contents}, timeout=60)
         assert SECRET not in text_of(caught.value)
     assert server.requests == 0
 

@@ -45,7 +45,7 @@ class Person(BaseModel):
 async def test_a_body_of_the_providers_own_is_answered(
     models: Models, model: str, body: dict[str, Any], stream: bool
 ) -> None:
-    answer = await models.infer(model, body | {"stream": stream}, timeout=10)
+    answer = await models.infer(model, body | {"stream": stream}, timeout=60)
     assert answer.text == "You said: two words"
     assert answer.call.streamed is stream
     assert answer.call.provider == parse(model).provider
@@ -56,8 +56,8 @@ async def test_a_body_of_the_providers_own_is_answered(
 async def test_a_streamed_answer_is_the_one_that_was_not_streamed(
     models: Models, model: str, body: dict[str, Any]
 ) -> None:
-    whole = await models.infer(model, body, timeout=10)
-    streamed = await models.infer(model, body | {"stream": True}, timeout=10)
+    whole = await models.infer(model, body, timeout=60)
+    streamed = await models.infer(model, body | {"stream": True}, timeout=60)
     assert streamed.call.usage == whole.call.usage
     assert streamed.call.cost == whole.call.cost
     assert streamed.call.finish_reason == whole.call.finish_reason
@@ -76,7 +76,7 @@ def without_nothing(value: Any) -> Any:
 @streamed_or_not
 async def test_tokens_are_counted_alike_by_all(models: Models, server: AIServer, model: str, stream: bool) -> None:
     server.say_next("done", input=1000, output=300, cached=600, reasoning=100)
-    answer = await models.infer(model, body_for(model, "hello", stream=stream), timeout=10)
+    answer = await models.infer(model, body_for(model, "hello", stream=stream), timeout=60)
     usage = answer.call.usage
     assert (usage.input_tokens, usage.output_tokens, usage.total_tokens) == (1000, 300, 1300)
     assert (usage.cached_tokens, usage.reasoning_tokens) == (600, 100)
@@ -85,43 +85,43 @@ async def test_tokens_are_counted_alike_by_all(models: Models, server: AIServer,
 async def test_what_anthropic_writes_to_its_cache_is_part_of_the_input(models: Models, server: AIServer) -> None:
     server.say_next("done", input=1000, output=100, cached=500, written=100)
     # $3 a million of input, $3.75 written to the cache, $0.30 read from it, $15 of output.
-    answer = await models.infer("anthropic/claude-sonnet-4-5", body_for(ANTHROPIC, "hello"), timeout=10)
+    answer = await models.infer("anthropic/claude-sonnet-4-5", body_for(ANTHROPIC, "hello"), timeout=60)
     assert answer.body["usage"]["input_tokens"] == 400
     assert answer.call.usage == Usage(1000, 100, 1100, 500, 100)
     assert answer.call.cost == Decimal("0.003225")
 
 
 async def test_a_model_without_a_price_has_no_cost(models: Models) -> None:
-    answer = await models.infer("openai/a-model-of-mine", body_for(OPENAI, "hello"), timeout=10)
+    answer = await models.infer("openai/a-model-of-mine", body_for(OPENAI, "hello"), timeout=60)
     assert answer.call.usage.total_tokens
     assert answer.call.cost is None
 
 
 @each_model
 async def test_the_first_token_is_timed(models: Models, server: AIServer, model: str) -> None:
-    await models.infer(model, body_for(model, "warm up"), timeout=10)
+    await models.infer(model, body_for(model, "warm up"), timeout=60)
     server.pause = 0.05
-    call = (await models.infer(model, body_for(model, "one two three four", stream=True), timeout=10)).call
+    call = (await models.infer(model, body_for(model, "one two three four", stream=True), timeout=60)).call
     assert call.first_token is not None
     assert 0.05 <= call.first_token < call.latency
 
 
 async def test_usage_is_asked_for_and_other_stream_options_stay(models: Models, server: AIServer) -> None:
     body = body_for(OPENAI, "hello", stream=True, stream_options={"include_obfuscation": False})
-    await models.infer(OPENAI, body, timeout=10)
+    await models.infer(OPENAI, body, timeout=60)
     assert server.questions[0].body["stream_options"] == {"include_usage": True, "include_obfuscation": False}
 
 
 @each_model
 async def test_the_key_is_sent_as_the_provider_wants_it(server: AIServer, models: Models, model: str) -> None:
-    await models.infer(model, body_for(model, "hello"), timeout=10)
+    await models.infer(model, body_for(model, "hello"), timeout=60)
     header = "x-goog-api-key" if model == GEMINI else "authorization"
     assert server.questions[0].headers[header].removeprefix("Bearer ") == KEY
 
 
 async def test_what_is_newer_than_the_package_is_sent_all_the_same(server: AIServer, models: Models) -> None:
     for model in (OPENAI, ANTHROPIC):
-        await models.infer(model, body_for(model, "hello", of_tomorrow={"a": 1}), timeout=10)
+        await models.infer(model, body_for(model, "hello", of_tomorrow={"a": 1}), timeout=60)
         assert server.questions[-1].body["of_tomorrow"] == {"a": 1}
 
 
@@ -134,7 +134,7 @@ async def test_the_neutral_form_says_the_same_to_all(
     body = body_for(
         model, "three", "be brief", messages, max_tokens=50, temperature=0.5, top_p=0.9, stop="END", stream=stream
     )
-    assert (await models.infer(model, body, timeout=10)).text == "You said: three"
+    assert (await models.infer(model, body, timeout=60)).text == "You said: three"
     assert told(model, server.questions[0].body) == {
         "system": "be brief",
         "turns": ["one", "two", "three"],
@@ -174,14 +174,14 @@ def told(model: str, body: dict[str, Any]) -> dict[str, Any]:
 async def test_structured_output_comes_as_the_class(models: Models, server: AIServer, model: str, stream: bool) -> None:
     server.say_next('{"name": "Ada", "age": 36, "languages": ["en", "fr"]}')
     body = body_for(model, "Who?", output=Person, stream=stream)
-    answer = await models.infer(model, body, timeout=10)
+    answer = await models.infer(model, body, timeout=60)
     assert parsed(answer, Person) == Person(name="Ada", age=36, languages=["en", "fr"])
 
 
 @each_model
 async def test_the_schema_is_sent(models: Models, server: AIServer, model: str) -> None:
     # Nothing is scripted: the server makes up what fits the schema that it was sent.
-    answer = await models.infer(model, body_for(model, "Who?", output=Person), timeout=10)
+    answer = await models.infer(model, body_for(model, "Who?", output=Person), timeout=60)
     assert parsed(answer, Person).languages == ["text"]
 
 
@@ -248,7 +248,7 @@ def test_the_id_may_have_slashes() -> None:
 )
 async def test_a_missing_key_is_named(model: str, variable: str) -> None:
     with pytest.raises(ConfigurationError, match=variable):
-        await Models({}).infer(model, {}, timeout=10)
+        await Models({}).infer(model, {}, timeout=60)
 
 
 @pytest.mark.parametrize("model", [ANTHROPIC, GEMINI])
@@ -256,13 +256,13 @@ async def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, model
     provider = parse(model).provider
     monkeypatch.setitem(__import__("sys").modules, f"cdc.ai.providers.{provider}", None)
     with pytest.raises(ConfigurationError, match=rf"cdc\[{provider}\]"):
-        await models.infer(model, {}, timeout=10)
+        await models.infer(model, {}, timeout=60)
 
 
 @streamed_or_not
 async def test_azure_is_asked_at_its_deployment(server: AIServer, stream: bool) -> None:
     models = Models({"azure": Access(KEY, server.root, "2025-01-01")})
-    answer = await models.infer("azure/gpt-4o", body_for("azure/gpt-4o", "two words", stream=stream), timeout=10)
+    answer = await models.infer("azure/gpt-4o", body_for("azure/gpt-4o", "two words", stream=stream), timeout=60)
     await models.close()
     assert (answer.text, answer.call.provider) == ("You said: two words", "azure")
     assert answer.call.cost is not None
@@ -272,12 +272,12 @@ async def test_azure_is_asked_at_its_deployment(server: AIServer, stream: bool) 
 
 async def test_azure_without_an_address_is_an_error() -> None:
     with pytest.raises(ConfigurationError, match="AZURE_OPENAI_ENDPOINT"):
-        await Models({"azure": Access(KEY)}).infer("azure/gpt-4o", {}, timeout=10)
+        await Models({"azure": Access(KEY)}).infer("azure/gpt-4o", {}, timeout=60)
 
 
 async def test_many_wait_at_once(models: Models, server: AIServer) -> None:
     server.latency = 1.0
-    questions = [models.infer(OPENAI, body_for(OPENAI, f"number {number}"), timeout=30) for number in range(40)]
+    questions = [models.infer(OPENAI, body_for(OPENAI, f"number {number}"), timeout=60) for number in range(40)]
     answers = await asyncio.gather(*questions)
     assert [answer.text for answer in answers] == [f"You said: number {number}" for number in range(40)]
     assert server.peak > 10
@@ -291,7 +291,7 @@ async def test_a_span_tells_of_the_call_and_not_of_the_content(
     models: Models, server: AIServer, spans: InMemorySpanExporter, model: str
 ) -> None:
     server.say_next("secret answer", input=1000, output=300, cached=600, reasoning=100)
-    await models.infer(model, body_for(model, "secret question", stream=True), timeout=10)
+    await models.infer(model, body_for(model, "secret question", stream=True), timeout=60)
     (span,) = spans.get_finished_spans()
     id_ = parse(model).id
     assert (span.name, span.kind) == (f"chat {id_}", SpanKind.CLIENT)
@@ -340,7 +340,7 @@ async def test_the_span_of_a_failure_has_its_class_and_no_words(
 ) -> None:
     server.refuse_next(429, words="secret words")
     with pytest.raises(ModelUnavailable):
-        await models.infer(OPENAI, body_for(OPENAI, "hello"), timeout=10)
+        await models.infer(OPENAI, body_for(OPENAI, "hello"), timeout=60)
     (span,) = spans.get_finished_spans()
     assert span.status.status_code is StatusCode.ERROR
     assert (span.attributes or {})["error.type"] == "ModelUnavailable"

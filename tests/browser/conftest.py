@@ -23,7 +23,7 @@ from tests.ai_server import AIServer
 from tests.browser.programs import SHOWN, TABLES
 from tests.servers import Connect, Connection
 
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=60_000)
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 
@@ -45,7 +45,7 @@ class Dashboard:
     async def signed_in(self, **options: Any) -> BrowserContext:
         """A window whose pages need not sign in any more; options as Playwright's `new_context` takes them."""
         context = await self.browser.new_context(base_url=self.service.url, **options)
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(60_000)
         page = await self.page(context, "/login")
         await page.get_by_label("Token").fill(TOKEN)
         await page.get_by_role("button", name="Log in").click()

@@ -50,7 +50,7 @@ async def _details(dashboard: Dashboard) -> list[str]:
         found = [run for run in await runs(dashboard.conn) if run.function == "welcome"]
         return found[0].id if found and found[0].status == "completed" else None
 
-    run = await eventually(ended, within=30, what="the user is welcome")
+    run = await eventually(ended, within=60, what="the user is welcome")
     cursor = await dashboard.conn.execute("select event_ids[1]::text from cdc_state.runs where id = %s", (run,))
     (event,) = await cursor.fetchone() or ("",)
     return [f"/runs/{run}", f"/events/{event}", "/functions/welcome"]

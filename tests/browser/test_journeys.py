@@ -112,6 +112,8 @@ async def test_a_function_is_paused_resumed_and_invoked(dashboard: Dashboard) ->
     await expect(page.get_by_label("Data of its event")).to_have_attribute("aria-invalid", "true")
     await page.get_by_label("Data of its event").fill('{"n": 1}')
     await page.get_by_role("button", name="Invoke").click()
+    # A page that is left while the form is on its way takes it along.
+    await page.wait_for_url("**/functions/broken?done=invoke")
     await page.goto("/runs?status=failed")
     await page.get_by_role("link", name="broken").click()
     await expect(page.get_by_text("this <b>cannot</b> be").first).to_be_visible()
@@ -120,7 +122,7 @@ async def test_a_function_is_paused_resumed_and_invoked(dashboard: Dashboard) ->
 async def test_embeddings_are_searched_and_refused_texts_tried_again(dashboard: Dashboard) -> None:
     await dashboard.conn.execute("insert into documents (body) values ('Leaves in hot water'), (%s)", (REFUSED,))
     page = await dashboard.look("/embeddings")
-    await expect(page.get_by_role("button", name="Try again")).to_be_visible(timeout=20_000)
+    await expect(page.get_by_role("button", name="Try again")).to_be_visible()
     await page.get_by_role("button", name="Try again").click()
     await page.wait_for_url("**/embeddings?done=retry")
     await expect(page.get_by_text("These texts are tried again")).to_be_visible()
@@ -134,12 +136,12 @@ async def test_the_doctor_is_asked_from_the_page_of_replication(dashboard: Dashb
     await expect(page.get_by_text("listening")).to_be_visible()
     await expect(page.get_by_text("public.users", exact=True)).to_be_visible()
     await page.get_by_role("link", name="Run the doctor").click()
-    await expect(page.get_by_role("cell", name="wal_level")).to_be_visible(timeout=30_000)
+    await expect(page.get_by_role("cell", name="wal_level")).to_be_visible()
 
 
 async def test_data_that_looks_like_markup_stays_text(dashboard: Dashboard) -> None:
     hostile = '<script>document.title="taken"</script><img src=x onerror=alert(1)>\u202egnp.exe'
-    async with httpx.AsyncClient(base_url=dashboard.service.url, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=dashboard.service.url, trust_env=False, timeout=60) as client:
         sent = await client.post("/e/any", json={"name": "app/broken", "data": {"text": hostile, "nul": "\0"}})
     (event,) = sent.json()["ids"]
     page = await dashboard.look(f"/events/{event}")

@@ -41,8 +41,8 @@ class Bed:
     async def connect(self) -> Connection:
         return await self._connect(self.url)
 
-    def forwarder(self) -> Forwarder:
-        made = Forwarder(self.connect, EventApi(Target(self.receiver.url, "ek")))
+    def forwarder(self, **options: float) -> Forwarder:
+        made = Forwarder(self.connect, EventApi(Target(self.receiver.url, "ek")), **options)
         self._stack.push_async_callback(made.close)
         return made
 
@@ -258,7 +258,7 @@ async def test_what_is_deleted_by_age_before_it_was_sent_is_counted_and_said(
 
 
 async def test_a_wake_up_has_what_was_accepted_sent_at_once(bed: Bed) -> None:
-    forwarder = bed.forwarder()
+    forwarder = bed.forwarder(poll=3600.0)
     await forwarder.begin()
     forwarding = asyncio.create_task(forwarder.forward_forever(bed.connect))
     try:
@@ -266,7 +266,7 @@ async def test_a_wake_up_has_what_was_accepted_sent_at_once(bed: Bed) -> None:
         for number in range(3):
             sent += await bed.insert(number)
             forwarder.wake()
-            await eventually(partial(_has, bed.receiver, len(sent)), within=3.0)
+            await eventually(partial(_has, bed.receiver, len(sent)))
     finally:
         forwarding.cancel()
     assert bed.receiver.ids == sent

@@ -23,8 +23,9 @@ from cdc.store.hosts import NEON
 from cdc.wal.connection import connect as replicate
 from tests.acceptance.pooler import free_port, pooled
 from tests.doctor.examining import bad, examined, own_server
-from tests.servers import Connect, Server
+from tests.servers import Connect, Connection, Server
 from tests.standby import streaming
+from tests.waiting import eventually
 
 PASSWORD = "open-sesame"
 
@@ -122,6 +123,12 @@ async def test_a_database_that_is_not_utf8(server: Server, connect: Connect) -> 
         await server.drop_database(url)
 
 
+async def walsenders(conn: Connection, number: int) -> bool:
+    """Whether there are so many."""
+    found = await conn.execute("select count(*) = %s from pg_stat_activity where backend_type = 'walsender'", [number])
+    return await found.fetchone() == (True,)
+
+
 async def test_a_server_that_was_never_set_up_for_replication(directory: Path, connect: Connect) -> None:
     settings = {
         "wal_level": "replica",
@@ -131,7 +138,8 @@ async def test_a_server_that_was_never_set_up_for_replication(directory: Path, c
         "idle_replication_slot_timeout": "10min",
     }
     async with own_server(directory, "18", **settings) as postgres:
-        await (await connect(postgres.url)).execute("select pg_create_physical_replication_slot('other')")
+        conn = await connect(postgres.url)
+        await conn.execute("select pg_create_physical_replication_slot('other')")
         found = await examined(postgres.url)
         assert bad(found) == {"wal_level", "replication slots"}
         assert "ALTER SYSTEM SET wal_level = logical" in found["wal_level"].next
@@ -139,6 +147,8 @@ async def test_a_server_that_was_never_set_up_for_replication(directory: Path, c
         assert found["wal_sender_timeout"].state == "warning"
         assert "10 minutes" in found["idle_replication_slot_timeout"].says
         assert found["max_slot_wal_keep_size"].state == "warning"
+        # The only walsender lives on for a moment after its connection was closed.
+        await eventually(lambda: walsenders(conn, 0), what="the walsender of the examination is gone")
         async with await replicate(postgres.url):
             found = await examined(postgres.url)
     assert bad(found) == {"wal_level", "replication slots", "walsenders", "replication"}

@@ -45,7 +45,7 @@ async def stored(conn: Connection) -> Any:
         row = await (await conn.execute("select embedding::float4[] from documents")).fetchone()
         return row and row[0]
 
-    return np.array(await eventually(vector, within=30, what="a vector"))
+    return np.array(await eventually(vector, within=60, what="a vector"))
 
 
 async def test_the_function_stores_the_vector_of_title_and_content(

@@ -14,9 +14,12 @@ from tests.acceptance.service import Service, Settings, started
 from tests.acceptance.state import completed, runs
 from tests.ai_server import AIServer
 from tests.servers import Connect, Connection
+from tests.waiting import eventually
 
 CALLS = ["completions", "gemini-2.5-flash:generateContent", "messages"]
 """How the paths of their APIs end."""
+
+CALLED = "select provider, input_tokens > 0, output_tokens > 0, cost > 0 from cdc_state.ai_calls"
 
 
 @pytest.fixture
@@ -55,9 +58,14 @@ async def test_three_providers_are_asked_one_after_the_other_and_in_parallel(
         assert await output(conn, service, name) == {"gemini": "4", "openai": "4", "anthropic": "4"}
         assert sorted(paths(provider)) == CALLS
 
-    calls = await conn.execute("select provider, input_tokens > 0, output_tokens > 0, cost > 0 from cdc_state.ai_calls")
     providers = ["anthropic", "anthropic", "gemini", "gemini", "openai", "openai"]
-    assert sorted(await calls.fetchall()) == [(name, True, True, True) for name in providers]
+
+    async def written_down() -> bool:
+        calls = await conn.execute(CALLED)
+        return sorted(await calls.fetchall()) == [(name, True, True, True) for name in providers]
+
+    # Beside the runs: a run may have ended by then.
+    await eventually(written_down, what="all calls are written down")
 
     # What was answered before a call fails is not asked for again.
     provider.reset()

@@ -68,7 +68,7 @@ async def service(
     }
     async with running(**{**keys, **settings}) as service:
         for conn in tenants.values():
-            await eventually(partial(_has_schema, conn), within=30, what="the tenant is watched")
+            await eventually(partial(_has_schema, conn), within=60, what="the tenant is watched")
             await conn.execute((examples / "multi_tenant_rag" / "schema.sql").read_bytes())
         yield service
 
@@ -150,7 +150,7 @@ async def test_an_unknown_tenant_ends_the_run_before_anything_is_asked(
 
 async def _search(service: Service, tenant: str, words: str) -> list[dict[str, Any]]:
     """What the API finds in a tenant's database."""
-    async with httpx.AsyncClient(base_url=service.url, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=service.url, trust_env=False, timeout=60) as client:
         asked = {"table": "contacts", "query": words, "source": tenant, "limit": 10}
         answer = await client.post("/v1/search", json=asked)
     assert answer.status_code == 200, answer.text

@@ -22,6 +22,7 @@ from cdc.remote.call import App, Call
 from cdc.remote.http import Http
 from cdc.remote.reading import LARGEST_BODY
 from cdc.remote.signing import is_signed
+from cdc.remote.traffic import Traffic
 from tests.remote.rude import SDK, Received, ok, reset, serving
 from tests.waiting import eventually
 
@@ -30,7 +31,7 @@ CALL = Call("R", "app-fn", [EVENT], {}, ())
 KEY, OLD = "signkey-prod-" + "ab" * 16, "signkey-prod-" + "cd" * 16
 
 
-def caller(*keys: str, entries: str = "", development: bool = True, timeout: float = 5.0, limit: int = 500) -> Http:
+def caller(*keys: str, entries: str = "", development: bool = True, timeout: float = 60.0, limit: int = 500) -> Http:
     return Http(keys, allowed(entries), development=development, timeout=timeout, limit=limit)
 
 
@@ -146,8 +147,8 @@ async def test_an_answer_that_does_not_come_is_lost_and_one_that_is_slow_is_not(
             await asyncio.sleep(0)
         return b"1]"
 
-    async with serving(reply) as server, caller(timeout=0.3) as http:
-        threw(await http.call(app(f"{server.url}/never"), CALL), "within 0.3 seconds")
+    async with serving(reply) as server, caller(timeout=0.3) as hasty, caller() as http:
+        threw(await hasty.call(app(f"{server.url}/never"), CALL), "within 0.3 seconds")
         assert await http.call(app(f"{server.url}/slow"), CALL) == Returned([1])
 
 
@@ -195,6 +196,7 @@ async def test_what_may_not_be_called_gets_no_byte() -> None:
 
 
 async def test_an_app_out_of_reach_is_no_attempt_and_then_left_alone(http: Http) -> None:
+    http.traffic = Traffic(500, now=lambda: 1000.0)  # no second passes, however long this takes
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
         away = app(f"http://127.0.0.1:{reserved.getsockname()[1]}/?secret=x")

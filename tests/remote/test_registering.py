@@ -108,7 +108,7 @@ async def test_what_cannot_be_used_is_refused_with_a_sentence(api: Api) -> None:
         assert refused.status_code == 400, told
         assert says in refused.json()["error"]
         assert refused.headers["x-inngest-server-kind"] == "dev"
-    async with httpx.AsyncClient(base_url=api.url, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=api.url, trust_env=False, timeout=60) as client:
         headers = {"content-type": "application/json"}
         assert (await client.post("/fn/register", content=b"{", headers=headers)).status_code == 400
     assert (await api.register(body("bill"), x_inngest_expected_server_kind="cloud")).status_code == 400
@@ -119,7 +119,7 @@ async def test_what_cannot_be_used_is_refused_with_a_sentence(api: Api) -> None:
 
 async def test_a_removed_app_is_gone_with_its_functions(api: Api) -> None:
     await api.register(body("bill"))
-    async with httpx.AsyncClient(base_url=api.url, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=api.url, trust_env=False, timeout=60) as client:
         removed = await client.delete("/fn/remove", params={"url": URL})
     assert removed.json()["ok"] is True
     assert (await api.listed(), await api.functions()) == ([], [])

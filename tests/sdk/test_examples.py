@@ -129,9 +129,13 @@ async def models(app: App, world: World) -> None:
         return
     # As the AI SDK has them: its steps.
     assert [answer[0]["content"][-1]["text"] for answer in answers] == ["4", "4", "4"]
-    async with httpx.AsyncClient(base_url=app.service, trust_env=False) as client:
-        told = (await client.get(f"/v1/runs/{run['id']}")).json()["data"]
-    assert [len(step["calls"]) for step in told["steps"]] == [1, 1, 1]
+    async with httpx.AsyncClient(base_url=app.service, trust_env=False, timeout=60) as client:
+
+        async def told() -> bool:
+            steps = (await client.get(f"/v1/runs/{run['id']}")).json()["data"]["steps"]
+            return [len(step["calls"]) for step in steps] == [1, 1, 1]
+
+        await eventually(told, what="each call of a model stands at its step")
 
 
 async def more_models(app: App, world: World) -> None:

@@ -36,7 +36,7 @@ async def test_all_apps_are_the_same_app(registered: tuple[str, list[dict[str, A
     url, taken = registered
     offered = {}
     for kind in KINDS:
-        async with started(kind, url, tmp_path / kind) as app, httpx.AsyncClient(trust_env=False) as client:
+        async with started(kind, url, tmp_path / kind) as app, httpx.AsyncClient(trust_env=False, timeout=60) as client:
             told = (await client.get(app.url)).json()
             await app.sync()
         synced = taken.pop()

@@ -75,7 +75,7 @@ async def guarded(serve: Serve) -> Served:
 async def test_every_route_that_is_not_open_refuses_who_has_no_credentials_and_changes_nothing(guarded: Served) -> None:
     walked = 0
     before = await contents(guarded)
-    async with httpx.AsyncClient(base_url=guarded.url, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=guarded.url, trust_env=False, timeout=60) as client:
         for method, path in [*(each for each in routes() if each not in OPEN), *UNKNOWN]:
             for number, wrong in enumerate(WRONG):
                 if path in ("/metrics", "/v1/prom/{env}") and SCRAPES in str(wrong):
@@ -275,7 +275,7 @@ async def test_no_session_acts_for_a_page_elsewhere_on_any_route(guarded: Served
     elsewhere = {**cookie, "content-type": "application/json", "origin": "https://evil.example"}
     form = {**cookie, "content-type": "application/x-www-form-urlencoded", "origin": guarded.url}
     walked = 0
-    async with httpx.AsyncClient(base_url=guarded.url, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=guarded.url, trust_env=False, timeout=60) as client:
         for method, path in routes():
             if method in ("GET", "HEAD") or path == "/e/{key}":
                 continue

@@ -189,7 +189,7 @@ async def test_what_is_no_checkpoint_is_refused_and_records_nothing(run: Held) -
 async def test_reports_that_come_together_are_each_recorded_whole(served: Served) -> None:
     worker_id = await served.state.worker("paid")
     held_ = [await held(served, worker_id, f"e{number}") for number in range(4)]
-    async with httpx.AsyncClient(base_url=served.url, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=served.url, trust_env=False, timeout=60) as client:
         kept = {"content-type": "application/json"}
 
         async def tell(run: Held, number: int) -> int:

@@ -87,7 +87,7 @@ async def test_what_does_not_fit_in_is_refused_at_once_and_what_was_taken_is_sto
     stored = await served.state.rows("select id::text from cdc_state.events")
     assert {row[0] for row in stored} > set(ids)
     assert len(stored) == 3001
-    assert (room.requests, room.events, room.size) == (0, 0, 0)
+    await eventually(lambda: (room.requests, room.events, room.size) == (0, 0, 0), what="all have left")
 
 
 async def test_what_has_no_room_is_refused_before_it_is_read(taking: Sending) -> None:
@@ -105,7 +105,7 @@ async def test_what_has_no_room_is_refused_before_it_is_read(taking: Sending) ->
         for _ in range(50):
             yield b" " * 100
 
-    async with httpx.AsyncClient(base_url=served.url, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=served.url, trust_env=False, timeout=60) as client:
         answer = await client.post("/e/any", content=chunks(), headers={"content-type": "application/json"})
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     assert (room.requests, room.size) == (0, 0)
@@ -113,7 +113,7 @@ async def test_what_has_no_room_is_refused_before_it_is_read(taking: Sending) ->
 
 async def test_nobody_waits_for_ever_and_each_is_told_whether_its_events_may_be_stored(taking: Sending) -> None:
     room = Room()
-    served = await taking(room, patience=1.0)
+    served = await taking(room, patience=3.0)
 
     async def post(seed: str) -> httpx.Response:
         return await served.ask("POST", "/e/any", [EVENT, EVENT], x_inngest_event_id_seed=seed)

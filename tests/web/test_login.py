@@ -52,7 +52,7 @@ class Browser:
     ) -> httpx.Response:
         cookies = "; ".join(f"{name}={value}" for name, value in self.jar.items())
         headers = {**self._headers, "cookie": cookies, **(said or {})}
-        async with httpx.AsyncClient(base_url=self._url, trust_env=False, headers=headers) as client:
+        async with httpx.AsyncClient(base_url=self._url, trust_env=False, headers=headers, timeout=60) as client:
             answer = await client.request(method, path, data=fields)
         for header in answer.headers.get_list("set-cookie"):
             name, _, value = header.partition(";")[0].partition("=")

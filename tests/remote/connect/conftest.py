@@ -1,5 +1,6 @@
 """A gateway with its HTTP side, and calls as the engine makes them.
 
+times       how long things may take: in a test that does not say otherwise, longer than any machine is busy
 reach       what a worker connects to: `Reach`
 """
 
@@ -25,7 +26,7 @@ from cdc.remote.routes.connect import routes
 from cdc.remote.traffic import Traffic
 from cdc.web.server import Web
 
-QUICK = Times(extend=1, lease=2.0, taken=1.0, place=2.0, handshake=1.0, sending=1.0)
+PATIENT = Times(extend=1, lease=60.0, taken=60.0, place=60.0, handshake=60.0, sending=60.0)
 
 
 @dataclass
@@ -51,11 +52,16 @@ class Reach:
 
 
 @pytest.fixture
-async def reach() -> AsyncIterator[Reach]:
+def times() -> Times:
+    return PATIENT
+
+
+@pytest.fixture
+async def reach(times: Times) -> AsyncIterator[Reach]:
     """A gateway on a port of its own, and the service's side of it on another."""
-    made = Reach(Connections(Traffic(100), timeout=20.0, times=QUICK))
+    made = Reach(Connections(Traffic(100), timeout=120.0, times=times))
     key = tokens.key_of("a secret")
-    made.gateway = Gateway(made.connections, made.register, host="127.0.0.1", port=0, key=key, times=QUICK)
+    made.gateway = Gateway(made.connections, made.register, host="127.0.0.1", port=0, key=key, times=times)
     await made.gateway.start()
 
     async def awake() -> None:

@@ -82,7 +82,7 @@ class Scripted:
 
     async def hear(self, kind: Kind) -> Any:
         """The next message, which is of this kind."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             said = read(messages.Frame, await self.socket.receive_bytes())
         assert said.kind == kind
         return read(_ANSWERS[kind], said.payload) if kind in _ANSWERS else None

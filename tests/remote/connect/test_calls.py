@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+
+import pytest
 
 from cdc.remote.answer import Returned, Threw, Unreached
 from cdc.remote.connect import messages
 from cdc.remote.connect.messages import Kind
-from tests.remote.connect.conftest import Reach
+from tests.remote.connect.conftest import PATIENT, Reach
 from tests.remote.connect.scripted import Scripted, reply
 from tests.waiting import eventually
 
@@ -34,6 +37,7 @@ async def test_a_worker_is_asked_no_more_than_it_takes(reach: Reach) -> None:
         assert await asyncio.gather(*calls) == [Returned("done")] * 3
 
 
+@pytest.mark.parametrize("times", [replace(PATIENT, taken=3.0)])
 async def test_a_call_that_is_not_taken_goes_to_another_worker(reach: Reach) -> None:
     async with Scripted(reach) as deaf, Scripted(reach) as other:
         call = asyncio.create_task(reach.call("shop", "pay"))
@@ -45,6 +49,7 @@ async def test_a_call_that_is_not_taken_goes_to_another_worker(reach: Reach) -> 
         assert await call == Returned("done")
 
 
+@pytest.mark.parametrize("times", [replace(PATIENT, taken=0.5)])
 async def test_a_call_that_nobody_takes_did_not_reach_the_app(reach: Reach) -> None:
     async with Scripted(reach) as deaf:
         call = asyncio.create_task(reach.call("shop", "pay"))
@@ -55,18 +60,15 @@ async def test_a_call_that_nobody_takes_did_not_reach_the_app(reach: Reach) -> N
 async def test_a_call_that_was_not_taken_when_the_connection_ended_goes_on_at_once(reach: Reach) -> None:
     async with Scripted(reach) as one, Scripted(reach) as other:
         call = asyncio.create_task(reach.call("shop", "pay"))
-        done, _ = await asyncio.wait(
-            {asyncio.create_task(each.hear(Kind.EXECUTOR_REQUEST), name=str(n)) for n, each in enumerate((one, other))},
-            return_when=asyncio.FIRST_COMPLETED,
-        )
-        dying, living = (one, other) if done.pop().get_name() == "0" else (other, one)
-        await dying.socket.close()
-        await living.say(Kind.WORKER_HEARTBEAT)
-        await eventually(lambda: len(reach.connections) == 1)
-        assert not call.done()
-        call.cancel()
+        hearing = {asyncio.create_task(each.hear(Kind.EXECUTOR_REQUEST)): each for each in (one, other)}
+        (heard,), (hears,) = await asyncio.wait(hearing, return_when=asyncio.FIRST_COMPLETED)
+        await hearing[heard].socket.close()
+        # Long before the first one would have had to take it.
+        await hearing[hears].answer(await hears)
+        assert await call == Returned("done")
 
 
+@pytest.mark.parametrize("times", [replace(PATIENT, lease=1.0)])
 async def test_a_worker_that_took_a_call_and_vanished_failed_it_when_its_lease_ran_out(reach: Reach) -> None:
     async with Scripted(reach) as worker:
         call = asyncio.create_task(reach.call("shop", "pay"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 
 import aiohttp
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from cdc.remote.connect import messages, tokens
 from cdc.remote.connect.handshake import FLUSH
 from cdc.remote.connect.messages import Kind
-from tests.remote.connect.conftest import Reach
+from tests.remote.connect.conftest import PATIENT, Reach
 from tests.remote.connect.scripted import Scripted
 from tests.waiting import eventually
 
@@ -61,6 +62,7 @@ async def test_a_worker_hears_what_is_wrong_with_its_functions(reach: Reach) -> 
         await worker.__aexit__(None, None, None)
 
 
+@pytest.mark.parametrize("times", [replace(PATIENT, handshake=1.0)])
 @pytest.mark.parametrize("first", [None, b"\xff\xff"])
 async def test_who_does_not_say_at_once_who_it_is_is_hung_up_on(reach: Reach, first: bytes | None) -> None:
     worker = Scripted(reach)
@@ -98,6 +100,7 @@ async def test_a_sign_of_life_is_answered_and_a_silent_worker_dropped(reach: Rea
         await eventually(lambda: not reach.connections.connected("shop"))
 
 
+@pytest.mark.parametrize("times", [replace(PATIENT, sending=1.0)])
 async def test_a_worker_that_does_not_read_is_dropped(reach: Reach) -> None:
     async with Scripted(reach):
         (connection,) = reach.connections.open

@@ -5,13 +5,24 @@ from __future__ import annotations
 import pytest
 
 from cdc.remote.answer import Planned, Returned, Threw
+from cdc.remote.connect.asked import Asked
 from tests.remote.connect.conftest import Reach
 from tests.remote.connect.workers import WORKERS, worker
 from tests.waiting import eventually
 
 
 @pytest.mark.parametrize("app", WORKERS)
-async def test_a_worker_registers_its_functions_and_answers_calls(reach: Reach, app: str) -> None:
+async def test_a_worker_registers_its_functions_and_answers_calls(
+    reach: Reach, app: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extended: list[str] = []
+    extend = Asked.extend
+
+    def noted(asked: Asked) -> str | None:
+        extended.append(asked.request_id)
+        return extend(asked)
+
+    monkeypatch.setattr(Asked, "extend", noted)
     async with worker(app, reach.url):
         await eventually(lambda: reach.connections.connected(app))
         (said,) = reach.registered
@@ -27,6 +38,6 @@ async def test_a_worker_registers_its_functions_and_answers_calls(reach: Reach, 
         broken = await reach.call(app, "broken")
         assert isinstance(broken, Threw)
         assert (broken.error["message"], broken.no_retry) == ("never", True)
-        # Longer than a lease lasts: the worker says that it is still at it.
         assert await reach.call(app, "slow") == Returned("at last")
+        assert extended, "the worker says that it is still at it"
     await eventually(lambda: not reach.connections.connected(app))
