@@ -22,7 +22,9 @@ import pytest_asyncio
 from psycopg import AsyncConnection
 
 # A machine that is busy with something else is no reason to fail.
-hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("any machine")
 
 for name in list(os.environ):

@@ -173,10 +173,12 @@ class Engine:
         )
         self.wake()
 
-    async def end_leases(self) -> tuple[list[int], int]:
-        """Take all workers for dead, and give their runs away; no heartbeat comes in between."""
+    async def end_leases(self, whose: str = "true") -> tuple[list[int], int]:
+        """Take workers for dead, and give their runs away; no heartbeat comes in between."""
         async with self.conn.transaction():
-            await self.conn.execute("update cdc_state.workers set lease_until = now() - interval '1 s'")
+            await self.conn.execute(
+                f"update cdc_state.workers set lease_until = now() - interval '1 s' where {whose}".encode()
+            )
             return await workers.rescue(self.conn)
 
     async def runs(self) -> list[dict[str, Any]]:

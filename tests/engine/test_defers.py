@@ -95,6 +95,24 @@ async def test_what_a_crashed_or_failing_attempt_has_deferred_is_kept_and_known_
     assert await cursor.fetchone() == (2,)
 
 
+async def test_what_is_deferred_beside_steps_that_are_taken_side_by_side_is_kept(live_engine: Engine) -> None:
+    class Parallel(Script):
+        async def call(self, app: App, call: Call) -> Answer:
+            self.calls.append(call)
+            name = next((name for name in "ab" if hashed(name) == call.target), None)
+            if name is not None:
+                return Planned([Op("StepRun", hashed(name), name, data=name), defers(f"of {name}")], 2)
+            both = [Op("StepPlanned", hashed(name), name) for name in "ab"]
+            return ends() if call.memos else Planned([defers("first"), *both], 2)
+
+    sdk = Parallel()
+    async with live_engine.working(remote("app-fn", sdk)):
+        await live_engine.send("db/users.inserted", {})
+        (run,) = await live_engine.ended()
+    assert run["output"] == "done"
+    assert [len(sdk.calls), *sorted(sdk.calls[-1].defers)] == [4, *sorted(map(hashed, ("first", "of a", "of b")))]
+
+
 async def test_a_deferred_run_that_cannot_be_kept_is_told_of_in_the_log_and_fails_nothing(live_engine: Engine) -> None:
     many = [defers(f"d{number}") for number in range(21)]
     odd = Op("DeferAdd", hashed("odd"), "odd", opts={"fn_slug": "app-later", "input": [1]})

@@ -141,7 +141,7 @@ async def test_an_invalidated_slot_is_a_checkpoint_mismatch() -> None:
             row = await (await connection.execute("select wal_status from pg_replication_slots")).fetchone()
             return row is not None and row[0] == "lost"
 
-        await eventually(is_lost)
+        await eventually(is_lost, within=100)
         with pytest.raises(CheckpointMismatch, match="cannot be read any more") as lost:
             await ReplicationStream.open(server.url, slot="s", publications=["p"], start=0)
         assert "backfill" in lost.value.hint

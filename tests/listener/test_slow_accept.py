@@ -20,8 +20,8 @@ HEARD = """
 """
 
 
-async def test_a_slow_accept_is_not_taken_for_a_dead_listener(any_migrated_url: str, connect: Connect) -> None:
-    database = await open_listening(any_migrated_url, connect, T)
+async def test_a_slow_accept_is_not_taken_for_a_dead_listener(migrated_url: str, connect: Connect) -> None:
+    database = await open_listening(migrated_url, connect, T)
     url = make_conninfo(database.url, options="-c wal_sender_timeout=6s")
     database.watched = replace(database.watched, url=url)
     listener, streaming = await database.listener()
