@@ -275,7 +275,7 @@ class _Service:
         self.parts.start("publisher", relay.tell_forever())
         if not self._databases.pooled:
             self.parts.start("published", relay.hear_forever())
-        return Realtime(relay.hub, grants.key_of(self._connecting.secret), site.stopping)
+        return Realtime(relay.hub, grants.key_of(self._connecting.secret), site.stopping, site.state)
 
     async def _ask_apps(self, apps: Apps) -> None:
         await self._confirmed.wait()

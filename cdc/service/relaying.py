@@ -66,7 +66,10 @@ class Relay:
         """Until nothing was published for a while."""
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._more.wait(), _QUIET)
+                async with asyncio.timeout(
+                    _QUIET
+                ):  # wait_for of Python 3.11 may lose a cancellation that comes with it
+                    await self._more.wait()
             if not self._more.is_set():
                 return
             await realtime.notify(conn, [*self._taken()])

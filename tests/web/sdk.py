@@ -24,7 +24,7 @@ def routes(site: Site, connection: Connecting, hub: Hub | None = None) -> list[B
         *remote.routes(connection, site.wake, site.outbox),
         *register.routes(Registering(connection, grounds, site.wake)),
         *connect.routes(Desk("127.0.0.1", 8289, _KEY, _no_gateway)),
-        *realtime.routes(Realtime(hub or Hub(), _KEY, site.stopping)),
+        *realtime.routes(Realtime(hub or Hub(), _KEY, site.stopping, connection)),
     ]
 
 

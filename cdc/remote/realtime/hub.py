@@ -115,9 +115,16 @@ class Hub:
     def tell(self, published: Published) -> None:
         """Tell those who listen here."""
         if listeners := self._of.get(published.topic):
-            room = _MOST_BYTES_OF_ALL - sum(each.size for each in self._listeners)
+            room = self._room()
             for listener in listeners:
                 room -= listener.offer(published.text, room)
+
+    def tell_one(self, listener: Listener, text: str) -> None:
+        """Tell one of those who listen here what is for it alone."""
+        listener.offer(text, self._room())
+
+    def _room(self) -> int:
+        return _MOST_BYTES_OF_ALL - sum(each.size for each in self._listeners)
 
     async def keep_pace(self, topics: Iterable[Topic]) -> None:
         """Wait until most was read of what was told; who reads nothing for long is let go."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import codecs
 import uuid
-from collections.abc import AsyncIterable, Sequence
+from collections.abc import AsyncIterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
 from cdc.remote.realtime.hub import Hub, Published, Topic
+from cdc.store.json import encoded
 
 MOST_BYTES = 512 * 1024
 """Of one message."""
@@ -59,11 +60,20 @@ def _data(body: bytes) -> Any:
 
 
 def _say(hub: Hub, topics: Sequence[Topic], kind: str, data: Any, run_id: str | None, **more: str) -> None:
-    at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     about = {"run_id": run_id} if run_id else {}
     for topic in topics:
-        message = {"kind": kind, "channel": topic.channel, "topic": topic.name, "created_at": at, **about, **more}
-        written = orjson.dumps({**message, "data": data})
-        if len(written) > MOST_BYTES:
-            raise TooLarge
-        hub.publish(Published(topic, written.decode()))
+        hub.publish(Published(topic, written(kind, topic, data, {**about, **more})))
+
+
+def written(kind: str, topic: Topic, data: Any, about: Mapping[str, Any]) -> str:
+    """A message.
+
+    Raises:
+        TooLarge: it is too large.
+    """
+    at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    message = {"kind": kind, "channel": topic.channel, "topic": topic.name, "created_at": at, **about, "data": data}
+    text = encoded(message)
+    if len(text) > MOST_BYTES:
+        raise TooLarge
+    return text.decode()

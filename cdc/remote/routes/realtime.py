@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 import orjson
 from starlette.requests import ClientDisconnect, Request
@@ -15,6 +16,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from cdc.remote.realtime import grants, publishing
+from cdc.remote.realtime.following import State, following
 from cdc.remote.realtime.grants import NoGrant
 from cdc.remote.realtime.hub import Full, Hub, Listener, TooSlow, Topic
 from cdc.remote.realtime.publishing import TooLarge
@@ -34,11 +36,14 @@ _POLICY, _LATER = 1008, 1013
 
 @dataclass(frozen=True, slots=True)
 class Realtime:
-    """What the routes work with. `stopping`: streams end. `key` is for tokens (`grants.key_of`)."""
+    """What the routes work with. `stopping`: streams end. `key` is for tokens (`grants.key_of`). `state`: where runs
+    are that somebody follows.
+    """
 
     hub: Hub
     key: bytes = field(repr=False)
     stopping: asyncio.Event
+    state: State | None = None
 
     def topics(self, token: str) -> frozenset[Topic]:
         """What a token is for.
@@ -47,6 +52,17 @@ class Realtime:
             NoGrant: nothing, or nothing any more.
         """
         return grants.granted(self.key, token, time.time())
+
+    @asynccontextmanager
+    async def listening(self, topics: frozenset[Topic]) -> AsyncIterator[Listener]:
+        """Listen for the length of the block, and follow the runs among the topics.
+
+        Raises:
+            Full: too many do.
+        """
+        with self.hub.listening(topics) as listener:
+            async with following(self.state, topics, partial(self.hub.tell_one, listener)):
+                yield listener
 
 
 class _Refused(Exception):
@@ -122,7 +138,7 @@ async def _connect(realtime: Realtime, socket: WebSocket) -> None:
     """One who listens, until either side ends it."""
     try:
         topics = realtime.topics(socket.query_params.get("token", ""))
-        with realtime.hub.listening(topics) as listener:
+        async with realtime.listening(topics) as listener:
             await socket.accept()
             await _told(socket, listener)
     except NoGrant:
@@ -175,20 +191,21 @@ class _Stream(StreamingResponse):
 
 async def _events(realtime: Realtime, topics: frozenset[Topic]) -> AsyncIterator[str]:
     yield "retry: 2000\n\n"
-    with suppress(Full, TooSlow), realtime.hub.listening(topics) as listener:
-        stopping = asyncio.create_task(realtime.stopping.wait())
-        coming = asyncio.create_task(listener.next())
-        try:
-            while not stopping.done():
-                await asyncio.wait({stopping, coming}, timeout=_SILENCE, return_when=asyncio.FIRST_COMPLETED)
-                if not coming.done():
-                    yield ":\n\n"
-                    continue
-                yield f"data: {coming.result()}\n\n"
-                coming = asyncio.create_task(listener.next())
-        finally:
-            stopping.cancel()
-            coming.cancel()
+    with suppress(Full, TooSlow):
+        async with realtime.listening(topics) as listener:
+            stopping = asyncio.create_task(realtime.stopping.wait())
+            coming = asyncio.create_task(listener.next())
+            try:
+                while not stopping.done():
+                    await asyncio.wait({stopping, coming}, timeout=_SILENCE, return_when=asyncio.FIRST_COMPLETED)
+                    if not coming.done():
+                        yield ":\n\n"
+                        continue
+                    yield f"data: {coming.result()}\n\n"
+                    coming = asyncio.create_task(listener.next())
+            finally:
+                stopping.cancel()
+                coming.cancel()
 
 
 _NO_GRANT = "The token is not good, or not any more; get another one."
