@@ -364,8 +364,8 @@ async def test_a_cancelled_run_hangs_up(engine: Engine, provider: AIServer) -> N
         await engine.run_is("cancelled")
 
 
-async def test_hundreds_wait_at_once_without_a_run_in_memory(live_engine: Engine, provider: AIServer) -> None:
-    engine, count = live_engine, 500
+async def test_thousands_wait_at_once_without_a_run_in_memory(live_engine: Engine, provider: AIServer) -> None:
+    engine, count = live_engine, 2000
     engine.inferences = count
     provider.latency = 600
 
