@@ -59,10 +59,5 @@ async def test_how_it_is_and_what_it_has_is_told(served: Served) -> None:
 
 
 async def test_what_is_not_supported_says_so(served: Served) -> None:
-    for method, path in (
-        ("POST", "/v1/checkpoint"),
-        ("POST", "/v1/checkpoint/a/steps"),
-        ("GET", "/v1/http/runs/a/output"),
-    ):
-        answer = await served.ask(method, path, b"{}")
-        assert answer.status_code == answer.json()["status"] == 501
+    answer = await served.ask("POST", "/v1/realtime/publish/tee?channel=a", b"{}")
+    assert answer.status_code == answer.json()["status"] == 501

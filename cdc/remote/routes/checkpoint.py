@@ -73,11 +73,12 @@ def _report(run_id: str | None, body: Mapping[str, Any]) -> Report:
         raise HTTPException(400, _OTHERS)
     steps: dict[str, Told] = {}
     for op in ops:
-        steps.setdefault(op.key, _told(op, run_id, body.get("fn_id")))
+        steps.setdefault(op.key, told(op, run_id, body.get("fn_id")))
     return Report(run_id, int(claim[1]), int(claim[2]), list(steps.values()))
 
 
-def _told(op: Op, run_id: str, function_id: object) -> Told:
+def told(op: Op, run_id: str, function_id: object) -> Told:
+    """A step that ended, as it is recorded."""
     kind = planning.kind_of(op)
     if op.op == "StepFailed" or op.error is not None:
         return Told(op.key, kind, error=document(op.error or {"name": "Error", "message": ""}), took=op.took)
