@@ -137,7 +137,7 @@ class AIServer(OpenAIServer):
         self.questions.append(Asked(request.url.path, request.headers, body))
         # Taken before the pause: who asks first is answered first.
         scripted = self._next.popleft() if self._next else None
-        await asyncio.sleep(self.latency)
+        await self._pause()
         if self._key is not None and request.headers.get(form.key, "").removeprefix("Bearer ") != self._key:
             return _json(form.error(401, "Incorrect API key provided."), 401)
         answer = scripted(form, body) if scripted else _said(form, body, _default(form, body, self.answers))

@@ -22,7 +22,9 @@ import pytest_asyncio
 from psycopg import AsyncConnection
 
 # A machine that is busy with something else is no reason to fail.
-hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("any machine")
 
 for name in list(os.environ):
@@ -43,6 +45,7 @@ for name in list(os.environ):
     ):
         del os.environ[name]
 
+from tests.places import server_folder  # noqa: E402 - after the scrubbing
 from tests.servers import (  # noqa: E402 - after the scrubbing
     EVERY_VERSION,
     VERSIONS,
@@ -66,11 +69,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def servers() -> AsyncIterator[Servers]:
     """The servers of this session; use `server` or one of the URLs instead."""
-    started = Servers()
-    try:
-        yield started
-    finally:
-        await started.stop()
+    with server_folder() as folder:
+        started = Servers(folder)
+        try:
+            yield started
+        finally:
+            await started.stop()
 
 
 @pytest.fixture

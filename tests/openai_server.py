@@ -14,7 +14,7 @@ import socket
 import time
 from base64 import b64encode
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from hashlib import blake2b
 from threading import Thread
@@ -30,6 +30,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
+
+from tests.waiting import eventually
 
 MAX_INPUTS = 2048
 MAX_TOKENS = 8192
@@ -108,8 +110,9 @@ class RateLimit:
 class OpenAIServer:
     """`POST /v1/embeddings` on a free port, in a thread of its own.
 
-    `latency` seconds a request; with a `key`, other keys get 401; `base64=False` plays a server that answers lists
-    of numbers whatever it is asked for; `most` inputs a request are taken; `limit` refuses requests beyond a rate.
+    `latency` seconds a request, and until what it `waits_for` is so; with a `key`, other keys get 401; `base64=False`
+    plays a server that answers lists of numbers whatever it is asked for; `most` inputs a request are taken; `limit`
+    refuses requests beyond a rate.
     The counters are public: `arrived`, `requests` (answered), `inputs`, `seen` (every text, in order), `bodies` (every
     body and its headers), `limited` (requests refused for their rate), `busy` and `peak` (requests at the same time).
     Once it `relents` it takes texts that it refused before.
@@ -127,6 +130,7 @@ class OpenAIServer:
         port: int = 0,
     ) -> None:
         self.latency = latency
+        self.waits_for: Callable[[], bool] = lambda: True
         self.down = False
         self._most = most
         self._limit = limit
@@ -199,7 +203,7 @@ class OpenAIServer:
         self.peak = max(self.peak, self.busy)
         try:
             asked = orjson.loads(await request.body())
-            await asyncio.sleep(self.latency)
+            await self._pause()
             self.bodies.append(asked | {"path": request.url.path, "headers": dict(request.headers)})
             answer = self._answer(asked, request.headers.get("authorization", ""))
             if self._limit is not None:
@@ -207,6 +211,10 @@ class OpenAIServer:
             return answer
         finally:
             self.busy -= 1
+
+    async def _pause(self) -> None:
+        await asyncio.sleep(self.latency)
+        await eventually(self.waits_for, within=600)
 
     def _answer(self, asked: dict[str, Any], authorization: str) -> Response:
         texts = asked["texts"] if "texts" in asked else asked["input"]

@@ -98,7 +98,7 @@ class Proxy:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = _Connection(reader, writer)
-        if self._resets(connection.port):
+        if self._server is None or self._resets(connection.port):  # cut before it came here
             connection.reset()
             return
         if self._stalls(connection.port):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -14,6 +13,7 @@ from uuid import uuid4
 
 import pytest
 from psycopg import AsyncConnection, sql
+from psycopg.errors import ObjectInUse
 
 from cdc.embedded import Postgres, bindir
 from cdc.errors import ConfigurationError
@@ -53,12 +53,23 @@ class Server:
         return self.postgres.url_for(name)
 
     async def drop_database(self, url: str) -> None:
-        """Drop a database and its logical slots, whoever still uses them."""
+        """Drop a database and its logical slots, whoever still uses them or comes back to them."""
         name = url.rpartition("/")[2]
+        database = sql.Identifier(name)
         async with await self._connect() as connection:
-            await eventually(lambda: _is_deserted(connection, name), what=f"nobody connects to {name} any more")
-            await connection.execute(_DROP_SLOTS, [name])
-            await connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+            await connection.execute(sql.SQL("alter database {} allow_connections false").format(database))
+
+            async def is_gone() -> bool:
+                if not await _is_deserted(connection, name):
+                    return False
+                try:
+                    await connection.execute(_DROP_SLOTS, [name])
+                    await connection.execute(sql.SQL("drop database {}").format(database))
+                except ObjectInUse:  # by somebody who had begun to connect
+                    return False
+                return True
+
+            await eventually(is_gone, within=60, what=f"nobody connects to {name} any more")
 
     async def _create_template(self) -> None:
         from cdc.store.migrate import migrate
@@ -66,6 +77,8 @@ class Server:
         await self._create(_TEMPLATE, template="template0")
         for kind in ("source", "state"):
             await migrate(self.postgres.url_for(_TEMPLATE), kind)
+        async with await self._connect() as connection:
+            await eventually(lambda: _is_deserted(connection, _TEMPLATE), within=60, what="the template can be copied")
         self._has_template = True
 
     async def _create(self, name: str, *, template: str) -> None:
@@ -80,32 +93,29 @@ class Server:
 class Servers:
     """The servers of one test session (of each xdist worker)."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
         self._running: dict[Version, Server] = {}
-        # Not pytest's tmp_path: when root runs the tests, the server's user could not get below that.
-        self._directory = Path(tempfile.mkdtemp(prefix="cdc-tests-"))
-        self._directory.chmod(0o711)
+        self._folder = folder
 
     async def get(self, version: Version) -> Server:
         """The server of that major version; when its binaries are not installed, fails or skips the test."""
         if version not in self._running:
-            postgres = Postgres(self._directory / version, binaries=self._binaries(version), settings=_SETTINGS)
+            postgres = Postgres(self._folder / version, binaries=self._binaries(version), settings=_SETTINGS)
             await postgres.start()
             self._running[version] = Server(postgres)
         return self._running[version]
 
     async def stop(self) -> None:
-        """End them all and remove their data."""
+        """End them all."""
         for server in self._running.values():
             await server.postgres.stop(immediate=True)
-        shutil.rmtree(self._directory)
 
     def _binaries(self, version: Version) -> Path | None:
         """Where the server's user can run them from."""
         found = binaries(version)
         if found is None or version == "15" or os.geteuid() != 0 or _is_open(found):
             return found
-        copy = self._directory / f"binaries-{version}"
+        copy = self._folder / f"binaries-{version}"
         shutil.copytree(FETCHED / version, copy, symlinks=True)
         return copy / "bin"
 
@@ -155,5 +165,5 @@ def _is_open(folder: Path) -> bool:
 
 async def _is_deserted(connection: Connection, database: str) -> bool:
     """Throw out whoever is connected, walsenders too; true when there was nobody."""
-    # DROP DATABASE (FORCE) would do this, but then looks only every 100 ms whether they are gone.
+    # DROP DATABASE (FORCE) does this too, but then looks only every 100 ms whether they are gone.
     return not (await connection.execute(_THROW_OUT, [database])).rowcount

@@ -6,7 +6,6 @@ import asyncio
 import os
 import pwd
 import shutil
-import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +15,7 @@ from pathlib import Path
 from psycopg import AsyncConnection
 
 from cdc.embedded import Postgres, bindir
+from tests.places import server_folder
 from tests.waiting import eventually
 
 _SYNCED = "select from pg_replication_slots where slot_name = %s and synced and not temporary"
@@ -49,7 +49,7 @@ class Pair:
                     checked_at = time.monotonic()
                 return (await connection.execute(_SYNCED, [slot])).rowcount > 0
 
-            await eventually(is_there, within=60, what=f"the standby has the slot {slot}")
+            await eventually(is_there, within=120, what=f"the standby has the slot {slot}")
 
     async def has_everything(self) -> None:
         """Wait until the standby has all that the primary has written."""
@@ -59,7 +59,7 @@ class Pair:
                 row = await (await connection.execute(_BEHIND)).fetchone()
                 return row == (0,)
 
-            await eventually(has, within=30, what="the standby has everything")
+            await eventually(has, within=120, what="the standby has everything")
 
     async def promote(self) -> None:
         """Have the standby be a primary; returns when it is."""
@@ -70,19 +70,17 @@ class Pair:
 @asynccontextmanager
 async def streaming() -> AsyncIterator[Pair]:
     """A pair of which the standby streams."""
-    folder = Path(tempfile.mkdtemp(prefix="cdc-tests-"))
-    folder.chmod(0o711)  # noqa: ASYNC240 - before anything runs; when root runs this, the servers are somebody else's
-    primary = Postgres(folder / "primary", settings={"fsync": "off"})
-    pair = None
-    try:
-        await primary.start()
-        pair = await _pair(primary, folder / "standby")
-        yield pair
-    finally:
-        if pair is not None:
-            await pair.standby.stop(immediate=True)
-        await primary.stop(immediate=True)
-        shutil.rmtree(folder)
+    with server_folder() as folder:
+        primary = Postgres(folder / "primary", settings={"fsync": "off"})
+        pair = None
+        try:
+            await primary.start()
+            pair = await _pair(primary, folder / "standby")
+            yield pair
+        finally:
+            if pair is not None:
+                await pair.standby.stop(immediate=True)
+            await primary.stop(immediate=True)
 
 
 async def _pair(primary: Postgres, directory: Path) -> Pair:
@@ -105,7 +103,7 @@ async def _pair(primary: Postgres, directory: Path) -> Pair:
         async def streams() -> bool:
             return (await connection.execute(_STREAMS)).rowcount > 0
 
-        await eventually(streams, within=30, what="the standby streams")
+        await eventually(streams, within=120, what="the standby streams")
         await connection.execute(f"alter system set synchronized_standby_slots = '{_PHYSICAL}'".encode())
         await connection.execute("select pg_reload_conf()")
     return Pair(primary, standby)

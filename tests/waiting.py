@@ -15,10 +15,11 @@ T = TypeVar("T")
 async def eventually(predicate: Callable[[], Awaitable[T]], *, within: float = ..., what: str = ...) -> T: ...
 @overload
 async def eventually(predicate: Callable[[], T], *, within: float = ..., what: str = ...) -> T: ...
-async def eventually(predicate: Callable[[], Any], *, within: float = 10.0, what: str = "") -> Any:
+async def eventually(predicate: Callable[[], Any], *, within: float = 30.0, what: str = "") -> Any:
     """Call the predicate until what it returns (or what that awaits to) is true, and return it.
 
-    An AssertionError inside counts as not yet, so a predicate may assert. `within` is in seconds.
+    An AssertionError inside counts as not yet, so a predicate may assert. `within` is in seconds: long enough for a
+    machine that stands still for a while, since it costs nothing where all is well.
 
     Raises:
         AssertionError: it did not come true; says what was waited for, and what came last.

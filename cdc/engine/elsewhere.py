@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,8 +13,10 @@ from cdc.ai.call import Call
 from cdc.engine import inputs, memo
 from cdc.engine.ai_steps import Aside
 from cdc.engine.inference import call_record
+from cdc.engine.journal import Entry
 from cdc.engine.suspension import Until
 from cdc.store.inferences import Beside
+from cdc.store.journal import StepRecord
 from cdc.store.json import document
 from cdc.store.runs import Memo
 
@@ -41,6 +43,17 @@ class Elsewhere:
     async def reread(self) -> Mapping[str, Memo]:
         """What is recorded by now."""
         return await self.steps.reread(self.steps.run_id)
+
+    def may_defer(self) -> None:
+        """What the run defers may be recorded while its app is called: it is looked for when the run ends."""
+        self.steps.suspension.defers = True
+
+    async def defer(self, kept: Sequence[tuple[str, str, str]]) -> None:
+        """Record what the run defers until its end, or takes back: key, kind and JSON; durable on return."""
+        steps = self.steps
+        self.may_defer()
+        records = [StepRecord(steps.run_id, key, kind, 1, data, ended=True) for key, kind, data in kept]
+        await steps.write("a deferred run", Entry(records))
 
     def starts_over(self) -> None:
         """The function came further: its attempts count from the first again."""

@@ -28,6 +28,7 @@ from cdc.engine.suspension import Suspension
 from cdc.engine.whereabouts import Whereabouts
 from cdc.errors import EventUnfit, LeaseLost, NonRetriableError, RetryAfter, StepError
 from cdc.events.ending import FAILED, FINISHED, lifecycle
+from cdc.store.deferred import DEFER
 from cdc.store.events import Incoming
 from cdc.store.json import loads
 from cdc.store.runs import ClaimedRun, Memo
@@ -98,7 +99,8 @@ class Executor:
         kinds = {memo.kind for memo in memos.values()}
         awaited = "cancel_on" in function.flow or not kinds.isdisjoint(("wait", "infer"))
         asked = suspension.asked or not kinds.isdisjoint(("wrap", "infer"))
-        ending = _Ending(run, events, lines, awaited, asked and not self.keeps_content, time.monotonic() - began)
+        forgets, defers = asked and not self.keeps_content, suspension.defers or DEFER in kinds
+        ending = _Ending(run, events, lines, awaited, forgets, defers, time.monotonic() - began)
         ended = await self._recorded(ending, ended, suspension)
         if isinstance(ended, Completed):
             place.ended(function, events, "completed")
@@ -159,7 +161,7 @@ class Executor:
         entry.events = ending.told(FAILED, ended) if isinstance(ended, Failed) else []
         if isinstance(ended, Failed | Completed):
             entry.finished = partial(ending.told, FINISHED, ended)
-            entry.forgets = ending.forgets
+            entry.forgets, entry.defers = ending.forgets, ending.defers
         return await self.journal.write(entry)
 
 
@@ -171,6 +173,7 @@ class _Ending(NamedTuple):
     lines: Lines
     awaited: bool
     forgets: bool
+    defers: bool
     took: float
 
     def told(self, name: str, ended: Outcome) -> list[Incoming]:

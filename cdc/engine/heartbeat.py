@@ -14,12 +14,15 @@ from cdc.store.failures import StatementFailed
 
 log = structlog.get_logger(__name__)
 
+BEATS = 3
+"""A lease."""
+
 _SHORTEST = 0.5
 """Seconds that even the last renewal has for its answer."""
 
 
 class Heartbeat:
-    """Beats three times a lease. `on_lost` is called once, in the thread, when the lease is gone or ran out.
+    """Beats `BEATS` times a lease. `on_lost` is called once, in the thread, when the lease is gone or ran out.
 
     Each beat sets the `clock`.
     """
@@ -48,7 +51,7 @@ class Heartbeat:
 
     def _beat_forever(self) -> None:
         conn: workers.HeartbeatConnection | None = None
-        while not self._stop.wait(self._lease / 3):
+        while not self._stop.wait(self._lease / BEATS):
             began = time.monotonic()
             try:
                 conn = conn or workers.heartbeat_connection(self._url)

@@ -16,7 +16,7 @@ import structlog
 from cdc import faults
 from cdc.clock import ServerClock
 from cdc.errors import DatabaseUnreachable, LeaseLost
-from cdc.events import ending, fulfil, intake
+from cdc.events import deferring, ending, fulfil, intake
 from cdc.events.ending import FINISHED
 from cdc.events.outbox import Invocation, Outbox
 from cdc.store import inferences, server, waits
@@ -48,6 +48,7 @@ class Entry:
     """What one run has to record, all in one commit: steps, what becomes of the run, events it sends, runs it invokes,
     what it waits for from now on, what it told its logger, and what is kept of calls of models. `finished` gives the
     event that tells of the run's end, for which only some listen. `forgets`: with its end, what models said goes.
+    `defers`: with its end, others may start that it has deferred.
     """
 
     steps: Sequence[StepRecord] = ()
@@ -58,6 +59,7 @@ class Entry:
     logs: Sequence[LogRecord] = ()
     beside: Sequence[Beside] = ()
     forgets: bool = False
+    defers: bool = False
     finished: Callable[[], Sequence[Incoming]] | None = None
     made_at: float = field(default_factory=time.monotonic)
 
@@ -83,6 +85,7 @@ class Entry:
             or self.logs
             or self.beside
             or self.forgets
+            or self.defers
             or (self.run is not None and self.run.holds)
         )
 
@@ -301,6 +304,8 @@ class Journal:
             names = {event.name for entry in entries for event in entry.told}
             if listens and any(entry.finished for entry in entries):
                 names.add(FINISHED)
+            if any(entry.defers for entry in entries):
+                names.add(deferring.DEFERRED)
             awaited = {wait.event for entry in entries for wait in entry.waits}
             if names or awaited:
                 await waits.lock_names(conn, accepted=names, awaited=awaited)
@@ -317,6 +322,8 @@ class Journal:
         """What comes of these entries, besides their rows; whether that made any run due."""
         registered = [(wait, entry) for entry in entries for wait in entry.waits]
         events = [*(event for entry in entries for event in entry.events), *finished]
+        if defers := [entry.run.id for entry in entries if entry.run is not None and entry.defers]:
+            events += await deferring.due(conn, defers)
         invocations = [invocation for entry in entries for invocation in entry.invocations]
         due = False
         if registered:

@@ -46,6 +46,8 @@ _KINDS = {
     "wrap": "a wrapped call of a model",
     "infer": "an inference",
     "fetch": "a request",
+    "defer": "a run that was deferred",
+    "abort": "a deferred run that was taken back",
 }
 
 
@@ -374,10 +376,15 @@ class LiveSteps:
 
     async def record(self, record: StepRecord, events: Sequence[Incoming] = (), beside: Sequence[Beside] = ()) -> None:
         """Record a step, with the events that it sends and what is kept beside it; durable on return."""
+        entry = Entry([record], events=events, logs=self.lines.take(), beside=beside)
+        await self.write(f"the result of step {record.id!r}", entry)
+
+    async def write(self, what: str, entry: Entry) -> None:
+        """Write an entry, which is `what`, as people are told; durable on return."""
         try:
-            await self.journal.write(Entry([record], events=events, logs=self.lines.take(), beside=beside))
+            await self.journal.write(entry)
         except RecordRefused as refused:
-            raise NonRetriableError(f"the result of step {record.id!r} cannot be stored: {refused}") from None
+            raise NonRetriableError(f"{what} cannot be stored: {refused}") from None
         except LeaseLost:
             raise RunLost from None
 

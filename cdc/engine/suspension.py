@@ -50,6 +50,8 @@ class Suspension:
         """Steps whose attempt failed here, and that are tried again."""
         self.came_further = False
         """Whether the handler's attempts count from the first again."""
+        self.defers = False
+        """Whether the run may have deferred others, which start when it ends."""
         self.awaits = False
         """Whether this execution registered a wait, or an inference."""
 

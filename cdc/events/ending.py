@@ -10,7 +10,7 @@ from uuid import UUID
 import orjson
 
 from cdc.authoring.function import FAILED as FAILED
-from cdc.events import ids, traces
+from cdc.events import deferring, ids, traces
 from cdc.events.start import Wanted
 from cdc.store import events, gates, inferences, runs, waits
 from cdc.store.connect import Connection
@@ -59,6 +59,7 @@ async def cancel(conn: Connection, reasons: Mapping[str, str], *, finished: bool
             due |= await settle(conn, [run.id for run in cancelled])
             await inferences.forget_content(conn, [run.id for run in cancelled])
             await traces.cancelled(conn, cancelled)
+            ended.events.extend(await deferring.due(conn, [run.id for run in cancelled]))
             loaded = await events.load(conn, {id_ for run in cancelled for id_ in run.event_ids})
             for run in cancelled:
                 started_by = [loaded[id_].as_dict() for id_ in run.event_ids if id_ in loaded]

@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeVar
 
 from cdc.authoring.triggers import INVOKED, SIGNAL
 from cdc.events import intake, repeating
+from cdc.events.deferring import DEFERRED
 from cdc.events.ending import CANCELLED
 from cdc.events.intake import Taken, new_id
 from cdc.events.outbox import Invocation, Outbox
@@ -59,7 +60,7 @@ class Hands:
         """Cancel these runs where they are unfinished; which were."""
 
         async def cancelling() -> list[str]:
-            await waits.lock_names(self._conn, accepted={CANCELLED})
+            await waits.lock_names(self._conn, accepted={CANCELLED, DEFERRED})
             cancelled, _ = await self._outbox.cancel(self._conn, dict.fromkeys(run_ids, reason))
             return cancelled
 

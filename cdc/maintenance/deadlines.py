@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
+from cdc.events.deferring import DEFERRED
 from cdc.events.ending import CANCELLED, FINISHED
 from cdc.events.match import Start
 from cdc.events.outbox import Outbox
@@ -48,7 +49,7 @@ class Deadlines:
     async def _cancel(self, conn: Connection) -> int:
         """Cancel runs that are overdue; how many."""
         async with conn.transaction():
-            await waits.lock_names(conn, accepted=[CANCELLED, FINISHED])
+            await waits.lock_names(conn, accepted=[CANCELLED, FINISHED, DEFERRED])
             overdue = await runs.overdue(conn, _AT_ONCE)
             if overdue:
                 reasons = {run_id: _REASONS[started] for run_id, started in overdue}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from cdc.remote.answer import Answer
@@ -27,7 +27,8 @@ class Call:
 
     `memos` are by the hash of the step's id, `stack` their hashes in the order in which they ended. `claim` names the
     worker and the claim under which the run is held, for checkpoints (`ctx.qi_id`). `number` counts the run's calls.
-    `planned`: steps are only to be planned (`disable_immediate_execution`).
+    `planned`: steps are only to be planned (`disable_immediate_execution`). `defers` are runs that start when this one
+    ends, by the hash of their id.
     """
 
     run_id: str
@@ -43,6 +44,7 @@ class Call:
     claim: str = ""
     number: int = 0
     traceparent: str | None = None
+    defers: Mapping[str, Mapping[str, bool]] = field(default_factory=dict)
 
 
 class Caller(Protocol):

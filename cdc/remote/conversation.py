@@ -9,7 +9,7 @@ steps, as soon as one of them has.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -22,10 +22,12 @@ from cdc.errors import NonRetriableError, StepError, Thrown
 from cdc.remote import planning
 from cdc.remote.answer import Answer, Op, Planned, Returned, Threw, Unreached
 from cdc.remote.call import DISCOVERY, App, Call
+from cdc.remote.deferring import Defers
 from cdc.remote.driven import Driven, Elsewhere, Execute, Surroundings
 from cdc.remote.memos import hashed, memo, told_error, told_event
 from cdc.remote.opcodes import sleep_until
 from cdc.remote.throwing import AppAway, failed, thrown
+from cdc.store.deferred import KINDS
 from cdc.store.json import encoded
 from cdc.store.runs import Memo
 
@@ -54,6 +56,9 @@ class Conversation:
         self._version = -1
         self._calls = 0
         self._known: dict[str, orjson.Fragment] = {}
+        self._defers = Defers()
+        if planning.checkpoints(app):
+            self._elsewhere.may_defer()
         self._inputs: dict[str, Any] = {}
         self._taken: set[str] = set()
         self._branches: dict[asyncio.Future[None], str] = {}
@@ -87,7 +92,10 @@ class Conversation:
     def _resume(self) -> bool:
         """Go on with steps that have not ended; whether the app may have more."""
         unfinished: dict[str, Memo] = {}
+        self._defers.know(self._elsewhere.memos)
         for key, recorded in self._elsewhere.memos.items():
+            if recorded.kind in KINDS:
+                continue
             if planning.has_ended(recorded):
                 self._know(hashed(key), memo(recorded.kind, recorded.data, recorded.error))
             elif recorded.kind in ("run", "wrap") and recorded.edit is not None:
@@ -118,13 +126,12 @@ class Conversation:
         answer = await self._call(DISCOVERY, self._attempt, planned=planned)
         if isinstance(answer, Returned):
             return answer
-        planning.check(answer)
-        end = planning.end_in(answer)
+        end, defers = planning.end_in(answer), planning.defers(answer)
         before = planning.before_the_end(answer) if end is not None else []
-        if isinstance(end, Returned) and not before:
-            return end
-        if not planned and planning.checkpoints(self._app):
+        is_over = isinstance(end, Returned) and not before
+        if not planned and planning.checkpoints(self._app) and (defers or not is_over):
             await self._reread()
+        await self._defer(defers)
         for op in before:
             if op.id not in self._known:
                 await self._execute(op.key, planning.kind_of(op), partial(self._told, op), planning.given(op))
@@ -152,13 +159,27 @@ class Conversation:
             self._elsewhere.claim,
             self._calls,
             self._elsewhere.traceparent(""),
+            self._defers.told,
         )
         with self._elsewhere:
             return await self._around.caller.call(self._app, call)
 
+    async def _defer(self, ops: Sequence[Op]) -> None:
+        """Keep runs that are deferred, before anything else of an answer: the run may end with that."""
+        kept, refused = self._defers.take(ops)
+        for step, reason in refused:
+            self._context.logger.warning("A run is not deferred.", id=step, reason=reason)
+        if kept:
+            with self._elsewhere:
+                await self._elsewhere.defer(kept)
+
     async def _reread(self) -> None:
         """Steps that the SDK recorded itself during the call."""
-        for key, recorded in (await self._elsewhere.reread()).items():
+        memos = await self._elsewhere.reread()
+        self._defers.know(memos)
+        for key, recorded in memos.items():
+            if recorded.kind in KINDS:
+                continue
             if planning.has_ended(recorded) and hashed(key) not in self._known:
                 self._know(hashed(key), memo(recorded.kind, recorded.data, recorded.error))
                 self._elsewhere.starts_over()
@@ -263,6 +284,7 @@ class Conversation:
 
     async def _targeted(self, step: str, attempt: int) -> tuple[Any, float, ModelCall | None]:
         answer = await self._call(step, attempt, planned=True)
+        await self._defer(planning.defers(answer))
         if not isinstance(answer, Planned):
             if isinstance(answer, Returned):
                 raise NonRetriableError("the function returned without the step that it had planned")

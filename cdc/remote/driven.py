@@ -4,7 +4,7 @@ the other.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -35,6 +35,14 @@ class Elsewhere(AbstractContextManager[None], Protocol):
 
     async def reread(self) -> Mapping[str, Memo]:
         """What is recorded by now."""
+        ...
+
+    def may_defer(self) -> None:
+        """What the run defers may be recorded while its app is called: it is looked for when the run ends."""
+        ...
+
+    async def defer(self, kept: Sequence[tuple[str, str, str]]) -> None:
+        """Record what the run defers until its end, or takes back: key, kind and JSON; durable on return."""
         ...
 
     def starts_over(self) -> None:

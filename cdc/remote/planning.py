@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from cdc.errors import NonRetriableError
+from cdc.remote import deferring
 from cdc.remote.answer import Answer, Op, Planned, Returned, Threw
 from cdc.remote.call import App
 from cdc.remote.opcodes import timeout_of
@@ -16,10 +16,8 @@ from cdc.store.runs import Memo
 WAITING = ("sleep", "wait", "invoke")
 """Kinds of steps that only end in the database."""
 
-LAZY = frozenset({"None", "DiscoveryRequest"})
+LAZY = frozenset({"None", "DiscoveryRequest"}) | deferring.OPCODES
 """Opcodes that are no steps."""
-
-_DEFERS = ("DeferAdd", "DeferAbort")
 
 FOR_EVER = 365 * 86400.0
 """Seconds that a step waits where its SDK does not say how long."""
@@ -55,14 +53,9 @@ def before_the_end(answer: Answer) -> list[Op]:
     return [op for op in answer.ops if op.op == "StepRun"] if isinstance(answer, Planned) else []
 
 
-def check(answer: Answer) -> None:
-    """Whether all that is asked for can be done: a run that is only promised must not be lost without a word.
-
-    Raises:
-        NonRetriableError: it cannot.
-    """
-    if isinstance(answer, Planned) and any(op.op in _DEFERS for op in answer.ops):
-        raise NonRetriableError("the function defers a run, which is not supported here: send an event instead")
+def defers(answer: Answer) -> list[Op]:
+    """Runs that it defers, and that it takes back."""
+    return [op for op in answer.ops if op.op in deferring.OPCODES] if isinstance(answer, Planned) else []
 
 
 def threw(op: Op, answer: Planned) -> Threw:

@@ -88,7 +88,7 @@ def _document(call: Call, events: Any, memos: Mapping[str, Any], *, use_api: boo
         "event": call.events[0],  # even of a large state: no SDK asks for it
         "events": list(events),
         "steps": memos,
-        "defers": {},
+        "defers": call.defers,
         "use_api": use_api,
         "version": call.version,
     }

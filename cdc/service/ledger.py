@@ -59,9 +59,15 @@ class Ledger:
                     await self._write()
 
     async def _write(self) -> None:
+        """All there is, what comes while the connection is being closed included."""
+        await self._pause()
+        while self._calls and await self._write_pages():
+            pass
+
+    async def _write_pages(self) -> bool:
+        """Whether the database is there."""
         page: list[Call] = []
         try:
-            await self._pause()
             async with await self._connect() as conn:
                 while self._calls:
                     page = list(self._calls)
@@ -74,8 +80,10 @@ class Ledger:
             # Written perhaps, if the connection was lost late: counted twice rather than not at all.
             self._calls.extendleft(reversed(page))
             log.warning("calls of models are not written down yet", calls=len(self._calls), reason=str(error).strip())
+            return False
         except StatementFailed as error:
             log.warning("calls of models were not written down", calls=len(page), reason=str(error).strip())
+        return True
 
     async def _pause(self) -> None:
         with suppress(TimeoutError):

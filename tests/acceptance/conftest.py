@@ -1,15 +1,15 @@
 """What the tests of the running command share.
 
-own_postgres   a server that a test may stop, set up and start as it likes; not started yet
+own_postgres   a server that a test may stop, set up and start as it likes, always on the same port; not started yet
 write          writes a function file into the folder `functions`
 functions      that folder, for CDC_FUNCTIONS
 patient        database_url with a table of users, and the function PATIENT that follows it
+only_woken     settings with which a worker never looks for runs by itself: what it does, somebody woke it for
 """
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -18,8 +18,12 @@ from textwrap import dedent
 import pytest
 
 from cdc.embedded import Postgres
+from cdc.engine import claims
 from tests.acceptance.authored import PATIENT
+from tests.acceptance.service import Settings
 from tests.acceptance.state import USERS
+from tests.places import server_folder
+from tests.ports import free_port
 from tests.servers import Connect, Connection, binaries
 
 Write = Callable[[str, str], Path]
@@ -28,11 +32,9 @@ OwnPostgres = Callable[..., Postgres]
 
 @pytest.fixture
 def directory() -> Iterator[Path]:
-    """For a server. Not tmp_path: when root runs the tests, the server's user could not get below that."""
-    directory = Path(tempfile.mkdtemp(prefix="cdc-tests-"))
-    directory.chmod(0o711)
-    yield directory
-    shutil.rmtree(directory)
+    """For a server."""
+    with server_folder() as folder:
+        yield folder
 
 
 @pytest.fixture
@@ -41,7 +43,9 @@ async def own_postgres(directory: Path) -> AsyncIterator[OwnPostgres]:
     async with AsyncExitStack() as made:
 
         def make(settings: Mapping[str, str] = {}) -> Postgres:
-            postgres = Postgres(directory / "18", binaries=binaries("18"), settings={"fsync": "off", **settings})
+            postgres = Postgres(
+                directory / "18", binaries=binaries("18"), port=free_port(), settings={"fsync": "off", **settings}
+            )
 
             async def stop() -> None:
                 await postgres.stop(immediate=True)
@@ -62,14 +66,32 @@ def functions(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def write(functions: Path) -> Write:
-    """Writes a file into the folder of functions."""
+    """Writes a file into the folder of functions: all of it at once, for who watches the folder."""
 
     def write(name: str, text: str) -> Path:
         file = functions / name
-        file.write_text(dedent(text))
-        return file
+        aside = file.with_suffix(".new")
+        aside.write_text(dedent(text))
+        return aside.replace(file)
 
     return write
+
+
+ONLY_WOKEN = """
+    from cdc.engine import claims
+
+    claims.POLL = 3600.0
+"""
+
+
+@pytest.fixture
+def only_woken(tmp_path: Path) -> Settings:
+    """For `running`: idle workers do not poll."""
+    assert claims.POLL < 3600.0, "this is what they wait for"
+    folder = tmp_path / "only woken"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(dedent(ONLY_WOKEN))
+    return {"PYTHONPATH": f"{folder}{os.pathsep}{Path(__file__).parents[2]}"}
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ async def runs(conn: Connection) -> list[Run]:
     return [Run(*row) for row in await cursor.fetchall()]
 
 
-async def completed(conn: Connection, count: int = 1, *, within: float = 20.0) -> list[Run]:
+async def completed(conn: Connection, count: int = 1, *, within: float = 60.0) -> list[Run]:
     """The runs, once there are as many and all are completed."""
 
     async def are() -> list[Run]:
@@ -45,6 +45,29 @@ async def status_is(conn: Connection, status: str) -> None:
 async def workers(conn: Connection) -> list[int]:
     """The process ids of the workers that hold a lease."""
     return [pid for (pid,) in await (await conn.execute("select pid from cdc_state.workers order by id")).fetchall()]
+
+
+async def is_backfilled(conn: Connection) -> None:
+    """Wait until the rows that embedded tables had at first are read: from now on only changes start auto-embed."""
+
+    async def is_done() -> bool:
+        cursor = await conn.execute("select distinct status from cdc_state.backfills")
+        return await cursor.fetchall() == [("done",)]
+
+    await eventually(is_done, what="the first rows are read")
+
+
+async def drop_slots(conn: Connection) -> None:
+    """Drop the database's slots, once the server has noticed that their reader is gone."""
+
+    async def are_dropped() -> bool:
+        cursor = await conn.execute(
+            "select active, case when not active then pg_drop_replication_slot(slot_name) end"
+            " from pg_replication_slots where database = current_database()"
+        )
+        return not any(active for active, _ in await cursor.fetchall())
+
+    await eventually(are_dropped, what="the slots are dropped")
 
 
 async def published(conn: Connection) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from tests.acceptance.authored import WELCOME
 from tests.acceptance.conftest import Write
 from tests.acceptance.service import Service, cdc, running
 from tests.acceptance.state import USERS, completed
+from tests.ports import free_port
 from tests.servers import Connect
 
 COMMANDS = (
@@ -25,7 +25,8 @@ async def test_the_api_tells_what_happened(connect: Connect, database_url: str, 
     write("welcome.py", WELCOME)
     conn = await connect(database_url)
     await conn.execute(USERS)
-    async with running(DATABASE_URL=database_url, CDC_FUNCTIONS=functions) as service:
+    port = str(free_port())
+    async with running(DATABASE_URL=database_url, CDC_FUNCTIONS=functions, CDC_PORT=port) as service:
         await conn.execute("insert into users (name) values ('Ada')")
         (run,) = await completed(conn)
 
@@ -61,17 +62,15 @@ async def test_the_api_tells_what_happened(connect: Connect, database_url: str, 
         assert (await service.get("/livez", host="rebound.example.com")).status_code == 400
         assert (await service.get("/livez", host="localhost:8288")).status_code == 200
 
-        port = service.url.rpartition(":")[2]
         assert await health(port) == (0, "ready\n")
     assert await health(port) == (1, "not running\n")
 
 
 async def test_a_service_that_stands_by_is_ready_and_says_that_it_does_not_listen(database_url: str) -> None:
-    port = free_port()
-    async with running(DATABASE_URL=database_url), running(DATABASE_URL=database_url, CDC_PORT=port) as second:
+    async with running(DATABASE_URL=database_url), running(DATABASE_URL=database_url) as second:
         await second.logs("standing by")
         assert await answer(second, "/readyz") == (200, {"ready": True, "listening": False})
-        assert await health(port) == (0, "ready\n")
+        assert await health(second.url.rpartition(":")[2]) == (0, "ready\n")
 
 
 async def test_help_lists_every_command() -> None:
@@ -103,9 +102,3 @@ async def health(port: str) -> tuple[int, str]:
     done = await cdc("health", CDC_PORT=port)
     assert done.err == ""
     return done.code, done.out
-
-
-def free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])

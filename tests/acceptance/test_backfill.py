@@ -55,7 +55,7 @@ async def test_rows_that_a_table_had_when_its_embedding_was_declared_get_their_v
         async def is_embedded() -> bool:
             return await count("notes_embeddings where id = 501") == 1
 
-        await eventually(is_embedded, within=30)
+        await eventually(is_embedded, within=60)
         assert await count("cdc_state.events where name = 'db/notes.backfilled'") == 500, "once, not at each start"
 
 
@@ -161,7 +161,7 @@ async def test_rows_written_while_an_embedding_could_not_be_served_get_their_vec
     async with running(**settings) as service:
         assert (await cdc("embed", "notes", "--columns", "body", **settings)).code == 0
         await conn.execute("insert into notes values (1, 'before')")
-        await eventually(lambda: vectors(), within=30)
+        await eventually(lambda: vectors(), within=60)
         await conn.execute("alter table notes rename column body to text")
         await conn.execute("select pg_logical_emit_message(true, 'cdc', '{}')")
         await service.logs("cannot follow")
@@ -172,4 +172,4 @@ async def test_rows_written_while_an_embedding_could_not_be_served_get_their_vec
         async def all_have_vectors() -> bool:
             return await vectors() == 2
 
-        await eventually(all_have_vectors, within=30)
+        await eventually(all_have_vectors, within=60)

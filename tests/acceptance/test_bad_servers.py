@@ -9,6 +9,7 @@ from psycopg import sql
 
 from tests.acceptance.conftest import OwnPostgres
 from tests.acceptance.service import refused, running, started
+from tests.acceptance.state import drop_slots
 from tests.servers import Connect, Connection, Server
 
 PASSWORD = "open-sesame"
@@ -110,5 +111,5 @@ async def test_a_role_without_superuser_can_run_the_service(connect: Connect, ro
             await conn.execute("select active from pg_replication_slots where slot_name = current_user")
         ).fetchone()
         assert row == (True,)
-    await conn.execute("select pg_drop_replication_slot(current_user)")
+    await drop_slots(conn)
     await conn.execute("drop owned by current_user")

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import socket
-
 from cdc.client import Client
 from tests.acceptance.service import running
 from tests.acceptance.state import completed, follows
+from tests.ports import free_port
 from tests.remote.connect.workers import worker
 from tests.servers import Connect
 from tests.waiting import eventually
-
-
-def free_port() -> int:
-    """One that nothing listens on now."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
-
 
 KEY = "signkey-prod-" + "ab" * 16
 TOKEN = "token-of-the-dashboard"
@@ -34,7 +24,7 @@ async def test_connected_apps_are_apps_like_any_other(database_url: str) -> None
             return event
 
         async def ended(event: str) -> list[tuple[str, object]]:
-            runs = await eventually(lambda: client.ended(event, within=30), within=30)
+            runs = await eventually(lambda: client.ended(event, within=60), within=60)
             return [(run["status"], run["output"]) for run in runs]
 
         async with worker("py", service.url, KEY), worker("js4", service.url, KEY):

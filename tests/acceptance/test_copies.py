@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from tests.acceptance.authored import effects, let_go
 from tests.acceptance.service import Settings, cdc, refused, running, started
 from tests.acceptance.state import completed, follows, runs, status_is
+from tests.ports import free_port
 from tests.servers import Connect, Connection
 from tests.waiting import eventually
 
@@ -81,7 +81,7 @@ async def test_the_runs_of_a_copy_end_where_that_was_decided(
         async def one_is_completed() -> bool:
             return [run.status for run in await runs(patient)] == ["cancelled", "completed"]
 
-        await eventually(one_is_completed, within=20, what="the new run is completed")
+        await eventually(one_is_completed, what="the new run is completed")
     assert effects(functions) == ["first", "first", "second"]
 
 
@@ -95,7 +95,7 @@ async def test_before_the_source_is_confirmed_nothing_is_started_ended_or_change
     port = free_port()
     async with started("--only=worker,web", **settings, CDC_PORT=str(port)) as service:
         await service.logs("waiting for a listener to open the source")
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client:
 
             async def send() -> int:
                 return (await client.post("/e/key", json={"name": "app/sent"})).status_code
@@ -122,11 +122,8 @@ async def answers(client: httpx.AsyncClient) -> bool:
         return False
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+async def is_deserted(conn: Connection, database: str) -> bool:
+    return not (await conn.execute("select from pg_stat_activity where datname = %s", [database])).rowcount
 
 
 @pytest.mark.parametrize("what", ["keep", "cancel"])
@@ -137,6 +134,7 @@ async def test_the_slot_of_the_original_is_not_dropped_from_a_copy_on_the_same_s
         pass
     slot = database_url.rpartition("/")[2]
     conn = await connect(database_url.replace(slot, "postgres"))
+    await eventually(lambda: is_deserted(conn, slot), what="the server's ends of the service's connections are gone")
     copy = f"{slot}_copy"
     await conn.execute(f"create database {copy} template {slot}".encode())
     url = database_url.replace(slot, copy)
@@ -150,5 +148,7 @@ async def test_the_slot_of_the_original_is_not_dropped_from_a_copy_on_the_same_s
     assert sorted(await slots.fetchall()) == [(slot,), (copy,)]
     async with running(DATABASE_URL=url):
         pass
+    await eventually(lambda: is_deserted(conn, copy), what="the server's ends of the service's connections are gone")
     assert (await cdc("slot", "drop", "--yes", DATABASE_URL=url)).code == 0
+    await eventually(lambda: is_deserted(conn, copy), what="and those of the command's")
     await conn.execute(f"drop database {copy}".encode())

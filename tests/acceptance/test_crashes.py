@@ -73,7 +73,7 @@ async def test_a_restart_of_postgres_is_survived_and_nothing_is_lost(
 
         after = await connect(postgres.url)
         await after.execute("insert into users (name) select 'after ' || n from generate_series(1, 50) n")
-        runs = await completed(after, 100, within=40)
+        runs = await completed(after, 100, within=60)
         assert len({run.output["said"][0] for run in runs}) == 100
         events = await after.execute("select data ->> 'new' from cdc_state.events")
         assert len(set(await events.fetchall())) == events.rowcount == 100

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
-from signal import SIGKILL
+from contextlib import asynccontextmanager
+from signal import SIGCONT, SIGKILL, SIGSTOP
 from typing import Any
 
 import orjson
 import pytest
 
 from tests.acceptance.service import Settings, cdc, running
+from tests.acceptance.state import drop_slots, workers
 from tests.servers import Connect, Connection
 from tests.waiting import eventually
 
@@ -54,13 +57,25 @@ VALID = """
 """
 
 
+@asynccontextmanager
+async def no_vectors(conn: Connection) -> AsyncIterator[None]:
+    """For the length of the block: the worker, of which there is one, stands still."""
+    (pid,) = await workers(conn)
+    os.kill(pid, SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, SIGCONT)
+
+
 async def test_an_index_is_made_when_all_rows_there_were_have_their_vectors(
     conn: Connection, settings: Settings
 ) -> None:
     await add(conn, ROWS)
     async with running(**settings) as service:
-        await conn.execute("select cdc.embed('notes', array['body'])")
-        assert await index_is(conn, "waiting", within=30) == "not all rows have their vectors yet"
+        async with no_vectors(conn):
+            await conn.execute("select cdc.embed('notes', array['body'])")
+            assert await index_is(conn, "waiting") == "not all rows have their vectors yet"
         await index_is(conn, "ready")
         assert await all_of(conn, VALID) == [("cdc_embedding_1_hnsw", True, ROWS)]
         (begun,) = service.logged("index begins")
@@ -75,13 +90,14 @@ async def test_an_index_is_made_when_all_rows_there_were_have_their_vectors(
 async def test_an_index_that_the_owner_has_made_is_enough(conn: Connection, settings: Settings) -> None:
     await add(conn, ROWS)
     async with running(**settings) as service:
-        await conn.execute("select cdc.embed('notes', array['body'])")
 
         async def is_made() -> bool:
             return bool(await all_of(conn, "select 1 from cdc.embeddings where prepared_at is not null"))
 
-        await eventually(is_made, within=30)
-        await conn.execute("create index mine on notes_embeddings using hnsw (embedding public.vector_cosine_ops)")
+        async with no_vectors(conn):
+            await conn.execute("select cdc.embed('notes', array['body'])")
+            await eventually(is_made)
+            await conn.execute("create index mine on notes_embeddings using hnsw (embedding public.vector_cosine_ops)")
         await index_is(conn, "ready")
         assert not service.logged("index begins")
         assert await all_of(conn, VALID) == [("mine", True, ROWS)]
@@ -91,14 +107,14 @@ async def test_few_vectors_have_no_index_until_there_are_more(conn: Connection, 
     await add(conn, 10)
     async with running(**settings):
         await conn.execute("select cdc.embed('notes', array['body'])")
-        assert await index_is(conn, "waiting", within=30)
+        assert await index_is(conn, "waiting")
 
         async def is_small() -> bool:
             return await all_of(conn, "select starts_with(index_reason, 'fewer than 5,000') from cdc.embeddings") == [
                 (True,)
             ]
 
-        await eventually(is_small, within=30)
+        await eventually(is_small)
         assert await all_of(conn, VALID) == []
 
 
@@ -130,7 +146,7 @@ async def test_an_index_that_was_cut_short_by_a_crash_is_made_whole(
         async def is_made() -> bool:
             return bool(await all_of(conn, "select 1 from cdc.embeddings where prepared_at is not null"))
 
-        await eventually(is_made, within=30)
+        await eventually(is_made)
         await eventually(is_invalid, within=90, what="an index has begun")
         (told,) = orjson.loads((await cdc("embed", "status", "--json", **settings)).out)
         assert told["index"]["state"] == "building"
@@ -168,20 +184,21 @@ async def test_an_index_that_cannot_be_made_is_told_and_harms_nothing(conn: Conn
 
 
 async def test_an_index_makes_way_where_most_rows_are_to_be_embedded_again(
-    conn: Connection, settings: Settings, database_url: str
+    conn: Connection, settings: Settings
 ) -> None:
     await add(conn, ROWS)
     async with running(**settings) as service:
         await conn.execute("select cdc.embed('notes', array['body'])")
         await index_is(conn, "ready")
         await service.stop()
-    await conn.execute("select pg_drop_replication_slot(%s)", [database_url.rpartition("/")[2]])
+    await drop_slots(conn)
     await conn.execute("insert into notes select n, 'more ' || n from generate_series(10001, 40000) n")
     async with running(CDC_ON_SLOT_LOSS="recreate", **settings) as service:
 
         async def has_none() -> bool:
             return await all_of(conn, VALID) == []
 
-        await eventually(has_none, within=30, what="the index is gone")
+        async with no_vectors(conn):
+            await eventually(has_none, what="the index is gone")
         await service.logs("index done", within=180)
         assert await all_of(conn, VALID) == [("cdc_embedding_1_hnsw", True, ROWS + 30_000)]

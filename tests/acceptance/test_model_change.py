@@ -76,7 +76,7 @@ async def test_searches_find_everything_while_the_model_is_changed(conn: Connect
     async def search_on(url: str) -> None:
         """Search over HTTP until a while after the switch; every answer is complete, and nearest first."""
         after = 0
-        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=20) as client:
+        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as client:
             while after < 5:
                 after += switched.is_set()
                 answer = await client.post("/v1/search", json={"table": "docs", "query": "title 7", "limit": 20})
@@ -113,7 +113,7 @@ async def test_searches_find_everything_while_the_model_is_changed(conn: Connect
             """
             return await all_of(conn, query) == [(1, 1)]
 
-        await eventually(both_have_it, within=30)
+        await eventually(both_have_it, within=60)
 
         refused = await cdc("embed", "drop", "docs", "--into", "docs_embeddings_2", "--yes", **settings)
         assert refused.code == 78
@@ -142,7 +142,7 @@ async def test_what_cannot_be_filled_leaves_the_old_one_in_its_place(
             told = (await standing(settings))["public.docs_embeddings_2"]
             return told["backfill"] is not None and told["backfill"]["status"] == "done"
 
-        await eventually(is_being_filled, within=30)
+        await eventually(is_being_filled, within=60)
         told = (await standing(settings))["public.docs_embeddings_2"]
         assert (told["state"], told["counts"]["pending"]) == ("filling", ROWS)
         shown = await cdc("embed", "status", "docs", **settings)

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from tests.acceptance.service import Settings, running
 from tests.openai_server import OpenAIServer, RateLimit
+from tests.ports import free_port
 from tests.servers import Connect, Connection
 from tests.waiting import eventually
 
@@ -45,7 +46,7 @@ async def all_are_embedded(conn: Connection, count: int) -> None:
     async def completed() -> bool:
         return await one(conn, "select bool_and(status = 'completed') from cdc_state.runs") is True
 
-    await eventually(completed, within=20)
+    await eventually(completed)
     assert await one(conn, "select coalesce(max(failures), 0) from cdc_state.runs") == 0
     assert await one(conn, "select max(attempts) from cdc_state.steps") == 1
 
@@ -69,7 +70,7 @@ async def test_an_outage_costs_no_attempts_and_everything_is_embedded_after_it(
             provider.fail_next(2 * RETRIES, status=500, headers={"retry-after": "0.01"})
             provider.cut_next()
             await insert(conn, 300)
-            await eventually(lambda: provider.requests > RETRIES, within=30)
+            await eventually(lambda: provider.requests > RETRIES, within=60)
             await insert(conn, 5)
             await all_are_embedded(conn, 306)
         assert await one(conn, "select count(*) from cdc_state.ai_calls where error = 'ProviderUnavailable'") == (
@@ -80,8 +81,8 @@ async def test_an_outage_costs_no_attempts_and_everything_is_embedded_after_it(
 async def test_nobody_listening_is_waited_for(connect: Connect, database_url: str) -> None:
     conn = await connect(database_url)
     await table(conn)
-    async with OpenAIServer() as first:
-        port = int(first.url.split(":")[2].split("/")[0])
+    port = free_port()
+    async with OpenAIServer(port=port) as first:
         environment = settings(database_url, first)
     async with running(**environment):
         await insert(conn, 10)
@@ -92,14 +93,14 @@ async def test_nobody_listening_is_waited_for(connect: Connect, database_url: st
                 failed = await one(conn, "select count(*) from cdc_state.ai_calls where error is not null")
                 return isinstance(failed, int) and failed >= times
 
-            await eventually(tried, within=20)
+            await eventually(tried)
         async with OpenAIServer(port=port):
 
             async def there() -> bool:
                 await hurry(conn)
                 return await one(conn, "select count(*) from docs_embeddings") == 10
 
-            await eventually(there, within=30)
+            await eventually(there, within=60)
             await all_are_embedded(conn, 10)
 
 
@@ -147,7 +148,7 @@ async def test_a_pinned_model_whose_key_is_gone_fails_no_run(connect: Connect, d
                 await hurry(conn)
                 return await one(conn, "select count(*) from docs_embeddings") == 11
 
-            await eventually(there, within=30)
+            await eventually(there, within=60)
             await all_are_embedded(conn, 11)
 
 
@@ -199,9 +200,10 @@ async def test_local_models_cost_nothing(connect: Connect, database_url: str) ->
 async def test_rows_of_one_text_are_asked_for_once_a_run(connect: Connect, database_url: str) -> None:
     conn = await connect(database_url)
     await table(conn)
-    async with OpenAIServer() as provider, running(**settings(database_url, provider)):
-        await conn.execute("insert into docs (title) select 'the same' from generate_series(1, 400)")
-        await all_are_embedded(conn, 400)
+    async with OpenAIServer() as provider:
+        async with running(**settings(database_url, provider)):
+            await conn.execute("insert into docs (title) select 'the same' from generate_series(1, 400)")
+            await all_are_embedded(conn, 400)
         runs = await one(conn, "select count(*) from cdc_state.runs")
         assert isinstance(runs, int)
         assert provider.seen == ["the same"] * len(provider.seen)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 from tests.acceptance.authored import WELCOME
 from tests.acceptance.conftest import Write
 from tests.acceptance.pooler import pooled
-from tests.acceptance.service import Settings, cdc, running, started
+from tests.acceptance.service import Settings, cdc, roles, running, started
 from tests.acceptance.state import USERS, completed, follows
 from tests.servers import Connect
 
 
 async def test_services_work_through_a_transaction_pooler_and_say_that_they_poll(
-    connect: Connect, database_url: str, functions: Path, write: Write
+    connect: Connect, database_url: str, functions: Path, write: Write, only_woken: Settings
 ) -> None:
     write("welcome.py", WELCOME)
     conn = await connect(database_url)
@@ -24,17 +23,15 @@ async def test_services_work_through_a_transaction_pooler_and_say_that_they_poll
             "DATABASE_URL": database_url,
             "CDC_STATE_DATABASE_URL": through,
             "CDC_FUNCTIONS": functions,
-            "CDC_LEASE": "1",
+            **only_woken,
         }
         async with started(**settings) as first, started(**settings) as second:
-            await asyncio.gather(first.logs("api"), second.logs("api"))
+            listener, standby = await roles(first, second)
             for count in range(10, 61, 10):
                 await conn.execute("insert into users (name) select 'x' from generate_series(1, 10)")
-                await completed(conn, count, within=5)
-            listener = first if first.logged("listening") else second
-            standby = second if listener is first else first
+                await completed(conn, count)
             await listener.kill()
-            await standby.logs("listening", within=10)
+            await standby.logs("listening")
             await conn.execute("insert into users (name) select 'x' from generate_series(1, 10)")
             await completed(conn, 70)
             for path in ("/v1/status", "/v1/events", "/v1/runs") * 3:
@@ -49,7 +46,7 @@ async def test_services_work_through_a_transaction_pooler_and_say_that_they_poll
 
 
 async def test_runs_that_others_make_are_found_by_polling(
-    connect: Connect, database_url: str, functions: Path, write: Write
+    connect: Connect, database_url: str, functions: Path, write: Write, only_woken: Settings
 ) -> None:
     write("welcome.py", WELCOME)
     conn = await connect(database_url)
@@ -59,6 +56,7 @@ async def test_runs_that_others_make_are_found_by_polling(
             "DATABASE_URL": database_url,
             "CDC_STATE_DATABASE_URL": through,
             "CDC_FUNCTIONS": functions,
+            **only_woken,
         }
         async with (
             running("--only", "listener", **settings),
@@ -68,5 +66,5 @@ async def test_runs_that_others_make_are_found_by_polling(
             await follows(conn, "users")
             for count in (1, 2, 3):
                 await conn.execute("insert into users (name) values ('Ada')")
-                await completed(conn, count, within=5)
+                await completed(conn, count)
             assert len((await web.get("/v1/runs")).json()["data"]) == 3

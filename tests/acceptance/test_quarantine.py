@@ -26,19 +26,31 @@ POISONED = """
             effects.write(what + "\\n")
         return what
 
-    def die() -> None:
+    def deaths() -> int:
+        return len(list(HERE.glob("died-*")))
+
+    # Two processes die while all runs are in flight, which makes suspects of all; after that each is executed alone.
+    async def die() -> None:
         note("dies")
+        before = deaths()
+        while before < 2 and (HERE / "effects").read_text().count("waits") < {innocent} * (before + 1):
+            await asyncio.sleep(0.01)
+        (HERE / f"died-{{os.getpid()}}").touch()
         {death}
+
+    async def outlive() -> None:
+        note("waits")
+        while deaths() < 2:
+            await asyncio.sleep(0.01)
 
     @function("poison", on="db/poisons.inserted"{options})
     async def poison(ctx: Context) -> None:
-        await ctx.step.run("slow", asyncio.sleep, 0.2)
         await ctx.step.run("die", die)
 
     @function("innocent", on="db/users.inserted"{options})
     async def innocent(ctx: Context) -> str:
         await ctx.step.run("first", note, "first")
-        await ctx.step.run("slow", asyncio.sleep, 0.4)
+        await ctx.step.run("outlive", outlive)
         return await ctx.step.run("last", note, "last")
 """
 
@@ -53,7 +65,7 @@ INNOCENT = 20
 async def test_a_poison_run_fails_with_its_reason_and_the_runs_beside_it_complete_once(
     connect: Connect, database_url: str, functions: Path, write: Write, death: str, options: str
 ) -> None:
-    write("poisoned.py", POISONED.format(death=death, options=options))
+    write("poisoned.py", POISONED.format(death=death, options=options, innocent=INNOCENT))
     conn = await connect(database_url)
     await conn.execute(USERS)
     await conn.execute("create table poisons (id bigint generated always as identity primary key)")
@@ -70,7 +82,7 @@ async def test_a_poison_run_fails_with_its_reason_and_the_runs_beside_it_complet
             found = await cursor.fetchall()
             return found if len(found) == INNOCENT + 2 else []
 
-        ended = Counter(await eventually(all_ended, within=60, what="all runs have ended"))
+        ended = Counter(await eventually(all_ended, within=90, what="all runs have ended"))
         assert service.logged("worker process died")
 
     reason = "quarantined: worker processes died again and again while they executed this run"

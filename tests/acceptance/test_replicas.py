@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM, Signals
@@ -14,13 +13,10 @@ import pytest
 
 from tests.acceptance.authored import WELCOME, effects, let_go
 from tests.acceptance.conftest import Write
-from tests.acceptance.service import Service, Settings, cdc, refused, running, started
+from tests.acceptance.service import Settings, cdc, refused, roles, running, started
 from tests.acceptance.state import USERS, completed, follows
 from tests.servers import Connect, Connection, Server, Servers
 from tests.waiting import eventually
-
-SOON = 5.0
-"""Seconds; half of what an idle worker that nobody wakes waits until it looks for itself."""
 
 
 async def test_the_state_may_live_on_another_server(
@@ -74,9 +70,13 @@ async def test_three_services_started_at_once_on_a_new_database_share_it(
     async with AsyncExitStack() as stack:
         services = [await stack.enter_async_context(started(**settings)) for _ in range(3)]
         await asyncio.gather(*(service.logs("api", within=60) for service in services))
-        answers = [(await service.get("/readyz")).json() for service in services]
-        assert [answer["ready"] for answer in answers] == [True] * 3
-        assert sum(answer["listening"] for answer in answers) == 1
+
+        async def one_listens() -> bool:
+            answers = [(await service.get("/readyz")).json() for service in services]
+            assert [answer["ready"] for answer in answers] == [True] * 3
+            return [answer["listening"] for answer in answers].count(True) == 1
+
+        await eventually(one_listens)
         await conn.execute("insert into users (name) select 'user ' || n from generate_series(1, 30) n")
         await completed(conn, 30)
         assert len([each for service in services for each in service.logged("source opened")]) == 1
@@ -95,10 +95,8 @@ async def test_a_service_that_stands_by_takes_over_when_the_listener_is_killed(
         listener, standby = await roles(first, second)
         await conn.execute("insert into users (name) select 'before ' || n from generate_series(1, 20) n")
         await listener.kill()
-        killed = time.monotonic()
         await conn.execute("insert into users (name) select 'after ' || n from generate_series(1, 20) n")
-        await standby.logs("listening", within=10)
-        assert time.monotonic() - killed < 10
+        await standby.logs("listening")
         assert len(standby.logged("standing by")) == 1
         done = await completed(conn, 40)
         assert len({run.output["said"][0] for run in done}) == 40
@@ -116,23 +114,23 @@ async def test_a_listener_that_was_frozen_stands_by_when_it_wakes_up(
         listener, standby = await roles(first, second)
         listener.send(SIGSTOP)
         await conn.execute("select pg_terminate_backend(active_pid) from pg_replication_slots where active_pid > 0")
-        await standby.logs("listening", within=10)
+        await standby.logs("listening")
         await conn.execute("insert into users (name) select 'x' from generate_series(1, 20) n")
         await completed(conn, 20)
         listener.send(SIGCONT)
         await listener.logs("standing by")
         await standby.stop()
-        await listener.logs("listening", times=2, within=10)
+        await listener.logs("listening", times=2)
         await listener.stop()
 
 
 async def test_parts_of_a_service_may_run_apart_and_wake_each_other(
-    connect: Connect, database_url: str, functions: Path, write: Write
+    connect: Connect, database_url: str, functions: Path, write: Write, only_woken: Settings
 ) -> None:
     write("welcome.py", WELCOME)
     conn = await connect(database_url)
     await conn.execute(USERS)
-    settings: Settings = {"DATABASE_URL": database_url, "CDC_FUNCTIONS": functions}
+    settings: Settings = {"DATABASE_URL": database_url, "CDC_FUNCTIONS": functions, **only_woken}
     async with started("--only", "worker", **settings) as worker:
         await worker.logs("waiting for a listener to open the source")
         assert not worker.logged("api")
@@ -142,7 +140,7 @@ async def test_parts_of_a_service_may_run_apart_and_wake_each_other(
             assert (await worker.get("/v1/runs")).status_code == 404
             for count in (1, 2, 3):
                 await conn.execute("insert into users (name) values ('Ada')")
-                await completed(conn, count, within=SOON)
+                await completed(conn, count)
             assert len((await web.get("/v1/runs")).json()["data"]) == 3
         await worker.stop()
 
@@ -164,7 +162,7 @@ async def test_a_worker_alone_needs_no_right_to_replicate(
             # Its function is new to the listener, which publishes the table when it hears of it.
             await follows(conn, "users")
             await conn.execute("insert into users (name) values ('Ada')")
-            await completed(conn, within=SOON)
+            await completed(conn)
             await worker.stop()
     await conn.execute(f"drop owned by {role}; drop role {role}".encode())
 
@@ -187,7 +185,7 @@ async def test_a_worker_of_a_copy_claims_nothing(
 
 
 async def test_runs_that_a_worker_makes_wake_the_workers_of_other_services(
-    connect: Connect, database_url: str, tmp_path: Path
+    connect: Connect, database_url: str, tmp_path: Path, only_woken: Settings
 ) -> None:
     sends, takes = tmp_path / "sends", tmp_path / "takes"
     for folder, text in ((sends, SENDS), (takes, TAKES)):
@@ -196,12 +194,12 @@ async def test_runs_that_a_worker_makes_wake_the_workers_of_other_services(
     conn = await connect(database_url)
     await conn.execute(USERS)
     async with (
-        running(DATABASE_URL=database_url, CDC_FUNCTIONS=sends),
-        running("--only", "worker", DATABASE_URL=database_url, CDC_FUNCTIONS=takes),
+        running(DATABASE_URL=database_url, CDC_FUNCTIONS=sends, **only_woken),
+        running("--only", "worker", DATABASE_URL=database_url, CDC_FUNCTIONS=takes, **only_woken),
     ):
         for count in (2, 4, 6):
             await conn.execute("insert into users (name) values ('Ada')")
-            await completed(conn, count, within=SOON)
+            await completed(conn, count)
 
 
 SENDS = """
@@ -222,26 +220,31 @@ TAKES = """
 
 
 async def test_a_notification_by_hand_wakes_the_workers(
-    patient: Connection, database_url: str, functions: Path
+    patient: Connection, database_url: str, functions: Path, only_woken: Settings
 ) -> None:
-    async with running(DATABASE_URL=database_url, CDC_FUNCTIONS=functions):
+    async with running(DATABASE_URL=database_url, CDC_FUNCTIONS=functions, **only_woken):
         let_go(functions)
         await patient.execute("insert into users (name) values ('Ada')")
         for count in (1, 2, 3):
-            await completed(patient, count, within=SOON)
+            await completed(patient, count)
             await patient.execute(
                 "insert into cdc_state.runs (id, function_id, event_ids)"
                 " select gen_random_uuid(), function_id, event_ids from cdc_state.runs limit 1"
             )
             await patient.execute("notify cdc, 'by hand'")
-        await completed(patient, 4, within=SOON)
+        await completed(patient, 4)
 
 
 @pytest.mark.parametrize("number", [SIGTERM, SIGKILL])
 async def test_what_a_service_gives_back_when_it_ends_goes_on_elsewhere_at_once(
-    patient: Connection, database_url: str, functions: Path, number: Signals
+    patient: Connection, database_url: str, functions: Path, number: Signals, only_woken: Settings
 ) -> None:
-    settings: Settings = {"DATABASE_URL": database_url, "CDC_FUNCTIONS": functions, "CDC_SHUTDOWN_TIMEOUT": "0.1"}
+    settings: Settings = {
+        "DATABASE_URL": database_url,
+        "CDC_FUNCTIONS": functions,
+        "CDC_SHUTDOWN_TIMEOUT": "0.1",
+        **only_woken,
+    }
     async with started(**settings) as first, started(**settings) as second:
         await roles(first, second)
         await patient.execute("insert into users (name) values ('Ada')")
@@ -250,7 +253,7 @@ async def test_what_a_service_gives_back_when_it_ends_goes_on_elsewhere_at_once(
         holder, other = (first, second) if parent_of(at_work) == first.pid else (second, first)
         holder.send(number)
         await holder.ended()
-        await eventually(lambda: effects(functions) == ["first", "second", "second"], within=SOON)
+        await eventually(lambda: effects(functions) == ["first", "second", "second"])
         let_go(functions)
         await completed(patient)
         await other.stop()
@@ -273,7 +276,7 @@ async def test_a_service_whose_clock_is_wrong_by_an_hour_works_beside_one_whose_
     (tmp_path / "sitecustomize.py").write_text(dedent(AN_HOUR_AHEAD))
     conn = await connect(database_url)
     await conn.execute(USERS)
-    settings: Settings = {"DATABASE_URL": database_url, "CDC_FUNCTIONS": functions, "CDC_LEASE": "1"}
+    settings: Settings = {"DATABASE_URL": database_url, "CDC_FUNCTIONS": functions, "CDC_LEASE": "4"}
     path = ":".join(filter(None, (str(tmp_path), str(Path(__file__).parents[2]))))
     async with (
         started(**settings, PYTHONPATH=path) as wrong,
@@ -317,14 +320,6 @@ async def test_a_worker_that_dies_before_it_is_ready_is_started_again(
 async def test_only_takes_the_parts_there_are() -> None:
     await refused("run", "--only", "worker,wab", code=78, says="'wab'", hint="listener, worker and web")
     await refused("run", "--only", "web", "--reload", code=78, says="--reload", hint="one of the two")
-
-
-async def roles(first: Service, second: Service) -> tuple[Service, Service]:
-    """Who listens and who stands by, once both are ready."""
-    await asyncio.gather(first.logs("api"), second.logs("api"))
-    answers = [(await service.get("/readyz")).json()["listening"] for service in (first, second)]
-    assert sorted(answers) == [False, True]
-    return (first, second) if answers[0] else (second, first)
 
 
 async def holders(conn: Connection) -> list[int]:

@@ -97,7 +97,7 @@ async def test_search_is_the_same_everywhere(connect: Connect, settings: Setting
             )
             return await rows.fetchone()
 
-        assert await eventually(output, within=30, what="the handler has searched") == ([1, 3],)
+        assert await eventually(output, within=60, what="the handler has searched") == ([1, 3],)
 
         assert (await post(service, "/v1/search", table="documents", query=PETS, source="crm"))[0] == 404
 

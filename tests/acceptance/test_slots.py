@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from tests.acceptance.service import cdc, refused, running, started
+from tests.acceptance.state import drop_slots
 from tests.servers import Connect, Connection
 from tests.waiting import eventually
-
-SLOT = "select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = current_database()"
 
 
 async def test_a_slot_that_is_gone_is_not_made_anew_before_its_position_was_given_up(
@@ -15,7 +14,7 @@ async def test_a_slot_that_is_gone_is_not_made_anew_before_its_position_was_give
     async with running(DATABASE_URL=database_url):
         pass
     conn = await connect(database_url)
-    await conn.execute(SLOT)
+    await drop_slots(conn)
     await refused(
         "run", code=65, says="is gone", hint="'cdc slot drop' gives up this position", DATABASE_URL=database_url
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -14,7 +13,8 @@ import pytest
 
 from tests.acceptance.conftest import OwnPostgres, Write
 from tests.acceptance.service import Service, Settings, cdc, refused, running
-from tests.acceptance.state import USERS, completed, runs
+from tests.acceptance.state import USERS, completed, drop_slots, runs
+from tests.ports import CLOSED
 from tests.servers import Connect, Connection, Server, Servers
 from tests.waiting import eventually
 
@@ -81,7 +81,7 @@ async def published(conn: Connection, table: str = "users") -> None:
         cursor = await conn.execute("select tablename from pg_publication_tables where pubname = 'cdc'")
         return (table,) in await cursor.fetchall()
 
-    await eventually(is_published, within=30, what=f"{table} is published")
+    await eventually(is_published, what=f"{table} is published")
 
 
 async def sources(service: Service) -> dict[str, dict[str, Any]]:
@@ -95,9 +95,19 @@ async def listens(service: Service, *names: str) -> None:
 
     async def does() -> bool:
         known = await sources(service)
-        return all(known[name]["listening"] for name in names)
+        return all(name in known and known[name]["listening"] for name in names)
 
-    await eventually(does, within=30, what=f"it listens to {names}")
+    await eventually(does, within=60, what=f"it listens to {names}")
+
+
+async def slot_is_free(conn: Connection, slot: str) -> None:
+    """Wait until the server has noticed that nobody reads from it."""
+
+    async def is_so() -> bool:
+        query = "select from pg_replication_slots where slot_name = %s and not active"
+        return bool((await conn.execute(query, [slot])).rowcount)
+
+    await eventually(is_so, what=f"{slot} is free")
 
 
 async def seen(conn: Connection) -> int:
@@ -164,7 +174,7 @@ async def test_a_source_that_is_down_delays_no_other_and_joins_when_it_is_up(
     await late.stop()
 
     async with running(DATABASE_URL=database_url, CDC_SOURCES=f"late={late_url}", CDC_FUNCTIONS=functions) as service:
-        (told,) = await service.logs("source cannot be watched")
+        told, *_ = await service.logs("source cannot be watched")
         assert (told["source"], told["level"]) == ("late", "error")
         assert "CDC_SOURCES (late)" in told["hint"]
         assert (await service.get("/readyz")).status_code == 200
@@ -201,7 +211,7 @@ async def test_a_source_whose_checkpoint_is_no_longer_right_is_told_and_the_othe
     settings: Settings = {"DATABASE_URL": database_url, "CDC_SOURCES": f"crm={crm_url}", "CDC_FUNCTIONS": functions}
     async with running(**settings) as service:
         await listens(service, "default", "crm")
-    await crm.execute("select pg_drop_replication_slot(%s)", [slot])
+    await drop_slots(crm)
 
     async with running(**settings) as service:
         (told,) = await service.logs("source cannot be watched")
@@ -273,6 +283,7 @@ async def test_sources_come_and_go_with_the_lines_of_their_file(
 
         say("")
         await service.logs(removed["event"], times=3)
+        await slot_is_free(crm, removed["slot"])
         await crm.execute(removed["hint"].partition(": ")[2])
 
 
@@ -376,7 +387,7 @@ async def test_without_database_url_all_sources_are_alike(
     async with running(
         CDC_STATE_DATABASE_URL=database_url,
         CDC_SLOT=name_of(database_url),
-        CDC_SOURCES=f"crm={crm_url}, shop={shop_url}, down=postgresql://127.0.0.1:{closed_port()}/down",
+        CDC_SOURCES=f"crm={crm_url}, shop={shop_url}, down=postgresql://127.0.0.1:{CLOSED}/down",
         CDC_FUNCTIONS=functions,
     ) as service:
         await listens(service, "crm", "shop")
@@ -388,7 +399,7 @@ async def test_without_database_url_all_sources_are_alike(
 
 async def test_a_password_is_in_neither_logs_nor_status(connect: Connect, database_url: str) -> None:
     await connect(database_url)
-    down = f"postgresql://me:hush@127.0.0.1:{closed_port()}/down"
+    down = f"postgresql://me:hush@127.0.0.1:{CLOSED}/down"
     async with running(DATABASE_URL=database_url, CDC_SOURCES=f"crm={down}", CDC_LOG_LEVEL="debug") as service:
         (told,) = await service.logs("source cannot be watched")
         assert told["source"] == "crm"
@@ -429,10 +440,3 @@ async def has(
     vectors: Callable[[Connection], Coroutine[Any, Any, list[int]]], conn: Connection, expected: list[int]
 ) -> bool:
     return await vectors(conn) == expected
-
-
-def closed_port() -> int:
-    """A port on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -41,7 +41,7 @@ async def test_a_worker_that_stands_still_is_replaced_once_its_run_is_cancelled(
             )
             return moved.rowcount == 1
 
-        await eventually(is_cancelled, within=30, what="the run is cancelled")
+        await eventually(is_cancelled, within=60, what="the run is cancelled")
         await conn.execute("insert into users (name) values ('Ada')")
 
         async def is_greeted() -> bool:
@@ -50,7 +50,7 @@ async def test_a_worker_that_stands_still_is_replaced_once_its_run_is_cancelled(
             )
             return cursor.rowcount == 1
 
-        await eventually(is_greeted, within=40, what="the run of another function completes")
+        await eventually(is_greeted, within=60, what="the run of another function completes")
         assert service.logged("worker process killed: its event loop stands still")
         cursor = await conn.execute("select status, worker_id from cdc_state.runs where function_id = 'blocks'")
         assert await cursor.fetchall() == [("cancelled", None)]

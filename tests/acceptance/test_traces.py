@@ -76,10 +76,10 @@ async def test_a_change_and_all_that_comes_of_it_is_one_trace_even_though_its_wo
             }
             async with running(**settings) as service:
                 await conn.execute("insert into users (name) values ('secret row data')")
-                await eventually(lambda: collector.named("step whole"), within=30)
+                await eventually(lambda: collector.named("step whole"), within=60)
                 (tmp_path / "seen").touch()
                 await completed(conn, 2, within=60)
-                await eventually(lambda: collector.named("run first") and collector.named("run second"), within=30)
+                await eventually(lambda: collector.named("run first") and collector.named("run second"), within=60)
                 _say_where(service, collector)
 
     spans = collector.spans

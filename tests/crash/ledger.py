@@ -42,8 +42,11 @@ ROWS = "create table rows (id bigint generated always as identity primary key, n
 
 THREE_STEPS = """
     import asyncio, os, time
+    from pathlib import Path
     from cdc import Batch, Context, function
     from psycopg_pool import AsyncConnectionPool
+
+    GATE = Path(os.environ["GATE"]) if "GATE" in os.environ else None
 
     # The ledger is not to miss what a service does whose network is cut.
     LEDGER = AsyncConnectionPool(
@@ -59,12 +62,16 @@ THREE_STEPS = """
                 await conn.execute(
                     "insert into public.bodies values (%s, %s, to_timestamp(%s))", [ctx.run_id, step, began]
                 )
+            while step == "b" and GATE and not GATE.exists():
+                await asyncio.sleep(0.05)
             await asyncio.sleep({pause})
             return step
 
         return [await ctx.step.run(step, body, step) for step in ("a", "b", "c")]
 """
-"""Its bodies leave a row outside of what the service keeps."""
+"""Its bodies leave a row outside of what the service keeps. Where there is a GATE, the second one ends when that file
+is there: what is to happen in the middle of the work does.
+"""
 
 STEPS = ("a", "b", "c")
 
@@ -99,7 +106,7 @@ class Ledger:
         async def has_begun() -> bool:
             return int(await self.one("select count(*) from bodies where step = 'b'")) >= bodies
 
-        await eventually(has_begun, within=20)
+        await eventually(has_begun, within=60)
 
     async def events(self) -> int:
         return int(await self.one("select count(*) from cdc_state.events"))

@@ -55,13 +55,27 @@ async def test_each_row_is_one_event_wherever_the_service_dies(
         assert await service.ended() == -SIGKILL
     assert not await is_done(ledger.connection)
     async with running(**settings):
-        await eventually(lambda: is_done(ledger.connection), within=30)
+        await eventually(lambda: is_done(ledger.connection), within=60)
     await each_row_is_one_event(ledger)
+
+
+HOLD = """
+    create function hold() returns trigger language plpgsql as $$
+    begin
+        perform pg_advisory_xact_lock_shared(1);
+        return null;
+    end $$;
+    create trigger hold after update on cdc_state.backfills
+        for each row when (new.rows_done > 7500) execute function hold();
+"""
+"""The last rows are taken when whoever has the lock gives it back."""
 
 
 async def test_killed_again_and_again_it_goes_on_where_it_was(ledger: Ledger, settings: Settings) -> None:
     await ledger.connection.execute(f"insert into rows (note) select 'row' from generate_series(1, {ROWS})".encode())
     await asked(ledger, settings)
+    await ledger.connection.execute(HOLD)
+    await ledger.connection.execute("select pg_advisory_lock(1)")
     await ledger.connection.execute("update cdc_state.backfills set rate = 2000")
     for part in (1, 2500, 5000):
         async with running(**settings) as service:
@@ -69,9 +83,10 @@ async def test_killed_again_and_again_it_goes_on_where_it_was(ledger: Ledger, se
             async def is_so_far(part: int = part) -> bool:
                 return int(await ledger.one("select rows_done from cdc_state.backfills")) >= part
 
-            await eventually(is_so_far, within=20)
+            await eventually(is_so_far, within=60)
             await service.kill()
     assert not await is_done(ledger.connection)
+    await ledger.connection.execute("select pg_advisory_unlock(1)")
     async with running(**settings):
-        await eventually(lambda: is_done(ledger.connection), within=30)
+        await eventually(lambda: is_done(ledger.connection), within=60)
     await each_row_is_one_event(ledger)

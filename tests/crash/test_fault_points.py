@@ -66,7 +66,7 @@ def test_each_point_of_the_code_has_its_test() -> None:
 
 @pytest.fixture
 def settings(migrated_url: str, tmp_path: Path) -> Settings:
-    return {**write_function(tmp_path / "functions", migrated_url, "rows"), "CDC_LEASE": "1"}
+    return write_function(tmp_path / "functions", migrated_url, "rows")
 
 
 async def crashed(service: Service, fault: Fault) -> None:
@@ -89,10 +89,10 @@ async def test_only_what_was_not_recorded_runs_again(
         await ledger.rows("insert into rows (note) values ('alone') returning 1")
         await crashed(service, fault)
         if not fault.in_parent:
-            await ledger.everything_is_done(1, within=40)
+            await ledger.everything_is_done(1, within=90)
     if fault.in_parent:
         async with running(**settings):
-            await ledger.everything_is_done(1, within=40)
+            await ledger.everything_is_done(1, within=90)
     await ledger.check()
     assert await ledger.events() == 1
     repeated = await ledger.repeated_bodies()
@@ -107,14 +107,18 @@ async def test_in_the_middle_of_work_nothing_is_lost(
     armed: Settings = {"CDC_FAULT": f"{fault.point}:{fault.later}", "CDC_FAULT_ONCE": marker}
 
     async def insert() -> None:
-        """Five rows in a transaction; returns once they are accepted, or once the fault has struck."""
-        before = await ledger.events()
+        """Five rows in a transaction; returns once the work on them is under way, or once the fault has struck.
+
+        A machine however slow then accepts, claims and commits to the journal as often as there are transactions.
+        """
+        before = await ledger.one("select count(*) from bodies where step = 'b'")
         await ledger.rows("insert into rows (note) select 'many' from generate_series(1, 5) returning 1")
 
-        async def is_accepted() -> bool:
-            return marker.exists() or await ledger.events() > before
+        async def is_under_way() -> bool:
+            under_way = "select count(*) from bodies where step = 'b'"
+            return marker.exists() or await ledger.one(under_way) > before
 
-        await eventually(is_accepted)
+        await eventually(is_under_way)
 
     async with started(**settings, **armed) as service:
         await service.logs("api")
@@ -122,14 +126,15 @@ async def test_in_the_middle_of_work_nothing_is_lost(
             await insert()
         await crashed(service, fault)
         if not fault.in_parent:
-            await ledger.everything_is_done(60, within=40)
+            await ledger.everything_is_done(60, within=90)
     if fault.in_parent:
         async with running(**settings):
-            await ledger.everything_is_done(60, within=40)
+            await ledger.everything_is_done(60, within=90)
     await ledger.check()
     rows = await ledger.rows("select data -> 'new' ->> 'id' from cdc_state.events order by id")
     assert [int(id_) for (id_,) in rows] == list(range(1, 61))
-    assert bool(await ledger.repeated_bodies()) >= bool(fault.repeated)
+    if fault.point == "step.ran":  # a batch of the journal may hold nothing but ends of runs
+        assert await ledger.repeated_bodies()
 
 
 async def kill_the_worker(service: Service, ledger: Ledger) -> None:
@@ -141,18 +146,17 @@ async def kill_the_worker(service: Service, ledger: Ledger) -> None:
 async def test_bodies_that_a_killed_worker_was_at_run_again_and_no_others(
     ledger: Ledger, migrated_url: str, tmp_path: Path
 ) -> None:
-    settings = write_function(tmp_path / "functions", migrated_url, "rows", pause=0.3)
-    async with running(**settings, CDC_LEASE="1") as service:
+    settings = write_function(tmp_path / "functions", migrated_url, "rows")
+    gate = tmp_path / "open"
+    async with running(**settings, GATE=gate) as service:
         await ledger.insert(50)
-        await ledger.work_is_under_way(20)
+        await ledger.work_is_under_way(50)
         await kill_the_worker(service, ledger)
-        recorded = {(run, step) for run, step in await ledger.rows("select run_id::text, id from cdc_state.steps")}
-        await ledger.everything_is_done(50, within=40)
+        gate.touch()
+        await ledger.everything_is_done(50, within=90)
     await ledger.check()
-    repeated = await ledger.repeated_bodies()
-    assert repeated
-    assert set(repeated.values()) == {2}
-    assert not repeated.keys() & recorded
+    runs = await ledger.rows("select id::text from cdc_state.runs")
+    assert await ledger.repeated_bodies() == {(run, "b"): 2 for (run,) in runs}
 
 
 HOLD = """
@@ -177,10 +181,15 @@ async def test_a_result_that_was_written_and_not_committed_when_the_worker_died_
             await ledger.insert(1)
 
             async def is_written() -> bool:
-                return bool(await ledger.one("select count(*) from pg_stat_activity where wait_event = 'advisory'"))
+                return bool(
+                    await ledger.one(
+                        "select count(*) from pg_stat_activity"
+                        " where wait_event = 'advisory' and datname = current_database()"
+                    )
+                )
 
             await eventually(is_written)
             await kill_the_worker(service, ledger)
-        await ledger.everything_is_done(1, within=40)
+        await ledger.everything_is_done(1, within=90)
     await ledger.check()
     assert await ledger.repeated_bodies() == {}

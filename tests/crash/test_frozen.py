@@ -34,15 +34,17 @@ def frozen() -> Iterator[list[int]]:
 async def test_a_frozen_worker_loses_its_runs_and_writes_nothing_when_it_wakes_up(
     ledger: Ledger, migrated_url: str, tmp_path: Path, frozen: list[int]
 ) -> None:
-    settings = write_function(tmp_path / "functions", migrated_url, "rows", pause=0.2)
-    async with running(**settings, CDC_LEASE="1", CDC_WORKERS="2") as service:
+    settings = write_function(tmp_path / "functions", migrated_url, "rows")
+    gate = tmp_path / "open"
+    async with running(**settings, GATE=gate, CDC_LEASE="1", CDC_WORKERS="2") as service:
         both = sorted(await workers(ledger.connection))
         await ledger.insert(200)
-        await ledger.work_is_under_way(50)
+        await ledger.work_is_under_way(200)
         busy = await ledger.one(BUSIEST)
         os.kill(busy, SIGSTOP)
         frozen.append(busy)
-        await ledger.everything_is_done(200, within=40)
+        gate.touch()
+        await ledger.everything_is_done(200, within=90)
         assert busy not in await workers(ledger.connection)
         before = await ledger.rows("select * from cdc_state.steps order by run_id, id")
         woken = await ledger.one("select clock_timestamp()")
@@ -51,12 +53,12 @@ async def test_a_frozen_worker_loses_its_runs_and_writes_nothing_when_it_wakes_u
         async def is_back() -> bool:
             return sorted(await workers(ledger.connection)) == both
 
-        await eventually(is_back, within=30)
+        await eventually(is_back, within=60)
         assert await ledger.rows("select * from cdc_state.steps order by run_id, id") == before
         began = await ledger.rows("select run_id, step from bodies where began_at > %s", woken)
         assert began == [], "a body began in a worker without a lease"
         assert service.logged("worker starts over")
         await ledger.insert(50)
-        await ledger.everything_is_done(250, within=40)
+        await ledger.everything_is_done(250, within=90)
         await service.stop()
     await ledger.check()

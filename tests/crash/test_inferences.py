@@ -46,7 +46,6 @@ def settings(url: str, folder: Path, provider: AIServer) -> Settings:
     return {
         "DATABASE_URL": url,
         "CDC_FUNCTIONS": folder / "functions",
-        "CDC_LEASE": "1",
         "OPENAI_BASE_URL": provider.url,
         "OPENAI_API_KEY": "key",
     }
@@ -86,7 +85,7 @@ async def test_calls_under_way_are_made_again_by_the_next_worker(
     async with AIServer(latency=60) as provider, started(**settings(migrated_url, tmp_path, provider)) as service:
         await service.logs("api")
         await ledger.insert(COUNT)
-        await eventually(lambda: provider.busy == COUNT, within=30)
+        await eventually(lambda: provider.busy == COUNT, within=60)
         ((pid,),) = await ledger.rows("select pid from cdc_state.workers")
         provider.latency = 0
         os.kill(pid, SIGKILL)

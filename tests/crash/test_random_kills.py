@@ -100,7 +100,7 @@ async def kill(service: Service, how: Kill) -> None:
     """SIGKILL, without a word before; the service may still be starting."""
     if how == "worker":  # only a service that is up replaces it: a worker that cannot start stops the start
         await service.logs("api")
-        await eventually(lambda: workers(service), within=30)
+        await eventually(lambda: workers(service), within=60)
     pids = workers(service)
     for pid in {"service": [service.pid, *pids], "parent": [service.pid], "worker": pids}[how]:
         with suppress(ProcessLookupError):
@@ -170,7 +170,7 @@ async def test_a_burst_of_a_thousand_runs_is_done_by_two_workers_that_are_killed
                 return int(await ledger.one("select count(*) from bodies")) >= bodies
 
             await eventually(is_time, within=60, what=f"{bodies} bodies have begun")
-            pid = chance.choice(await eventually(lambda: workers(service), within=30))
+            pid = chance.choice(await eventually(lambda: workers(service), within=60))
             print(f"kills worker {pid} after {bodies} bodies")
             os.kill(pid, SIGKILL)
         await ledger.everything_is_done(BURST, within=60)

@@ -1,20 +1,18 @@
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.places import server_folder
+
 
 @pytest.fixture
 def directory() -> Iterator[Path]:
-    """For a server. Not tmp_path: when root runs the tests, the server's user could not get below that."""
-    directory = Path(tempfile.mkdtemp(prefix="cdc-tests-"))
-    directory.chmod(0o711)
-    yield directory
-    shutil.rmtree(directory)
+    """For a server."""
+    with server_folder() as folder:
+        yield folder
 
 
 @pytest.fixture

@@ -17,13 +17,16 @@ from cdc.engine.worker import Worker
 from cdc.events import ids
 from cdc.events.accept import Door
 from cdc.lsn import Position
-from cdc.store import checkpoints, json
+from cdc.store import checkpoints, json, workers
 from cdc.store.connect import connect, pool
 from cdc.store.events import Incoming
 from tests.servers import Connection
 from tests.waiting import eventually
 
 ENDED = ("completed", "failed", "cancelled")
+
+LEASE = 60.0
+"""Seconds: a machine that stands still for a while loses no lease that the test did not end."""
 
 
 class NoEmbeddings:
@@ -100,7 +103,7 @@ class Engine:
     async def working(
         self,
         *functions: Function,
-        lease: float = 15.0,
+        lease: float = LEASE,
         grace: float = 5.0,
         capacity: int = 1000,
         roster: type[Fixed] = Fixed,
@@ -114,7 +117,7 @@ class Engine:
                 await life
 
     @asynccontextmanager
-    async def doomed(self, *functions: Function, lease: float = 15.0) -> AsyncIterator[asyncio.Task[None]]:
+    async def doomed(self, *functions: Function, lease: float = LEASE) -> AsyncIterator[asyncio.Task[None]]:
         """A worker whose task is handed out, and cancelled at the end: it leaves everything as it lies."""
         async with self._living(functions, lease, grace=10.0) as (_, life):
             try:
@@ -159,13 +162,24 @@ class Engine:
                 self.workers.remove(worker)
 
     async def hurry(self) -> None:
-        """Set the clock forward: whatever waits for a time is due now."""
+        """Set the clock forward: whatever waits for a time is due now.
+
+        Runs last: one that is claimed in between would find its steps as they were, and wait again.
+        """
+        await self.conn.execute("update cdc_state.steps set wake_at = now() where ended_at is null")
+        await self.conn.execute("update cdc_state.inferences set due_at = now() where worker_id is null")
         await self.conn.execute(
             "update cdc_state.runs set due_at = now(), rank = now() where status in ('queued', 'sleeping', 'waiting')"
         )
-        await self.conn.execute("update cdc_state.steps set wake_at = now() where ended_at is null")
-        await self.conn.execute("update cdc_state.inferences set due_at = now() where worker_id is null")
         self.wake()
+
+    async def end_leases(self, whose: str = "true") -> tuple[list[int], int]:
+        """Take workers for dead, and give their runs away; no heartbeat comes in between."""
+        async with self.conn.transaction():
+            await self.conn.execute(
+                f"update cdc_state.workers set lease_until = now() - interval '1 s' where {whose}".encode()
+            )
+            return await workers.rescue(self.conn)
 
     async def runs(self) -> list[dict[str, Any]]:
         cursor = await self.conn.execute(
@@ -181,7 +195,7 @@ class Engine:
         names = ("kind", "attempts", "data", "error", "ended")
         return {row[0]: dict(zip(names, row[1:], strict=True)) for row in await cursor.fetchall()}
 
-    async def ended(self, count: int = 1, *, hurried: bool = False, within: float = 20.0) -> list[dict[str, Any]]:
+    async def ended(self, count: int = 1, *, hurried: bool = False, within: float = 60.0) -> list[dict[str, Any]]:
         """The runs, once `count` of them have ended; `hurried` lets no backoff and no sleep take its time."""
 
         async def all_ended() -> list[dict[str, Any]]:
@@ -196,7 +210,7 @@ class Engine:
         async def is_so() -> bool:
             return [run["status"] for run in await self.runs()] == [status]
 
-        await eventually(is_so, what=f"the run is {status}")
+        await eventually(is_so, within=30, what=f"the run is {status}")
 
 
 async def open_engine(url: str, conn: Connection, *, replayed: bool = False) -> Engine:

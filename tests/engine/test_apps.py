@@ -250,15 +250,6 @@ async def test_an_app_that_only_answers_with_nothing_is_not_called_for_ever(live
     assert 1 < len(sdk.calls) < 100
 
 
-async def test_a_run_that_an_app_defers_is_not_lost_without_a_word(live_engine: Engine) -> None:
-    def body(event: Any) -> Body:
-        yield Step("later", op="DeferAdd", opts={"fn_slug": "app-other", "input": {}})
-
-    run = await ran(live_engine, Sdk(body))
-    assert run["status"] == "failed"
-    assert "defers" in run["error"]["message"]
-
-
 @pytest.mark.parametrize("op", ["StepNotFound", "Unheard"])
 async def test_an_opcode_that_is_not_known_fails_the_run_with_its_name(live_engine: Engine, op: str) -> None:
     def body(event: Any) -> Body:

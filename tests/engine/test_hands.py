@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cdc import Batch, Cancel, Concurrency, Context, Debounce, Singleton, function
+from cdc.engine import claims
 from cdc.events.hands import Hands
 from cdc.store import choice, looking
 from cdc.store.choice import UNFINISHED, Choice
@@ -23,7 +24,10 @@ async def nothing() -> None:
     pass
 
 
-async def test_a_run_that_is_cancelled_stops_at_once_and_its_place_goes_to_the_next(live_engine: Engine) -> None:
+async def test_a_run_that_is_cancelled_stops_at_once_and_its_place_goes_to_the_next(
+    live_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "POLL", 3600.0)
     begun: list[int] = []
     stopped = asyncio.Event()
 
@@ -45,7 +49,7 @@ async def test_a_run_that_is_cancelled_stops_at_once_and_its_place_goes_to_the_n
         first, _ = await live_engine.runs()
         assert await Hands(live_engine.conn).cancel([first["id"]], "by hand") == [first["id"]]
         worker.wake()
-        await asyncio.wait_for(stopped.wait(), 2)
+        await asyncio.wait_for(stopped.wait(), 30)
         runs = await live_engine.ended(2)
 
     assert [run["status"] for run in runs] == ["cancelled", "completed"]
@@ -248,12 +252,12 @@ async def test_pausing_and_resuming_under_load_loses_nothing(
             await live_engine.send(USER, *({"n": number + each, "key": each % 2} for each in range(5)))
             number += 5
         await pausing
-        await eventually(lambda: len(seen) == number, within=30)
+        await eventually(lambda: len(seen) == number, within=60)
 
         async def done() -> bool:
             return all(run["status"] == "completed" for run in await live_engine.runs())
 
-        await eventually(done)
+        await eventually(done, within=60)
     assert set(seen) == set(range(number))
     assert max(seen.values()) == 1
     assert await gates_taken(live_engine) == 0

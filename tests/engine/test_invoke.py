@@ -9,7 +9,6 @@ import pytest
 
 from cdc import Batch, Concurrency, Context, Debounce, RateLimit, StepError, function
 from cdc.events.outbox import Outbox
-from cdc.store import workers
 from tests.engine.harness import Engine
 from tests.waiting import eventually
 
@@ -241,8 +240,7 @@ async def test_a_worker_that_dies_around_an_invocation_invokes_once(live_engine:
     async with engine.doomed(parent, child):
         await engine.send("db/users.inserted", {})
         await reached.wait()
-    await engine.conn.execute("update cdc_state.workers set lease_until = now() - interval '1 s'")
-    await workers.rescue(engine.conn)
+    await engine.end_leases()
     async with engine.working(parent, child):
         runs = await engine.ended(2)
 

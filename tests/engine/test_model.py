@@ -242,7 +242,7 @@ class Engines(RuleBasedStateMachine):
         for task in doomed:
             task.cancel()
         if doomed:
-            await asyncio.wait(doomed, timeout=10)
+            await asyncio.wait(doomed, timeout=60)
         self.engine.workers.pop(0)
         await self.engine.conn.execute(
             "update cdc_state.workers set lease_until = now() - interval '1 s' where id = %s", [self.ids.pop(number)]
@@ -277,7 +277,7 @@ class Engines(RuleBasedStateMachine):
             )
             return await cursor.fetchone() == (0,)
 
-        await eventually(nothing_goes_on, within=30, what="nothing goes on")
+        await eventually(nothing_goes_on, within=120, what="nothing goes on")
         await self._check()
 
     async def _check(self) -> None:
@@ -315,7 +315,7 @@ class Engines(RuleBasedStateMachine):
             worker.stop(at_once=True)
         left = [task for task, owner in self.owners.items() if owner and not task.done()]
         if left:
-            await asyncio.wait(left, timeout=10)
+            await asyncio.wait(left, timeout=60)
         await self.engine.conn.close()
 
 

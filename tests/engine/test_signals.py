@@ -84,12 +84,13 @@ async def test_of_many_that_ask_for_a_signal_at_once_one_gets_it_and_no_other_ru
     async with engine.working(same, approval):
         await engine.send("db/users.inserted", *({"id": item} for item in range(10)))
         await engine.send("db/orders.inserted", *({"id": item} for item in range(10)))
-        runs = await engine.ended(9)
+        await engine.ended(9)
 
         async def ten_and_one_wait() -> bool:
             return len(await waits_of(engine)) == 11
 
         await eventually(ten_and_one_wait)
+        runs = await engine.runs()
 
     statuses = sorted(run["status"] for run in runs if run["function"] == "same")
     assert statuses == ["failed"] * 9 + ["waiting"]

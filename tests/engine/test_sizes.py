@@ -15,7 +15,7 @@ from cdc.engine.journal import MOST_BYTES
 from cdc.engine.memo import LARGEST
 from cdc.engine.steps import LiveSteps
 from cdc.store import journal as store
-from cdc.store import runs, workers
+from cdc.store import runs
 from cdc.store.connect import Connection
 from cdc.store.journal import StepRecord
 from cdc.store.queries import text
@@ -100,7 +100,7 @@ async def test_large_results_of_one_moment_go_into_batches_that_postgres_can_tak
 
     async with live_engine.working(handler):
         await live_engine.send("db/users.inserted", {})
-        (run,) = await live_engine.ended(within=60)
+        (run,) = await live_engine.ended(within=120)
 
     assert (run["status"], run["output"]) == ("completed", 20 * (LARGEST - QUOTES))
     assert sum(batches) == 20 * LARGEST
@@ -118,7 +118,7 @@ async def test_a_run_of_a_thousand_steps_records_each_of_them(live_engine: Engin
 
     async with live_engine.working(handler):
         await live_engine.send("db/users.inserted", {})
-        (run,) = await live_engine.ended(within=40)
+        (run,) = await live_engine.ended(within=120)
 
     assert (run["status"], run["output"]) == ("completed", STEPS * (STEPS - 1))
     steps = await live_engine.steps()
@@ -151,12 +151,11 @@ async def test_a_run_of_a_thousand_steps_that_is_handed_over_computes_none_again
 
     async with engine.doomed(handler):
         await engine.send("db/users.inserted", {})
-        await asyncio.wait_for(reached.wait(), 40)
-    await engine.conn.execute("update cdc_state.workers set lease_until = now() - interval '1 s'")
-    await workers.rescue(engine.conn)
+        await asyncio.wait_for(reached.wait(), 120)
+    await engine.end_leases()
     monkeypatch.setattr(runs, "text", watched)
     async with engine.working(handler):
-        (run,) = await engine.ended(within=40)
+        (run,) = await engine.ended(within=120)
 
     assert (run["status"], run["output"]) == ("completed", STEPS * (STEPS - 1) // 2)
     assert ran == {**dict.fromkeys(range(STEPS), 1), STEPS - 1: 2}
@@ -186,11 +185,11 @@ async def test_ten_thousand_runs_asleep_are_not_in_memory_and_all_wake_up_once(l
     async with engine.working(handler) as worker:
         for start in range(0, ASLEEP, 1000):
             await engine.send("db/users.inserted", *({"id": item} for item in range(start, start + 1000)))
-        await eventually(lambda: all_are("sleeping"), within=40)
+        await eventually(lambda: all_are("sleeping"), within=120)
         await eventually(lambda: worker.in_flight == 0)
         assert in_memory() <= before  # other tests may have left some
         assert woken == {}
         await engine.hurry()
-        await eventually(lambda: all_are("completed"), within=40)
+        await eventually(lambda: all_are("completed"), within=120)
 
     assert woken == dict.fromkeys(range(ASLEEP), 1)

@@ -8,15 +8,14 @@ from typing import Any
 import pytest
 
 from cdc import Context, function
-from cdc.store import workers
 from tests.engine.harness import Engine
-from tests.servers import Connection
+from tests.servers import Connect, Connection
 from tests.waiting import eventually
 
 
 @pytest.fixture(autouse=True)
-async def paid(engine: Engine) -> None:
-    await engine.conn.execute("create table paid (amount integer)")
+async def paid(migrated_url: str, connect: Connect) -> None:
+    await (await connect(migrated_url)).execute("create table paid (amount integer)")
 
 
 async def amounts(engine: Engine) -> list[int]:
@@ -158,11 +157,10 @@ async def test_a_worker_without_its_lease_commits_nothing(live_engine: Engine) -
     async def pays(ctx: Context) -> None:
         await ctx.step.transaction("pay", slow)
 
-    async with engine.doomed(pays, lease=60) as life:
+    async with engine.doomed(pays, lease=3600) as life:
         await engine.send("db/users.inserted", {})
         await reached.wait()
-        await engine.conn.execute("update cdc_state.workers set lease_until = now() - interval '1 s'")
-        await workers.rescue(engine.conn)
+        await engine.end_leases()
         (worker,) = engine.workers
         go_on.set()
         await eventually(lambda: worker.in_flight == 0)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from cdc import Context, Event, function
+from cdc import Context, Event, RetryAfter, function
 from cdc.events import fulfil
-from cdc.store import waits, workers
+from cdc.store import waits
 from tests.engine.harness import Engine
 from tests.engine.telling import cancel, tell, waits_of
 from tests.waiting import eventually
@@ -350,8 +350,7 @@ async def test_a_worker_that_dies_beside_a_wait_loses_neither_wait_nor_answer(li
         await reached.wait()
         await eventually(lambda: waits_of(engine))
         await tell(engine, "app/paid", {"id": 7})
-    await engine.conn.execute("update cdc_state.workers set lease_until = now() - interval '1 s'")
-    await workers.rescue(engine.conn)
+    await engine.end_leases()
     async with engine.working(both):
         (run,) = await engine.ended()
 
@@ -398,7 +397,7 @@ async def test_an_answer_does_not_shorten_the_pause_before_a_failed_handler_is_c
         waiting = asyncio.create_task(ctx.step.wait_for_event("paid", "app/paid", "1h"))
         await ctx.step.run("until", until_answered)
         if calls == 1:
-            raise RuntimeError("the handler itself")
+            raise RetryAfter("the handler itself", "1h")
         event = await waiting
         return event and event.data
 
@@ -410,7 +409,7 @@ async def test_an_answer_does_not_shorten_the_pause_before_a_failed_handler_is_c
         await engine.run_is("queued")
         rows: Sequence[Any] = await (
             await engine.conn.execute(
-                "select due_at > now() + interval '0.5 s', rank > now() + interval '0.5 s' from cdc_state.runs"
+                "select due_at > now() + interval '50 min', rank > now() + interval '50 min' from cdc_state.runs"
             )
         ).fetchall()
         assert rows == [(True, True)]

@@ -85,7 +85,9 @@ pieces = st.lists(literals.map(lambda text: (text, "")) | st.sampled_from(NAMES)
 values = st.none() | st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=4)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None, max_examples=60
+)
 @given(pieces=pieces, name=st.sampled_from(NAMES), row=st.fixed_dictionaries(dict.fromkeys(NAMES, values)))
 async def test_a_template_is_filled_as_it_reads(
     conn: Connection, pieces: list[tuple[str, str]], name: str, row: dict[str, str | None]

@@ -58,7 +58,7 @@ async def backfilling(database: Listening) -> AsyncIterator[Reader]:
         reading.cancel()
         await asyncio.wait({reading})
         listener.stop()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await life
         await state.close()
 
@@ -74,7 +74,7 @@ async def present(database: Listening, id_: int) -> Backfill:
     return await backfills.load(database.connection, id_)
 
 
-async def over(database: Listening, id_: int, *, within: float = 30.0) -> Backfill:
+async def over(database: Listening, id_: int, *, within: float = 60.0) -> Backfill:
     """The backfill, once it is over."""
 
     async def is_over() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from cdc.wal import stream
 from tests.servers import EVERY_VERSION
 
 ON_EVERY_VERSION = {
@@ -28,3 +29,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     named = any(marker.args[0] == "any_server" for marker in metafunc.definition.iter_markers("parametrize"))
     if module in ON_EVERY_VERSION and "any_server" in metafunc.fixturenames and not named:
         metafunc.definition.add_marker(pytest.mark.parametrize("any_server", EVERY_VERSION, indirect=True))
+
+
+@pytest.fixture(autouse=True)
+def _closing_waits_for_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two seconds are enough for a service; here the next reader comes at once, however slow the machine is."""
+    monkeypatch.setattr(stream, "_CLOSE_WITHIN", 60.0)

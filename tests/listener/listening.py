@@ -124,7 +124,7 @@ class Listening:
             yield listener
         finally:
             listener.stop()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await life
 
     async def read_everything(self) -> None:
@@ -136,7 +136,7 @@ class Listening:
             query = f"select count(*) from cdc_state.events where name = 'db/{LAST}.inserted'"
             return bool(await self.one(query) > before)
 
-        await eventually(is_there, within=30, what="everything is read")
+        await eventually(is_there, within=60, what="everything is read")
 
     async def events(self, *, also_last: bool = False) -> list[Stored]:
         """All stored events in the order of the WAL."""

@@ -29,7 +29,7 @@ class Mirror:
         """The new rows of so many transactions, as JSON."""
         found: list[Any] = []
         counted = 0
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while commits > 0:
                 for item in await self.catalog.feed(self._transactions, await self._stream.receive()):
                     # Postgres 14 tells of transactions without rows, too.

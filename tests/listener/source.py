@@ -11,6 +11,7 @@ from cdc.wal.slot import create_slot
 from cdc.wal.stream import ReplicationStream
 from cdc.wal.transactions import Change, Committed, Item, Transactions
 from tests.servers import Connect, Connection
+from tests.waiting import eventually
 
 START = Position(0, -1)
 
@@ -59,6 +60,20 @@ class Source:
         """The server has sent all that it has written, or has given up."""
         query = "select bool_and(state = 'startup' or sent_lsn >= pg_current_wal_lsn()) from pg_stat_replication"
         return await self.ask(query) is not False
+
+    async def is_told(self, times: int = 5) -> None:
+        """Wait until the server has heard so often of who reads, though nothing is taken from it meanwhile."""
+        query = (
+            "select max(reply_time)::text from pg_stat_replication r"
+            " join pg_replication_slots s on s.active_pid = r.pid where s.database = current_database()"
+        )
+        heard = set()
+
+        async def so_often() -> bool:
+            heard.add(await self.ask(query))
+            return len(heard - {None}) > times
+
+        await eventually(so_often, within=60, what="the server hears of its reader")
 
     async def is_read(self) -> bool:
         return bool(await self.ask("select active from pg_replication_slots where slot_name = 's'"))

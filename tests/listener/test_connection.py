@@ -87,8 +87,8 @@ async def test_a_url_that_cannot_be_read_is_a_configuration_error_that_does_not_
 async def test_a_command_that_is_not_answered_ends_its_connection(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "ANSWERS_WITHIN", 0.5)
     async with Proxy(database_url) as proxy, await connect_for_replication(proxy.url) as silent:
+        monkeypatch.setattr(connection, "ANSWERS_WITHIN", 0.5)
         proxy.stall()
         with pytest.raises(psycopg.OperationalError):
-            await asyncio.wait_for(identity_of(silent), 5)
+            await asyncio.wait_for(identity_of(silent), 60)

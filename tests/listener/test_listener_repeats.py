@@ -137,7 +137,7 @@ async def everything_is_read(database: Listening) -> None:
         stored = await database.one(f"select count(*) from cdc_state.events where name = 'db/{LAST}.inserted'")
         return bool(stored == await database.one(f"select count(*) from {LAST}"))
 
-    await eventually(is_read, within=30, what="everything is read")
+    await eventually(is_read, within=60, what="everything is read")
 
 
 @pytest.fixture

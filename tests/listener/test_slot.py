@@ -1,11 +1,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 from psycopg import AsyncConnection
@@ -20,6 +17,7 @@ from cdc.lsn import parse
 from cdc.wal.slot import create_slot, drop_slot, identify
 from cdc.wal.stream import ReplicationStream
 from tests.listener.source import Reader, publish
+from tests.places import server_folder
 from tests.servers import Connect
 from tests.waiting import eventually
 
@@ -27,9 +25,8 @@ from tests.waiting import eventually
 @asynccontextmanager
 async def server_with(settings: Mapping[str, str]) -> AsyncIterator[Postgres]:
     """A server of the test's own."""
-    with tempfile.TemporaryDirectory(prefix="cdc-tests-") as directory:
-        os.chmod(directory, 0o711)  # when root runs this, the server is somebody else
-        postgres = Postgres(Path(directory) / "server", settings={"fsync": "off", **settings})
+    with server_folder() as folder:
+        postgres = Postgres(folder / "server", settings={"fsync": "off", **settings})
         await postgres.start()
         try:
             yield postgres
@@ -144,7 +141,7 @@ async def test_an_invalidated_slot_is_a_checkpoint_mismatch() -> None:
             row = await (await connection.execute("select wal_status from pg_replication_slots")).fetchone()
             return row is not None and row[0] == "lost"
 
-        await eventually(is_lost)
+        await eventually(is_lost, within=100)
         with pytest.raises(CheckpointMismatch, match="cannot be read any more") as lost:
             await ReplicationStream.open(server.url, slot="s", publications=["p"], start=0)
         assert "backfill" in lost.value.hint

@@ -180,7 +180,7 @@ async def test_a_slot_that_is_invalidated_while_it_is_read_is_found_out_and_made
             query = "select wal_status from pg_replication_slots where slot_name = %s"
             return bool(await database.one(query, database.watched.slot) == "lost")
 
-        await eventually(is_lost, within=60, what="the slot is invalidated while somebody reads from it")
+        await eventually(is_lost, within=100, what="the slot is invalidated while somebody reads from it")
         goes_on.set()
         with pytest.raises(StreamLost):
             await life

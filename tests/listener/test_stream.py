@@ -243,7 +243,7 @@ async def test_after_a_confirmed_commit_the_stream_resumes_at_the_next_transacti
         items = await Reader(stream).items(commits=3)
         second = [item for item in items if isinstance(item, Committed)][1]
         stream.confirm(second.end_lsn)
-    assert await source.confirmed() == second.end_lsn
+    await eventually(lambda: source.has_confirmed(second.end_lsn))
 
     for start in (0, second.end_lsn):  # from the slot's own memory, and from ours
         async with await source.open(start=start) as stream:
@@ -292,7 +292,7 @@ async def test_wal_of_unpublished_tables_is_passed_by_keepalives(any_database_ur
         await source.run("insert into other select generate_series(1, 1000)")
         written = parse(await source.ask("select pg_current_wal_lsn()::text"))
         transactions = Transactions(START)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while stream.received < written:
                 items = transactions.feed(await stream.receive())
                 assert all(isinstance(item, Committed) for item in items), "Postgres 14 tells of every transaction"
@@ -307,7 +307,7 @@ async def test_a_cancelled_receive_loses_nothing(database_url: str, connect: Con
         transactions = Transactions(START)
         items: list[Item] = []
         writing = asyncio.create_task(source.run(*(f"insert into t values ({number})" for number in range(200))))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while sum(isinstance(item, Committed) for item in items) < 200:
                 receiving = asyncio.create_task(stream.receive(limit=7))
                 await asyncio.wait([receiving], timeout=0.001)
@@ -325,7 +325,7 @@ async def test_receive_keeps_to_its_limit(database_url: str, connect: Connect) -
     async with await source.open() as stream:
         transactions = Transactions(START)
         sizes: list[int] = []
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not sizes or transactions.in_flight or max(sizes) == 0:
                 payloads = await stream.receive(limit=100)
                 sizes.append(len(payloads))
@@ -339,7 +339,7 @@ async def test_receive_stops_collecting_when_rows_are_large(database_url: str, c
     await source.run("insert into t select g, repeat('x', 1000000) from generate_series(1, 60) g")
     sizes: list[int] = []
     async with await source.open() as stream:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while sum(sizes) < 60_000_000:
                 sizes.append(sum(len(payload) for payload in await stream.receive()))
     assert max(sizes) < 18 << 20

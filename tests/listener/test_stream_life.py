@@ -1,12 +1,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +16,7 @@ from cdc.wal.slot import drop_slot
 from cdc.wal.stream import ReplicationStream
 from cdc.wal.transactions import Committed
 from tests.listener.source import Reader, Source, publish
+from tests.places import server_folder
 from tests.proxy import Proxy
 from tests.servers import Connect, Connection, Server
 from tests.waiting import eventually
@@ -27,9 +25,8 @@ from tests.waiting import eventually
 @pytest.fixture
 async def own_server() -> AsyncIterator[Postgres]:
     """A server that a test may stop as it likes."""
-    with tempfile.TemporaryDirectory(prefix="cdc-tests-") as directory:
-        os.chmod(directory, 0o711)  # when root runs this, the server is somebody else
-        postgres = Postgres(Path(directory) / "server", settings={"fsync": "off"})
+    with server_folder() as folder:
+        postgres = Postgres(folder / "server", settings={"fsync": "off"})
         await postgres.start()
         yield postgres
         await postgres.stop(immediate=True)
@@ -74,15 +71,14 @@ async def valve_before(connection: Connection) -> AsyncIterator[tuple[int, async
 
 async def test_a_consumer_that_takes_its_time_is_not_cut_off(any_database_url: str, connect: Connect) -> None:
     source = await publish(any_database_url, connect, "create table t (id int primary key)")
-    url = make_conninfo(source.url, options="-c wal_sender_timeout=1500ms")
-    async with await source.open(url=url) as stream:
+    async with await source.open(status_interval=0.1) as stream:
         await source.run("insert into t values (1)")
         reader = Reader(stream)
         (first,) = await reader.changes()
         # More than the socket's buffers hold: the server has to wait for us.
         await source.run("insert into t select generate_series(2, 100000)")
-        opened = time.monotonic()
-        await eventually(lambda: time.monotonic() > opened + 3.5 and source.is_read())
+        await source.is_told()
+        assert await source.is_read()
         assert len(await reader.changes()) == 99_999
     assert first.new == {"id": 1}
 
@@ -103,15 +99,16 @@ async def test_a_server_that_says_nothing_any_more_is_given_up(database_url: str
     async with Proxy(source.url) as proxy, await source.open(url=proxy.url, answers_within=1) as stream:
         proxy.stall()
         with pytest.raises(StreamLost, match="has not answered for 1 seconds"):
-            await asyncio.wait_for(Reader(stream).changes(), 10)
+            await asyncio.wait_for(Reader(stream).changes(), 60)
 
 
+@pytest.mark.parametrize("any_server", ["18", "14"], indirect=True)
 async def test_a_server_that_has_nothing_to_say_is_kept(any_database_url: str, connect: Connect) -> None:
     source = await publish(any_database_url, connect, "create table t (id int primary key)")
-    async with await source.open(answers_within=1) as stream:
+    async with await source.open(answers_within=3) as stream:
         reading = asyncio.create_task(Reader(stream).changes())
         opened = time.monotonic()
-        await eventually(lambda: time.monotonic() > opened + 2.5)
+        await eventually(lambda: time.monotonic() > opened + 4.0)
         await source.run("insert into t values (1)")
         assert [change.new for change in await reading] == [{"id": 1}]
 
@@ -131,8 +128,9 @@ async def test_a_slot_in_use_is_refused_and_free_once_its_reader_has_closed(
 
 
 async def test_closing_in_the_middle_of_a_large_transaction_takes_little_time_and_frees_the_slot(
-    database_url: str, connect: Connect
+    database_url: str, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("cdc.wal.stream._CLOSE_WITHIN", 2.0)
     source = await publish(database_url, connect, "create table t (id int primary key, body text)")
     await source.run("insert into t select g, repeat('x', 500) from generate_series(1, 100000) g")
     stream = await source.open()
@@ -140,7 +138,7 @@ async def test_closing_in_the_middle_of_a_large_transaction_takes_little_time_an
         pass
     before = time.monotonic()
     await stream.close()
-    assert time.monotonic() - before < 5
+    assert time.monotonic() - before < 20
     await eventually(lambda: is_free(source))
     await stream.close()
 
@@ -219,7 +217,7 @@ async def test_a_stream_that_the_server_ends_is_lost_with_the_reason_it_gave(
 
 async def receive_until_lost(stream: ReplicationStream, into: list[bytes] | None = None) -> None:
     taken = [] if into is None else into
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             taken += await stream.receive()
 
@@ -261,11 +259,11 @@ async def test_a_server_that_shuts_down_is_not_held_up_by_a_reader_that_confirms
             await stream.receive()
             stream.confirm(stream.received)
 
-    async with await source.open() as stream:
+    # Else it would give up one that does not confirm, after a while.
+    async with await source.open(url=make_conninfo(source.url, options="-c wal_sender_timeout=10min")) as stream:
         following = asyncio.create_task(follow())
-        before = time.monotonic()
-        await own_server.stop()
-        assert time.monotonic() - before < 10
+        async with asyncio.timeout(60):
+            await own_server.stop()
         with pytest.raises(StreamLost):
             await following
 

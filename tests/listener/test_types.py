@@ -19,6 +19,12 @@ PAIRS = "create table t (v pair)"
 Open = Callable[..., AbstractAsyncContextManager[Mirror]]
 
 
+@pytest.fixture(autouse=True)
+def _fresh_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was read of the catalog is not read again because a test takes its time."""
+    monkeypatch.setattr(catalog, "FRESH", 3600.0)
+
+
 @pytest.fixture
 def opened(any_database_url: str, connect: Connect) -> Open:
     """Opens a stream of the table t after these statements."""

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from cdc.listener import catalog
 from tests.listener.families import ARRAYS, FAMILIES, NULLS, OWN_TYPES, Value
 from tests.listener.mirror import Mirror
 from tests.listener.source import publish
@@ -17,7 +18,8 @@ from tests.servers import Connect
 
 
 @pytest.fixture
-async def families(any_database_url: str, connect: Connect) -> AsyncIterator[Mirror]:
+async def families(any_database_url: str, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Mirror]:
+    monkeypatch.setattr(catalog, "FRESH", 3600.0)
     columns = [f'"{name}" {name}' for name in FAMILIES | ARRAYS]
     source = await publish(any_database_url, connect, *OWN_TYPES, f"create table t ({', '.join(columns)})")
     async with await source.open() as stream:

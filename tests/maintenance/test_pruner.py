@@ -191,7 +191,7 @@ async def test_two_at_once_and_rows_that_are_locked_do_no_harm(engine: Engine) -
     async with busy, busy.transaction():
         await busy.execute("select from cdc_state.runs order by id limit 1 for update")
         await busy.execute("select from cdc_state.events order by accepted_at, id limit 1 for update")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await asyncio.gather(*(pruner(engine, page=7).tick() for _ in range(3)))
         assert await count(engine, "runs", "steps", "logs") == [1, 1, 1]
     await pruner(engine).tick()

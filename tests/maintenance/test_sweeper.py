@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from cdc import Concurrency, Context, function
+from cdc.engine import claims
 from cdc.maintenance.sweeper import Sweeper
 from cdc.store.connect import connect
 from tests.engine.harness import Engine
@@ -30,10 +33,10 @@ async def taken(engine: Engine) -> dict[str, int]:
 
 
 async def test_runs_that_nobody_called_are_called(engine: Engine) -> None:
-    async with engine.working(limited) as worker:
-        worker.stop()
-        await engine.send("db/users.inserted", *({"tenant": n % 3, "n": n} for n in range(9)))
-        await engine.conn.execute("update cdc_state.runs set held_at = gates[1]")
+    async with engine.working(limited):
+        pass  # the function is known, and its worker has left
+    await engine.send("db/users.inserted", *({"tenant": n % 3, "n": n} for n in range(9)))
+    await engine.conn.execute("update cdc_state.runs set held_at = gates[1]")
     async with engine.working(limited):
         upkeep = sweeper(engine)
 
@@ -63,6 +66,14 @@ async def test_a_count_that_is_too_high_is_put_right(engine: Engine) -> None:
     assert await taken(engine) == {}
 
 
+@pytest.fixture
+def nobody_else_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker looks for itself, now and then, whether runs stand where there is room: as a wrong count has it."""
+    for pause in ("POLL", "_RECALL"):
+        monkeypatch.setattr(claims, pause, 3600.0)
+
+
+@pytest.mark.usefixtures("nobody_else_calls")
 async def test_places_that_are_taken_are_left_and_the_limit_holds(engine: Engine) -> None:
     began, let_go = asyncio.Event(), asyncio.Event()
     at_once = 0
@@ -91,6 +102,7 @@ async def test_places_that_are_taken_are_left_and_the_limit_holds(engine: Engine
     assert await taken(engine) == {}
 
 
+@pytest.mark.usefixtures("nobody_else_calls")
 async def test_whose_turn_it_is_keeps_it(engine: Engine) -> None:
     began, let_go = asyncio.Event(), asyncio.Event()
     order: list[int] = []

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from cdc.store.arrays import plain, quoted
 from tests.servers import Connect, Connection
 
-with_connection = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+with_connection = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 
 # What Postgres takes as text: anything but NUL and lone surrogates.
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0")) | st.sampled_from(

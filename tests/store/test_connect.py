@@ -20,17 +20,17 @@ from tests.store.state import State
 async def test_a_statement_that_is_not_answered_ends_its_connection(database_url: str) -> None:
     async with (
         Proxy(database_url) as proxy,
-        await open_connection(proxy.url, autocommit=True, answers_within=1) as conn,
+        await open_connection(proxy.url, autocommit=True, answers_within=2) as conn,
     ):
-        await conn.execute("select pg_sleep(0.5)")
+        await conn.execute("select pg_sleep(0.2)")
         proxy.stall()
         with pytest.raises(ConnectionTrouble):
-            await asyncio.wait_for(conn.execute("select 1"), 5)
+            await asyncio.wait_for(conn.execute("select 1"), 60)
         assert conn.closed
 
 
 async def test_a_statement_of_a_pool_that_is_not_answered_ends_its_connection(database_url: str) -> None:
-    async with Proxy(database_url) as proxy, pool(proxy.url, size=1, name="test", answers_within=1) as connections:
+    async with Proxy(database_url) as proxy, pool(proxy.url, size=1, name="test", answers_within=2) as connections:
 
         async def ask() -> None:
             async with connections.connection() as conn:
@@ -38,7 +38,7 @@ async def test_a_statement_of_a_pool_that_is_not_answered_ends_its_connection(da
                 await conn.execute("select 1")
 
         with pytest.raises(ConnectionTrouble):
-            await asyncio.wait_for(ask(), 5)
+            await asyncio.wait_for(ask(), 60)
         await proxy.forget()
         async with connections.connection() as conn:
             await conn.execute("select 1")
@@ -51,7 +51,7 @@ async def test_a_renewal_that_is_not_answered_ends_its_connection(state: State, 
         began = time.monotonic()
         with pytest.raises(psycopg.OperationalError):
             await asyncio.to_thread(workers.renew, conn, 1, 15.0, within=0.5)
-        assert 0.5 <= time.monotonic() - began < 5
+        assert 0.5 <= time.monotonic() - began < 60
         assert conn.closed
 
 
@@ -61,7 +61,7 @@ async def test_the_locks_of_a_client_that_fell_silent_in_a_transaction_are_let_g
     other = await connect(database_url)
     await other.execute("create table things (id integer primary key)")
     async with Proxy(database_url) as proxy:
-        conn = await open_connection(proxy.url, autocommit=True, answers_within=1)
+        conn = await open_connection(proxy.url, autocommit=True, answers_within=2)
         locked = asyncio.Event()
 
         async def lock() -> None:
@@ -73,6 +73,6 @@ async def test_the_locks_of_a_client_that_fell_silent_in_a_transaction_are_let_g
 
         locking = asyncio.create_task(lock())
         await locked.wait()
-        await asyncio.wait_for(other.execute("insert into things values (1)"), 5)
+        await asyncio.wait_for(other.execute("insert into things values (1)"), 60)
         with pytest.raises(ConnectionTrouble):
-            await asyncio.wait_for(locking, 5)
+            await asyncio.wait_for(locking, 60)

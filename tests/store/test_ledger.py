@@ -86,6 +86,34 @@ async def test_calls_outlive_a_database_that_is_away(conn: Connection, migrated_
     assert len(await written(conn)) == 2
 
 
+async def test_a_call_that_comes_while_the_connection_is_closed_waits_for_no_other(
+    conn: Connection, migrated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Connection] = []
+
+    async def connecting() -> Connection:
+        made = await connect(migrated_url, autocommit=True)
+        close = made.close
+
+        async def closing() -> None:
+            if len(opened) == 1:
+                ledger(call("late"))
+            await close()
+
+        monkeypatch.setattr(made, "close", closing)
+        opened.append(made)
+        return made
+
+    ledger = Ledger(connecting, every=0.01)
+    ledger(call())
+
+    async def both() -> bool:
+        return len(await written(conn)) == 2
+
+    await eventually(both)
+    await ledger.close()
+
+
 async def test_a_connection_that_breaks_loses_no_call(conn: Connection, migrated_url: str) -> None:
     ledger = Ledger(lambda: connect(migrated_url, autocommit=True), every=0.01)
     ledger(call())

@@ -349,6 +349,8 @@ FLAT = [
 
 async def test_claims_and_accepts_touch_as_much_however_many_are_queued_and_wait(any_state: State) -> None:
     await any_state.worker("greet")
+    for table in ("runs", "waits"):
+        await any_state.connection.execute(f"alter table cdc_state.{table} set (autovacuum_enabled = off)".encode())
 
     async def touched() -> list[int]:
         await any_state.connection.execute("analyze")

@@ -12,6 +12,7 @@ from cdc.store.connect import Connection
 from cdc.store.plots import Plot, Span, window
 from cdc.tallies import DOLLAR, Count, Tallies
 from tests.servers import Connect
+from tests.waiting import eventually
 
 NOW = (int(time.time()) // 86400) * 86400 + 43_230.0
 """Noon, and half a minute."""
@@ -124,8 +125,14 @@ async def test_what_models_cost_is_told_by_day_by_model_and_by_function(conn: Co
 
 
 async def test_replicas_measure_one_value_and_plots_show_the_greatest(conn: Connection) -> None:
-    for value in (7.0, 3.0):
-        await gauges.keep(conn, [gauges.Value("lag_bytes", "default", value), gauges.Value("queue_age", "", value)])
+    async def in_one_minute() -> bool:
+        minute = await (await conn.execute("select date_trunc('minute', now())")).fetchone()
+        await conn.execute("delete from cdc_state.gauges")
+        for value in (7.0, 3.0):
+            await gauges.keep(conn, [gauges.Value("lag_bytes", "default", value), gauges.Value("queue_age", "", value)])
+        return minute == await (await conn.execute("select date_trunc('minute', now())")).fetchone()
+
+    await eventually(in_one_minute)
     measured = {(each.what, each.name): each.value for each in await gauges.latest(conn)}
     assert measured == {("lag_bytes", "default"): 3.0, ("queue_age", ""): 3.0}
     shown: dict[Span, float] = {"1h": 3.0, "7d": 7.0}

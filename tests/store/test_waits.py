@@ -102,7 +102,7 @@ async def test_accepts_of_one_name_do_not_wait_for_each_other(state: State) -> N
     other = await state.connect(state.url)
     async with other.transaction():
         await accept(other, PAID, {"n": 1})
-        await asyncio.wait_for(accept(state.connection, PAID, {"n": 2}), 10)
+        await asyncio.wait_for(accept(state.connection, PAID, {"n": 2}), 60)
 
 
 async def test_of_expiry_and_arrival_the_first_to_commit_is_the_answer(state: State) -> None:

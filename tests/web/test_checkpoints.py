@@ -129,9 +129,31 @@ async def test_an_attempt_that_failed_before_is_followed_by_the_one_that_succeed
     assert await run.steps() == [("a", "run", 3, 1, None), ("ai", "wrap", 1, 2, None)]
 
 
-async def test_a_deferral_is_refused_with_all_that_comes_with_it(run: Held) -> None:
-    assert (await run.tell(ran("a", 1), {"op": "DeferAdd", "id": hashed("later"), "opts": {}})).status_code == 400
-    assert await run.steps() == []
+def defers(id: str) -> dict[str, Any]:
+    opts = {"fn_slug": "app-later", "input": {"n": 1}}
+    return {"op": "DeferAdd", "id": hashed(id), "userland": {"id": id}, "opts": opts}
+
+
+async def test_a_run_is_deferred_once_and_taken_back_and_no_step_of_the_runs_state(run: Held) -> None:
+    abort = {"op": "DeferAbort", "id": hashed("x"), "opts": {"target_hashed_id": hashed("b"), "fn_slug": "app-later"}}
+    other = {**defers("a"), "opts": {"fn_slug": "app-other", "input": {}}}
+    for told in ([ran("a", 1), defers("a"), defers("b")], [other, abort], [other, abort]):
+        assert (await run.tell(*told)).status_code == 200
+    kept = {"function": "app-later", "input": {"n": 1}}
+    assert [step[:4] for step in await run.steps()] == [
+        ("a", "run", 1, 1),
+        ("defer(a)", "defer", 1, kept),
+        ("defer(b)", "defer", 1, kept),
+        ("abort(b)", "abort", 1, None),
+    ]
+    assert await run.served.get(f"/v0/runs/{run.id}/actions") == (200, {hashed("a"): {"data": 1}})
+
+
+async def test_a_run_defers_no_more_than_so_many_but_what_comes_beside_is_recorded(run: Held) -> None:
+    assert (await run.tell(*(defers(f"d{number}") for number in range(15)))).status_code == 200
+    assert (await run.tell(ran("a", 1), *(defers(f"e{number}") for number in range(15)))).status_code == 200
+    found = [kind for _, kind, *_ in await run.steps()]
+    assert (found.count("defer"), found.count("run")) == (20, 1)
 
 
 async def test_a_model_that_the_app_asked_itself_is_counted_once_with_what_it_cost(run: Held) -> None:

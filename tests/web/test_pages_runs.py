@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from cdc.events import deferring
 from tests.web.conftest import Served
 from tests.web.reading import EVIL, leads_to, page, spoken, submit
 
@@ -55,6 +56,28 @@ async def test_a_run_is_told_with_its_steps_errors_and_lines(served: Served) -> 
     assert "3 steps" in text
     assert "order=\\0\\ud800" in text
     assert sent.count('class="span failed"') >= 2
+
+
+async def test_a_run_that_defers_and_the_one_that_it_deferred_lead_to_each_other(served: Served) -> None:
+    (run_id,) = await served.state.queue(1, "paid")
+    for key, kind in (("defer(later)", "defer"), ("defer(never)", "defer"), ("abort(never)", "abort")):
+        await step(served, run_id, key, kind, data={"function": "app-later", "input": {"n": 1}})
+    await became(served, run_id, "completed")
+    ((event,),) = await served.state.rows(
+        "insert into cdc_state.events (id, name, ts, data) values (%s, 'inngest/deferred.schedule', now(), %s)"
+        " returning id::text",
+        deferring.event_of(run_id, "defer(later)"),
+        orjson.dumps({"n": 1, "_inngest": {"parent_run_id": run_id}}).decode(),
+    )
+    (child,) = await served.state.queue(1, "paid")
+    await served.state.rows(
+        "update cdc_state.runs set event_ids = array[%s::uuid] where id = %s returning 1", event, child
+    )
+    sent = await page(served, f"/runs/{run_id}")
+    assert sent.count(f'href="/events/{event}"') == 1
+    assert "the event that started it" in spoken(sent)
+    assert "deferred run taken back" in spoken(sent)
+    assert f'Deferred by</dt><dd><a class="mono" href="/runs/{run_id}"' in await page(served, f"/runs/{child}")
 
 
 async def test_a_run_with_large_values_and_many_steps_makes_no_large_page(served: Served) -> None:

@@ -6,13 +6,12 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any, NamedTuple
 
-from cdc.remote import planning
+from cdc.remote import deferring, planning
 from cdc.remote.answer import Op
 from cdc.remote.opcodes import NoOpcode, opcodes
 from cdc.store.json import document
 from cdc.store.reported import Told
 
-_DEFERS = ("DeferAdd", "DeferAbort")
 _ENDS = ("RunComplete", "SyncRunComplete")
 
 
@@ -48,7 +47,7 @@ def said(value: Any, now: float, told: Callable[[Op], Told]) -> Said:
         NoOpcode: something in it is none, or is not served.
     """
     ops = opcodes(value or [], now)
-    if any(op.op in _DEFERS for op in ops):
+    if any(op.op in deferring.OPCODES for op in ops):
         raise NoOpcode("An endpoint cannot defer a run: send an event instead.")
     steps: dict[str, Told] = {}
     tried: dict[str, Told] = {}

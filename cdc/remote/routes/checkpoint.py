@@ -7,22 +7,27 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from cdc.remote import planning
+from cdc.remote import deferring, planning
 from cdc.remote.answer import Op
 from cdc.remote.checkpoints import Checkpoints, Took
+from cdc.remote.deferring import Defers
 from cdc.remote.opcodes import NoOpcode, opcodes
 from cdc.remote.recognised import call_of
 from cdc.remote.routes.answers import Json, object_of, run_of
 from cdc.remote.routes.service import Service
+from cdc.store import deferred
 from cdc.store.ai_calls import CallRecord
 from cdc.store.failures import StatementFailed, about_a_value
 from cdc.store.json import document
 from cdc.store.reported import Report, Told
+
+log = structlog.get_logger(__name__)
 
 LARGEST = 4 * 1024 * 1024
 """Characters of JSON that one result may have."""
@@ -34,7 +39,10 @@ _LONGEST_ID = 255
 
 _STALE = "The run went on without this call, or has ended: what it tells of does not count."
 _NO_CLAIM = "qi_id is not that of a call of this service."
-_OTHERS = "A checkpoint tells of steps that ended (StepRun, StepFailed); send others with the answer to the call."
+_OTHERS = (
+    "A checkpoint tells of steps that ended (StepRun, StepFailed) and of deferred runs; send others with the answer to "
+    "the call."
+)
 
 
 def routes(service: Service) -> list[Route]:
@@ -42,7 +50,7 @@ def routes(service: Service) -> list[Route]:
     checkpoints = Checkpoints(service.state)
 
     async def take(request: Request) -> Response:
-        report = _report(run_of(request), await object_of(request))
+        report = await _report(service, run_of(request), await object_of(request))
         sizes = [len(step.data or step.error or "") for step in report.steps]
         if max(sizes, default=0) > LARGEST:
             raise HTTPException(413, f"The result of a step has at most {LARGEST:,} characters of JSON.")
@@ -59,7 +67,7 @@ def routes(service: Service) -> list[Route]:
     return [Route("/v1/checkpoint/{run}/async", take, methods=["POST"])]
 
 
-def _report(run_id: str | None, body: Mapping[str, Any]) -> Report:
+async def _report(service: Service, run_id: str | None, body: Mapping[str, Any]) -> Report:
     claim = _CLAIM.fullmatch(str(body.get("qi_id")))
     if run_id is None or claim is None:
         raise HTTPException(400, _NO_CLAIM)
@@ -68,13 +76,25 @@ def _report(run_id: str | None, body: Mapping[str, Any]) -> Report:
         ops = opcodes(body.get("steps") or [], time.time())
     except NoOpcode as wrong:
         raise HTTPException(400, str(wrong)) from None
+    defers = [op for op in ops if op.op in deferring.OPCODES]
     ops = [op for op in ops if op.op not in planning.LAZY]
     if any(op.op not in ("StepRun", "StepFailed") for op in ops):
         raise HTTPException(400, _OTHERS)
     steps: dict[str, Told] = {}
     for op in ops:
         steps.setdefault(op.key, told(op, run_id, body.get("fn_id")))
-    return Report(run_id, int(claim[1]), int(claim[2]), list(steps.values()))
+    kept = await _deferred(service, run_id, defers) if defers else []
+    return Report(run_id, int(claim[1]), int(claim[2]), [*steps.values(), *kept])
+
+
+async def _deferred(service: Service, run_id: str, ops: Sequence[Op]) -> list[Told]:
+    """What is to be recorded of runs that the run defers, or takes back."""
+    async with service.state() as conn:
+        known = await deferred.sizes(conn, [run_id])
+    kept, refused = Defers(known.get(run_id, {})).take(ops)
+    for _, reason in refused:
+        log.warning("a run is not deferred", run=run_id, reason=reason)
+    return [Told(key, kind, data=data) for key, kind, data in kept]
 
 
 def told(op: Op, run_id: str, function_id: object) -> Told:

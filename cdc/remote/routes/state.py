@@ -14,6 +14,7 @@ from cdc.remote.routes.answers import Json, gone, run_of
 from cdc.remote.routes.service import Service
 from cdc.store import events, runs
 from cdc.store.connect import Connection
+from cdc.store.deferred import KINDS
 from cdc.store.runs import Given
 
 _GONE = "There is no such run, or it has ended."
@@ -45,6 +46,8 @@ async def ended(conn: Connection, run_id: str) -> dict[str, Any]:
     """What its steps came to, by the hash of their id; of one that is to run with another input, that."""
     told: dict[str, Any] = {}
     for key, recorded in (await runs.memos(conn, [run_id])).get(run_id, {}).items():
+        if recorded.kind in KINDS:
+            continue
         if has_ended(recorded):
             told[hashed(key)] = memo(recorded.kind, recorded.data, recorded.error)
         elif recorded.edit is not None:

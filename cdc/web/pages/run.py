@@ -11,8 +11,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from cdc.store import looking
+from cdc.events import deferring
+from cdc.store import deferred, looking
 from cdc.store.choice import ENDED
+from cdc.store.deferred import ABORT, DEFER, KINDS
 from cdc.web.answers import uuid_of
 from cdc.web.guard.forms import checked_form
 from cdc.web.pages import timeline
@@ -59,6 +61,8 @@ def routes(site: Site) -> list[Route]:
             left_out=len(run["steps"]) - len(steps),
             longest=max(1000, min(32_768, _ALL // (len(steps) + 1))),
             ended=run["status"] in ENDED,
+            deferred=_deferred(run) if run["status"] in ENDED else {},
+            deferred_by=next((deferring.parent_of(each["name"], each["data"]) for each in events if each), None),
             spent=_spent(call for step in run["steps"] for call in step.get("calls", ())),
             notice=_NOTICES.get(done),
             problem=_PROBLEMS.get(done),
@@ -85,6 +89,13 @@ def routes(site: Site) -> list[Route]:
         Route("/runs/{id}/cancel", cancel, methods=["POST"]),
         Route("/runs/{id}/replay", replay, methods=["POST"]),
     ]
+
+
+def _deferred(run: Mapping[str, Any]) -> dict[str, str]:
+    """The events that started what the run had deferred, and not taken back, by the keys of these."""
+    keys = {step["id"] for step in run["steps"] if step["kind"] in KINDS}
+    kept = [key for key in keys if key.startswith(DEFER) and deferred.key(ABORT, deferred.step_of(key)) not in keys]
+    return {key: str(deferring.event_of(run["id"], key)) for key in kept}
 
 
 def _spent(calls: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:

@@ -180,7 +180,7 @@ create table cdc_state.gates (
 create table cdc_state.steps (
     run_id     uuid not null,                  -- no foreign key: its check would lock the run's row for every step
     id         text not null,                  -- the author's id, numbered when repeated: a, a:1, a:2
-    kind       text not null check (kind in ('run', 'sleep', 'wait', 'invoke', 'wrap', 'infer', 'fetch')),
+    kind       text not null check (kind in ('run', 'sleep', 'wait', 'invoke', 'wrap', 'infer', 'fetch', 'defer', 'abort')),
     attempts   integer not null default 0,
     input      json,                           -- null: none, or too long to keep, or CDC_AI_CONTENT=drop
     edited     boolean not null default false, -- the input is not its code's: it was given to a replay

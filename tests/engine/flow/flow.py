@@ -131,7 +131,7 @@ class Flow:
         async with self.engine.working(*functions_), self.engine.working(*functions_):
             yield
 
-    async def done(self, count: int, *, within: float = 40.0) -> list[dict[str, Any]]:
+    async def done(self, count: int, *, within: float = 60.0) -> list[dict[str, Any]]:
         """The runs, once `count` have ended; all gates count right then, and nothing stands anywhere."""
 
         async def all_ended() -> bool:
