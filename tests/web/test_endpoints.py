@@ -122,6 +122,21 @@ async def test_the_output_is_for_who_has_the_token_of_the_run(run: Begun) -> Non
     assert (status, said["error"]["name"]) == (500, "RunCancelled")
 
 
+async def test_an_origin_with_more_endpoints_than_are_told_apart_has_one_function_for_the_others(run: Begun) -> None:
+    await run.begin(ran("a", 1), fn="pays at once")
+    copied = (
+        "select id || n, app, definition from cdc_state.functions, generate_series(2, 200) as n where app is not null"
+    )
+    await run.served.state.rows(f"insert into cdc_state.functions (id, app, definition) {copied} returning 1")
+    found = []
+    for path in ("/users/1", "/users/2"):
+        _, begun = await Begun(run.served).begin(ran("a", 1), path=path)
+        found.append(begun["data"]["fn_id"])
+    assert found == ["127.0.0.1:9-other"] * 2
+    status, again = await run.begin(ran("a", 1), fn="pays at once")
+    assert (status, again["data"]["fn_id"]) == (201, "127.0.0.1:9-pays-at-once")
+
+
 async def test_what_no_endpoint_tells_begins_nothing(run: Begun) -> None:
     assert (await run.begin(domain="http://example.com"))[0] == 403
     for wrong in ({"domain": "ftp://127.0.0.1"}, {"domain": "http://127.0.0.1:9/x"}, {"method": "get"}, {"path": "x"}):
