@@ -193,7 +193,8 @@ class OpenAIServer:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._server.should_exit = True
+        # Requests under way are nobody's any more.
+        self._server.should_exit = self._server.force_exit = True
         await asyncio.to_thread(self._thread.join)
         self._socket.close()
 

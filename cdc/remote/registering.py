@@ -90,7 +90,7 @@ class Registering:
         """Register what was read already, such as of an app that connects by itself.
 
         Raises:
-            Unusable: a function of somebody else has the id of one of its functions.
+            Unusable: a function of somebody else has the id of one of its functions, or the app was removed meanwhile.
         """
         async with self._turn, self.to_state() as conn:  # or many syncs at once would take all connections
             try:

@@ -47,7 +47,7 @@ class Relay:
         self._out: deque[Published] = deque()
         self._more = asyncio.Event()
         self._begun: dict[str, list[str]] = {}
-        self.hub = Hub(self._pass_on)
+        self.hub = Hub(self._pass_on, lambda: 2 * len(self._out) > _MOST_WAITING)
 
     async def tell_forever(self) -> None:
         """Tell the others, gathered."""

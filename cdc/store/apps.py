@@ -90,7 +90,8 @@ async def sync(conn: Connection, told: Told, known: int | None = None) -> Synced
     A row that was known by this URL only becomes the app, and so does the row `known`, for which the app was asked.
 
     Raises:
-        ConfigurationError: one of its functions has the id of another's that is in force.
+        ConfigurationError: one of its functions has the id of another's that is in force; or it was removed while it
+            was asked, which its answer does not undo.
     """
     checksum = hashlib.sha256(orjson.dumps(list(told))).hexdigest()
     named = {"name": told.name, "url": told.url, "known": known, "checksum": checksum}
@@ -99,6 +100,8 @@ async def sync(conn: Connection, told: Told, known: int | None = None) -> Synced
         return Synced(row[0], modified=False)
     async with conn.transaction():
         await conn.execute(text("functions/lock_registry"))
+        if known is not None and not (await conn.execute(text("apps/is_known"), named)).rowcount:
+            raise ConfigurationError(f"The app {told.name!r} was removed while it was asked.", hint="Add it again.")
         await _check(conn, told)
         changed = await _settle(conn, named)
         changed += await functions.write(conn, told.definitions, told.name)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from cdc.store import timeline
+from cdc.store import metadata, timeline
 from cdc.store.choice import first_id
 from cdc.store.connect import Connection
 from cdc.store.listing import LOOKS, dicts, listed_runs
@@ -29,6 +29,7 @@ async def run(conn: Connection, run_id: str) -> dict[str, Any] | None:
     return {
         **await timeline.timed(conn, found, await _steps(conn, run_id)),
         "waits": await dicts(conn, "waits/of_run", {"id": run_id}),
+        "metadata": await metadata.of_run(conn, run_id),
         "logs": await dicts(conn, "logs/of_run", {"id": run_id, "limit": MOST_LINES}),
     }
 

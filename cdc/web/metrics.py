@@ -39,14 +39,20 @@ Samples = dict[tuple[str, ...], float]
 
 
 def routes(site: Site) -> list[BaseRoute]:
-    """The one route."""
+    """The route, under our name and under that of Inngest's API: there is one environment."""
     scraping = Scraping(site)
 
     async def metrics(request: Request) -> Response:
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(registry(await scraping.figures())), headers={"content-type": content_type})
 
-    return [Route("/metrics", metrics, include_in_schema=False)]
+    async def of_environment(request: Request) -> Response:
+        return await metrics(request)
+
+    return [
+        Route("/metrics", metrics, include_in_schema=False),
+        Route("/v1/prom/{env}", of_environment, include_in_schema=False),
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ async def test_immediate_restarts_of_postgres_under_load_lose_and_double_nothing
             await postgres.start()
             ledger = Ledger(await connect(postgres.url))
             await ledger.insert(10)
-        await ledger.everything_is_done(RESTARTS * (ROWS + 10), within=60)
+        await ledger.everything_is_done(RESTARTS * (ROWS + 10), within=90)
         assert not service.logged("worker process died")
         await service.stop()
     await ledger.check(answers_lost=True)

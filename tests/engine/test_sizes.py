@@ -23,7 +23,7 @@ from tests.engine.harness import Engine
 from tests.waiting import eventually
 
 STEPS = 1000
-ASLEEP = 10_000
+ASLEEP = 4_000
 
 QUOTES = 2
 """Bytes that a text has more as JSON."""
@@ -168,7 +168,7 @@ def in_memory() -> int:
     return sum(isinstance(kept, LiveSteps | Context) for kept in gc.get_objects())
 
 
-async def test_ten_thousand_runs_asleep_are_not_in_memory_and_all_wake_up_once(live_engine: Engine) -> None:
+async def test_thousands_of_runs_asleep_are_not_in_memory_and_all_wake_up_once(live_engine: Engine) -> None:
     engine, before = live_engine, in_memory()
     woken: Counter[int] = Counter()
 

@@ -206,7 +206,7 @@ async def test_looking_at_a_source_that_is_moving_never_finds_a_mismatch(
 
     async with database.listening():
         writing = asyncio.create_task(write())
-        for _ in range(60):
+        for _ in range(30):
             await database.attach()
         writing.cancel()
 

@@ -30,7 +30,7 @@ ROWS = st.fixed_dictionaries({name: values | NULLS for name, values in (FAMILIES
 
 
 # A whole row takes minutes to shrink, and says what is wrong as it is.
-@settings(max_examples=50, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 @given(row=ROWS)
 async def test_every_value_of_every_family_comes_back(families: Mirror, row: dict[str, Value]) -> None:
     given = orjson.dumps({name: value.given for name, value in row.items()}).decode()

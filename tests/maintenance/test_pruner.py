@@ -37,6 +37,7 @@ async def days_pass(engine: Engine, days: float) -> None:
         " id = pg_temp.older(id, {1}), replays = pg_temp.older(replays, {1}), invoker = pg_temp.older(invoker, {1})",
         "update cdc_state.steps set run_id = pg_temp.older(run_id, {1})",
         "update cdc_state.logs set run_id = pg_temp.older(run_id, {1})",
+        "update cdc_state.metadata set run_id = pg_temp.older(run_id, {1})",
         "update cdc_state.waits set run_id = pg_temp.older(run_id, {1})",
         "update cdc_state.ai_calls set ended_at = ended_at - {0}",
     ):

@@ -79,6 +79,20 @@ async def test_a_row_known_by_url_becomes_the_app_that_answers(state: State) -> 
     assert (await apps.sync(conn, shop("b", name="mall", url=f"{URL}4"), elsewhere)).id == elsewhere
 
 
+async def test_an_app_that_was_removed_while_it_was_asked_is_not_brought_back_by_its_answer(state: State) -> None:
+    conn = state.connection
+    known = await apps.add(conn, URL)
+    await apps.sync(conn, shop("a"), known)
+    assert await apps.remove(conn, "shop")
+    with pytest.raises(ConfigurationError, match="removed while it was asked"):
+        await apps.sync(conn, shop("a"), known)
+    assert (await in_force(state), await apps.listed(conn)) == ([], [])
+    # What it tells unasked, it is there by.
+    await apps.sync(conn, shop("a"))
+    assert await in_force(state) == ["a"]
+    assert not (await apps.sync(conn, shop("a"), known)).modified, "it has another row by now"
+
+
 async def test_apps_that_connect_have_no_url_and_do_not_meet(state: State) -> None:
     conn = state.connection
     for name in ("mall", "shop"):

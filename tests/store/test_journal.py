@@ -203,7 +203,7 @@ step_ids = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_si
 
 
 @settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(written=st.dictionaries(step_ids, st.lists(texts), max_size=5))
 async def test_memos_are_read_as_they_were_written(state: State, written: dict[str, list[str]]) -> None:

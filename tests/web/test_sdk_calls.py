@@ -46,8 +46,53 @@ async def test_a_signal_that_nobody_waits_for_is_not_found_whatever_it_carries(s
 
 
 async def test_what_nothing_is_made_of_is_taken_all_the_same(served: Served) -> None:
-    for path in ("/v0/telemetry", "/v1/traces/userland", f"/v1/runs/{uuid4()}/metadata"):
+    for path in ("/v0/telemetry", "/v1/traces/userland"):
         assert (await served.ask("POST", path, b"\x00\xff", content_type="application/x-protobuf")).status_code == 200
+
+
+async def test_what_an_app_says_about_a_run_is_kept_and_shown(served: Served) -> None:
+    (run_id,) = await served.state.queue(1, "paid")
+
+    async def say(op: str, values: object, kind: str = "userland.a", **target: object) -> int:
+        body = {"target": {"run_id": run_id, **target}, "metadata": [{"kind": kind, "op": op, "values": values}]}
+        return (await served.post(f"/v1/runs/{run_id}/metadata", body))[0]
+
+    assert [await say("merge", {"a": 1, "b": 1}), await say("merge", {"b": 2}), await say("set", {"c": "\0"}, "k")] == [
+        200
+    ] * 3
+    assert [await say("merge", {"d": 1}, step_id="s"), await say("set", {"e": 1}, step_id="s")] == [200] * 2
+    told = (await served.get(f"/v1/runs/{run_id}"))[1]["data"]["metadata"]
+    assert [(each["step_id"], each["kind"], each["values"]) for each in told] == [
+        (None, "userland.a", {"a": 1, "b": 2}),
+        (None, "k", {"c": "\0"}),
+        ("s", "userland.a", {"e": 1}),
+    ]
+    assert "userland.a" in (await served.ask("GET", f"/runs/{run_id}", accept="text/html")).text
+    for op, values, target in (
+        ("add", {}, {}),
+        ("set", [], {}),
+        ("set", {}, {"step_id": 1}),
+        ("set", {}, {"step_id": ""}),
+    ):
+        assert await say(op, values, **target) == 400
+    assert await say("merge", {"a": "x" * 300_000}) == 413
+    assert (
+        await served.post(f"/v1/runs/{uuid4()}/metadata", {"metadata": [{"kind": "k", "op": "set", "values": {}}]})
+    )[0] == 404
+
+
+async def test_what_is_due_of_a_run_is_told(served: Served) -> None:
+    (run_id,) = await served.state.queue(1, "paid")
+    status, told = await served.get(f"/v1/runs/{run_id}/jobs")
+    assert (status, [(each["kind"], each["attempt"]) for each in told["data"]]) == (200, [("start", 0)])
+    await served.ask("DELETE", f"/v1/runs/{run_id}")
+    assert (await served.get(f"/v1/runs/{run_id}/jobs"))[1]["data"] == []
+    assert (await served.get(f"/v1/runs/{uuid4()}/jobs"))[0] == 404
+
+
+async def test_an_environment_has_the_metrics_of_the_service(served: Served) -> None:
+    answer = await served.ask("GET", "/v1/prom/production")
+    assert (answer.status_code, "cdc_build_info" in answer.text) == (200, True)
 
 
 async def test_how_it_is_and_what_it_has_is_told(served: Served) -> None:
@@ -56,8 +101,3 @@ async def test_how_it_is_and_what_it_has_is_told(served: Served) -> None:
     assert (status, [each["slug"] for each in told["functions"]]) == (200, ["paid"])
     assert told["version"]
     assert (await served.get("/v1/apps/shop/functions"))[1]["data"] == []
-
-
-async def test_what_is_not_supported_says_so(served: Served) -> None:
-    answer = await served.ask("POST", "/v1/realtime/publish/tee?channel=a", b"{}")
-    assert answer.status_code == answer.json()["status"] == 501

@@ -16,6 +16,10 @@ MOST_BYTES = 512 * 1024
 """Of one message."""
 
 
+_PIECE = 64 * 1024
+"""Characters of a stream in one message, of which one may take six bytes."""
+
+
 class TooLarge(Exception):
     """A message is larger than any that is passed on."""
 
@@ -30,18 +34,18 @@ def publish(hub: Hub, topics: Sequence[Topic], body: bytes, run_id: str | None) 
 
 
 async def stream(hub: Hub, topics: Sequence[Topic], chunks: AsyncIterable[bytes], run_id: str | None) -> None:
-    """Publish a text while it comes, between a message that it begins and one that it ended.
-
-    Raises:
-        TooLarge: one piece is too large.
+    """Publish a text while it comes, between a message that it begins and one that it ended, and read no faster than
+    those who listen.
     """
     name = uuid.uuid4().hex
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     _say(hub, topics, "datastream-start", name, run_id)
     try:
         async for chunk in chunks:
-            if text := decoder.decode(chunk):
-                _say(hub, topics, "chunk", text, run_id, stream_id=name)
+            text = decoder.decode(chunk)
+            for start in range(0, len(text), _PIECE):
+                _say(hub, topics, "chunk", text[start : start + _PIECE], run_id, stream_id=name)
+                await hub.keep_pace(topics)
     finally:
         _say(hub, topics, "datastream-end", name, run_id)
 

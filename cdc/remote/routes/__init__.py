@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from starlette.routing import BaseRoute
 
 from cdc.events.outbox import Outbox
-from cdc.remote.routes import accepted, acting, checkpoint, gql, state
+from cdc.remote.routes import about, accepted, acting, checkpoint, gql, state
 from cdc.remote.routes.service import Service
 from cdc.store.connect import Connection
 
@@ -22,6 +22,7 @@ def routes(
         *checkpoint.routes(service),
         *state.routes(service),
         *acting.routes(service),
+        *about.routes(service),
         *accepted.routes(service),
         *gql.routes(service),
     ]

@@ -16,9 +16,7 @@ from cdc.store import looking
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
-_NO_STREAMS = "What an endpoint streams after its caller has left it is not passed on: let the caller ask for JSON."
-
-_PASSED_OVER = ("/v0/telemetry", "/v1/traces/userland", "/v1/runs/{run}/metadata")
+_PASSED_OVER = ("/v0/telemetry", "/v1/traces/userland")
 
 
 def routes(service: Service) -> list[Route]:
@@ -41,17 +39,12 @@ def routes(service: Service) -> list[Route]:
         Route("/health", _healthy),
         Route("/dev", development),
         Route("/v1/apps/{app}/functions", of_app),
-        Route("/v1/realtime/publish/tee", _no_streams, methods=["POST"]),
         *(Route(path, _passing_over(), methods=["POST"]) for path in _PASSED_OVER),
     ]
 
 
 async def _healthy(request: Request) -> Response:
     return Json({"status": 200, "message": "OK"})
-
-
-async def _no_streams(request: Request) -> Response:
-    return Json({"error": _NO_STREAMS, "status": 501}, status_code=501)
 
 
 def _passing_over() -> Endpoint:

@@ -23,6 +23,9 @@ _MOST_TOPICS = 100
 _LONGEST = 1000
 """Characters of a channel or a topic."""
 
+_STREAM = "$stream"
+"""The topic of what is streamed without one."""
+
 _SILENCE = 15.0
 """Seconds after which something is said even if there is nothing new: proxies end what is silent."""
 
@@ -56,6 +59,9 @@ def routes(realtime: Realtime) -> list[BaseRoute]:
     async def publish(request: Request) -> Response:
         return await _publish(realtime.hub, request)
 
+    async def tee(request: Request) -> Response:
+        return await _tee(realtime.hub, request)
+
     async def token(request: Request) -> Response:
         try:
             topics = _wanted(await request.body())
@@ -74,6 +80,7 @@ def routes(realtime: Realtime) -> list[BaseRoute]:
 
     return [
         Route("/v1/realtime/publish", publish, methods=["POST"], include_in_schema=False),
+        Route("/v1/realtime/publish/tee", tee, methods=["POST"], include_in_schema=False),
         Route("/v1/realtime/token", token, methods=["POST"], include_in_schema=False),
         Route("/v1/realtime/sse", sse, include_in_schema=False),
         WebSocketRoute("/v1/realtime/connect", connect),
@@ -85,8 +92,7 @@ async def _publish(hub: Hub, request: Request) -> Response:
         topics = _topics(request)
         run_id = request.query_params.get("run_id")
         if request.headers.get("content-type", "").startswith("text/stream"):
-            with suppress(ClientDisconnect):
-                await publishing.stream(hub, topics, request.stream(), run_id)
+            await _streamed(hub, topics, request, run_id)
         else:
             publishing.publish(hub, topics, await request.body(), run_id)
     except _Refused as refused:
@@ -94,6 +100,22 @@ async def _publish(hub: Hub, request: Request) -> Response:
     except TooLarge:
         return _error(413, f"A message has at most {publishing.MOST_BYTES} bytes.")
     return JSONResponse({"ok": True})
+
+
+async def _tee(hub: Hub, request: Request) -> Response:
+    """What an app streams of a run: its channel is the run's id, and it names no topic."""
+    try:
+        topics = _checked([Topic(request.query_params.get("channel", ""), _STREAM)])
+        await _streamed(hub, topics, request, request.query_params.get("run_id"))
+    except _Refused as refused:
+        return _error(400, str(refused))
+    return JSONResponse({"ok": True})
+
+
+async def _streamed(hub: Hub, topics: list[Topic], request: Request, run_id: str | None) -> None:
+    """Publish a body while it comes; where it breaks off, its end is published all the same."""
+    with suppress(ClientDisconnect):
+        await publishing.stream(hub, topics, request.stream(), run_id)
 
 
 async def _connect(realtime: Realtime, socket: WebSocket) -> None:

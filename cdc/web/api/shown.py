@@ -115,6 +115,15 @@ class Line(BaseModel):
     fields: dict[str, Any]
 
 
+class Metadata(BaseModel):
+    """What an app said about a run, or about one of its steps."""
+
+    step_id: str | None = Field(description="As the app named it; null: about the run itself.")
+    kind: str
+    values: dict[str, Any]
+    updated_at: datetime
+
+
 class Run(BaseModel):
     """A run."""
 
@@ -141,6 +150,7 @@ class Run(BaseModel):
     replayed_by: list[str]
     steps: list[Step]
     waits: list[Wait]
+    metadata: list[Metadata]
     logs: list[Line]
 
 

@@ -65,7 +65,7 @@ def asks(method: str, path: str) -> Asks:
         return Asks.NOTHING
     if method in ("POST", "OPTIONS") and path.startswith("/e/") and "/" not in path[3:]:
         return Asks.EVENT_KEY
-    if path == "/metrics":
+    if path == "/metrics" or path.startswith("/v1/prom/"):
         return Asks.METRICS
     if path == "/v0/gql":
         return Asks.GRAPH

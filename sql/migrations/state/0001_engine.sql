@@ -242,6 +242,18 @@ create table cdc_state.logs (
     primary key (run_id, number)
 );
 
+-- What apps say about runs and their steps beside what these come to, one row an update; they are combined when they are read.
+create table cdc_state.metadata (
+    run_id  uuid not null,
+    number  bigint generated always as identity,
+    ts      timestamptz not null default now(),
+    step_id text,                              -- as the app named it; null: of the run itself
+    kind    text not null,
+    op      text not null check (op in ('merge', 'set')),
+    fields  json not null,
+    primary key (run_id, number)
+);
+
 -- Tables whose columns some trigger narrows on. Under a new id nothing is known of the rows: after a TRUNCATE, with another
 -- replica identity, when no trigger narrowed on the table meanwhile.
 create table cdc_state.narrowed_tables (

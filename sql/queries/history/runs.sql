@@ -24,6 +24,8 @@ with seen as materialized (
     delete from cdc_state.attempts where run_id = any (array(select id from old))
 ), logs as (
     delete from cdc_state.logs where run_id = any (array(select id from old))
+), metadata as (
+    delete from cdc_state.metadata where run_id = any (array(select id from old))
 ), waits as (
     delete from cdc_state.waits where run_id = any (array(select id from old))
 ), inferences as (

@@ -81,9 +81,36 @@ async def test_what_is_published_reaches_sockets_and_streams_that_may_hear_it() 
         assert piece["data"] == "piece é"
 
 
+async def test_what_an_app_streams_is_heard_while_it_comes_and_no_faster_than_it_is_read() -> None:
+    hub = Hub()
+    heard: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+    async def body() -> AsyncIterator[bytes]:
+        while (chunk := await heard.get()) is not None:
+            yield chunk
+
+    async with served(hub, Terms()) as url, aiohttp.ClientSession(url) as client:
+        with hub.listening([Topic("run-1", "$stream")]) as listener:
+            posting = asyncio.create_task(client.post("/v1/realtime/publish/tee?channel=run-1", data=body()))
+            heard.put_nowait(b"event: a\n\xc3")
+            began, first = [json.loads(await asyncio.wait_for(listener.next(), 5)) for _ in range(2)]
+            assert (began["kind"], began["topic"]) == ("datastream-start", "$stream")
+            assert (first["kind"], first["data"], first["stream_id"]) == ("chunk", "event: a\n", began["data"])
+            heard.put_nowait(b"\xa9" + bytes(6_000_000))
+            heard.put_nowait(None)
+            length = 0
+            while (message := json.loads(await asyncio.wait_for(listener.next(), 5)))["kind"] == "chunk":
+                length += len(message["data"])
+            assert length == 6_000_001, "more than may wait for one listener at a time"
+            assert (message["kind"], message["data"]) == ("datastream-end", began["data"])
+            assert (await posting).status == 200
+        async with client.post("/v1/realtime/publish/tee") as answer:
+            assert answer.status == 400
+
+
 async def test_who_has_no_key_publishes_nothing_and_who_has_no_token_hears_nothing() -> None:
     async with served(Hub()) as url, aiohttp.ClientSession(url) as client:
-        for path in ("publish?channel=room&topic=said", "token"):
+        for path in ("publish?channel=room&topic=said", "publish/tee?channel=room", "token"):
             async with client.post(f"/v1/realtime/{path}", json=[]) as answer:
                 assert answer.status == 401
         async with client.get("/v1/realtime/sse?token=x.y.z") as answer:
