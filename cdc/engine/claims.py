@@ -268,7 +268,8 @@ class Claims:
         while not self._stopping and self._capacity - len(self._flight) < self._enough_room:
             self._room.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._room.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._room.wait()
             pause = POLL if await self._drop_cancelled(conn) else _LOOK
 
     async def _until_due(self, conn: Connection) -> None:

@@ -10,6 +10,7 @@ from types import TracebackType
 from cdc.remote.addresses import Entry, target
 from cdc.remote.answer import Answer, Unreached
 from cdc.remote.call import App, Call
+from cdc.remote.endpoints.requested import again, is_endpoint
 from cdc.remote.pool import Exchanged, Lost, Pool, TooLarge, Unsent
 from cdc.remote.reading import LARGEST_BODY, failed, is_refused, read, too_large
 from cdc.remote.request import Request, request
@@ -57,7 +58,7 @@ class Http:
         if app.url is None:
             return Unreached("It has no URL, and is not connected.")
         try:
-            asked = request(app.url, call, signed=bool(self._keys))
+            asked = again(app.url, call) if is_endpoint(app.url) else request(app.url, call, signed=bool(self._keys))
         except ValueError as error:
             return failed("StateUnwritable", f"What the run knows cannot be sent: {error}.", no_retry=True)
         try:
@@ -100,7 +101,8 @@ class Http:
     async def _post(self, asked: Request, key: str | None) -> Exchanged:
         headers = asked.headers
         if key is not None:
-            headers = headers | {"x-inngest-signature": sign(asked.body, key, time.time(), is_canonical=True)}
+            signed = sign(asked.body, key, time.time(), is_canonical=True)
+            headers = headers | {"x-inngest-signature": signed}
         return await self._pool.exchange(
-            "POST", asked.url, headers, asked.body, timeout=self._timeout, limit=LARGEST_BODY
+            asked.method, asked.url, headers, asked.body or None, timeout=self._timeout, limit=LARGEST_BODY
         )

@@ -25,11 +25,12 @@ _OF_A_CALL = {"fnId", "stepId"}
 
 
 class Request(NamedTuple):
-    """A POST. What `headers` lack is the signature."""
+    """What is sent; what `headers` lack is the signature."""
 
     url: str
     headers: dict[str, str]
     body: bytes
+    method: str = "POST"
 
 
 def request(url: str, call: Call, *, signed: bool) -> Request:
@@ -38,7 +39,7 @@ def request(url: str, call: Call, *, signed: bool) -> Request:
     Raises:
         ValueError: the state has no JSON.
     """
-    return Request(address(url, call.function_id, call.target), _headers(call), body(call, canonical=signed))
+    return Request(address(url, call.function_id, call.target), headers(call), body(call, canonical=signed))
 
 
 def address(url: str, function_id: str, target: str) -> str:
@@ -93,8 +94,9 @@ def _document(call: Call, events: Any, memos: Mapping[str, Any], *, use_api: boo
     }
 
 
-def _headers(call: Call) -> dict[str, str]:
-    headers = {
+def headers(call: Call) -> dict[str, str]:
+    """What marks a request as a call of ours."""
+    marks = {
         "content-type": "application/json",
         "user-agent": "cdc",
         "x-run-id": call.run_id,
@@ -105,8 +107,8 @@ def _headers(call: Call) -> dict[str, str]:
         "x-inngest-step-id": call.target,
     }
     if call.traceparent is not None:
-        headers["traceparent"] = call.traceparent
-    return headers
+        marks["traceparent"] = call.traceparent
+    return marks
 
 
 def _request_id(call: Call) -> str:

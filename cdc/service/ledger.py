@@ -87,7 +87,8 @@ class Ledger:
 
     async def _pause(self) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._closing.wait(), self._every)
+            async with asyncio.timeout(self._every):
+                await self._closing.wait()
 
 
 def _record(call: Call) -> CallRecord:

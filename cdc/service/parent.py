@@ -18,8 +18,10 @@ from cdc.errors import CdcError, ConfigurationError
 from cdc.maintenance import upkeep
 from cdc.maintenance.loop import Loop
 from cdc.remote import routes as remote
+from cdc.remote.endpoints.beginning import LEASE, Endpoints
 from cdc.remote.realtime import grants
-from cdc.remote.routes import connect, realtime
+from cdc.remote.registering import To
+from cdc.remote.routes import connect, endpoints, realtime
 from cdc.remote.routes.realtime import Realtime
 from cdc.service import children, published, serving, tracing
 from cdc.service.absences import Absences
@@ -262,6 +264,7 @@ class _Service:
             sdk = [*remote.routes(connection, self._due, site.outbox), *self._apps.routes()]
             sdk += connect.routes(self._connecting.desk(awake))
             sdk += realtime.routes(self._realtime(site))
+            sdk += endpoints.routes(self._endpoints(connection, site))
         web = Web(app(site, sdk=sdk), settings.port, host=settings.host, proxies=settings.proxies, kind=site.terms.kind)
         self.parts.add(web.start())
         self._stack.push_async_callback(web.stop)
@@ -276,6 +279,17 @@ class _Service:
         if not self._databases.pooled:
             self.parts.start("published", relay.hear_forever())
         return Realtime(relay.hub, grants.key_of(self._connecting.secret), site.stopping, site.state)
+
+    def _endpoints(self, connection: To, site: Site) -> Endpoints:
+        return Endpoints(
+            connection,
+            site.outbox,
+            serving.grounds(self._settings),
+            self._due,
+            self._apps_changed,
+            lease=min(self._settings.app_timeout, LEASE),
+            key=grants.key_of(self._connecting.secret),
+        )
 
     async def _ask_apps(self, apps: Apps) -> None:
         await self._confirmed.wait()

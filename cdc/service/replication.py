@@ -57,7 +57,8 @@ class Replication:
             env={**os.environ, **self.environment()},
         )
         try:
-            out, err = await asyncio.wait_for(process.communicate(), _PATIENCE)
+            async with asyncio.timeout(_PATIENCE):
+                out, err = await process.communicate()
         except TimeoutError:
             return [_failed(f"cdc doctor did not come to an end in {_PATIENCE:.0f} seconds.")]
         finally:

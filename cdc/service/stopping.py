@@ -54,7 +54,8 @@ class Stopping:
     async def within(self, seconds: float) -> None:
         """Wait, but no longer than until the stop."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self.asked.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self.asked.wait()
 
     def _stop(self, *, at_once: bool = False) -> None:
         self.asked.set()

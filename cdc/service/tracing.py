@@ -60,7 +60,8 @@ class Tracing:
         # A thread that the process does not wait for at its end, as it would for those of asyncio.
         threading.Thread(target=export, name="last spans", daemon=True).start()
         with suppress(TimeoutError):
-            await asyncio.wait_for(done.wait(), within)
+            async with asyncio.timeout(within):
+                await done.wait()
 
 
 def start(environ: Mapping[str, str] = os.environ) -> Tracing | None:

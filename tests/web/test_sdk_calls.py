@@ -101,13 +101,3 @@ async def test_how_it_is_and_what_it_has_is_told(served: Served) -> None:
     assert (status, [each["slug"] for each in told["functions"]]) == (200, ["paid"])
     assert told["version"]
     assert (await served.get("/v1/apps/shop/functions"))[1]["data"] == []
-
-
-async def test_what_is_not_supported_says_so(served: Served) -> None:
-    for method, path in (
-        ("POST", "/v1/checkpoint"),
-        ("POST", "/v1/checkpoint/a/steps"),
-        ("GET", "/v1/http/runs/a/output"),
-    ):
-        answer = await served.ask(method, path, b"{}")
-        assert answer.status_code == answer.json()["status"] == 501

@@ -16,17 +16,6 @@ from cdc.store import looking
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
-_REFUSED = (
-    ("POST", "/v1/checkpoint"),
-    ("POST", "/v1/checkpoint/{run}/steps"),
-    ("GET", "/v1/checkpoint/{run}/output"),
-    ("GET", "/v1/http/runs/{run}/output"),
-)
-_NO_ENDPOINTS = (
-    "Runs that begin in an HTTP endpoint of an app (durable endpoints) are not supported here: send an event, and have "
-    "a function do it."
-)
-
 _PASSED_OVER = ("/v0/telemetry", "/v1/traces/userland")
 
 
@@ -50,22 +39,12 @@ def routes(service: Service) -> list[Route]:
         Route("/health", _healthy),
         Route("/dev", development),
         Route("/v1/apps/{app}/functions", of_app),
-        *(Route(path, _refusing(), methods=[method]) for method, path in _REFUSED),
         *(Route(path, _passing_over(), methods=["POST"]) for path in _PASSED_OVER),
     ]
 
 
 async def _healthy(request: Request) -> Response:
     return Json({"status": 200, "message": "OK"})
-
-
-def _refusing() -> Endpoint:
-    """Likewise."""
-
-    async def refused(request: Request) -> Response:
-        return Json({"error": _NO_ENDPOINTS, "status": 501}, status_code=501)
-
-    return refused
 
 
 def _passing_over() -> Endpoint:

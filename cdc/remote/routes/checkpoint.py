@@ -82,7 +82,7 @@ async def _report(service: Service, run_id: str | None, body: Mapping[str, Any])
         raise HTTPException(400, _OTHERS)
     steps: dict[str, Told] = {}
     for op in ops:
-        steps.setdefault(op.key, _told(op, run_id, body.get("fn_id")))
+        steps.setdefault(op.key, told(op, run_id, body.get("fn_id")))
     kept = await _deferred(service, run_id, defers) if defers else []
     return Report(run_id, int(claim[1]), int(claim[2]), [*steps.values(), *kept])
 
@@ -97,7 +97,8 @@ async def _deferred(service: Service, run_id: str, ops: Sequence[Op]) -> list[To
     return [Told(key, kind, data=data) for key, kind, data in kept]
 
 
-def _told(op: Op, run_id: str, function_id: object) -> Told:
+def told(op: Op, run_id: str, function_id: object) -> Told:
+    """A step that ended, as it is recorded."""
     kind = planning.kind_of(op)
     if op.op == "StepFailed" or op.error is not None:
         return Told(op.key, kind, error=document(op.error or {"name": "Error", "message": ""}), took=op.took)

@@ -30,6 +30,9 @@ LISTENING = "/v1/realtime/connect"
 _BY_GRANT = frozenset({LISTENING, "/v1/realtime/sse"})
 """Opened by a token of their own, which their routes know."""
 
+_OUTPUT = re.compile(r"/v1/(checkpoint|http/runs)/[^/]+/output")
+"""Likewise."""
+
 _SDK = re.compile(
     r"/(fn/(register|remove)|dev|v0/telemetry|v1/(signals|traces/userland|cancellations|checkpoint))"
     r"|/(v0/(runs|connect)|v1/(checkpoint|realtime|http|cancellations)|invoke)/.*"
@@ -57,6 +60,8 @@ FOR_SDKS = frozenset({Asks.SDK, Asks.GRAPH})
 def asks(method: str, path: str) -> Asks:
     """What a request has to have."""
     if path in _OPEN or path in _BY_GRANT or (path.startswith("/static/") and method in READS):
+        return Asks.NOTHING
+    if method in READS and _OUTPUT.fullmatch(path):
         return Asks.NOTHING
     if method in ("POST", "OPTIONS") and path.startswith("/e/") and "/" not in path[3:]:
         return Asks.EVENT_KEY
