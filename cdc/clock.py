@@ -1,10 +1,12 @@
-"""Durations and moments as people write them."""
+"""Durations and moments as people write them, the database's clock, and waiting for no longer than so many seconds."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -70,6 +72,17 @@ def due_in(when: object, now: Callable[[], float] = time.time) -> float:
     if isinstance(when, str | int | float | timedelta):
         return seconds(when)
     raise ValueError(f"RetryAfter needs a duration or a datetime, not {type(when).__name__}")
+
+
+async def set_within(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for an event, but no longer; whether it is set.
+
+    Not by `asyncio.wait_for`: that of Python 3.11 may lose a cancellation that comes together with the event.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    return event.is_set()
 
 
 class ServerClock:

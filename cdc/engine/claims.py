@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from functools import partial
 
 import structlog
 
 from cdc import faults
+from cdc.clock import set_within
 from cdc.engine import counting, places, whereabouts
 from cdc.engine.executor import Executor
 from cdc.engine.outcome import Retry, Suspended
@@ -267,9 +267,7 @@ class Claims:
         pause = POLL
         while not self._stopping and self._capacity - len(self._flight) < self._enough_room:
             self._room.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._room.wait()
+            await set_within(self._room, pause)
             pause = POLL if await self._drop_cancelled(conn) else _LOOK
 
     async def _until_due(self, conn: Connection) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 import orjson
 import structlog
 
 from cdc import faults
+from cdc.clock import set_within
 from cdc.errors import CdcError, ConfigurationError
 from cdc.listener.catalog import Catalog
 from cdc.listener.merging import Again, Merged, Merging, Offer, rows_of
@@ -74,9 +74,7 @@ class Reader:
             except (*ConnectionTrouble, CdcError) as error:
                 log.warning("backfill interrupted", source=self._watched.name, reason=str(error).strip())
                 pause = _PAUSE
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._wake.wait()
+            await set_within(self._wake, pause)
             self._wake.clear()
 
     async def _read_all(self) -> None:

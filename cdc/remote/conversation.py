@@ -24,10 +24,9 @@ from cdc.remote.answer import Answer, Op, Planned, Returned, Threw, Unreached
 from cdc.remote.call import DISCOVERY, App, Call
 from cdc.remote.deferring import Defers
 from cdc.remote.driven import Driven, Elsewhere, Execute, Surroundings
-from cdc.remote.memos import hashed, memo, told_error, told_event
+from cdc.remote.memos import hashed, memo, steps_of, told_error, told_event
 from cdc.remote.opcodes import sleep_until
 from cdc.remote.throwing import AppAway, failed, thrown
-from cdc.store.deferred import KINDS
 from cdc.store.json import encoded
 from cdc.store.runs import Memo
 
@@ -93,9 +92,7 @@ class Conversation:
         """Go on with steps that have not ended; whether the app may have more."""
         unfinished: dict[str, Memo] = {}
         self._defers.know(self._elsewhere.memos)
-        for key, recorded in self._elsewhere.memos.items():
-            if recorded.kind in KINDS:
-                continue
+        for key, recorded in steps_of(self._elsewhere.memos):
             if planning.has_ended(recorded):
                 self._know(hashed(key), memo(recorded.kind, recorded.data, recorded.error))
             elif recorded.kind in ("run", "wrap") and recorded.edit is not None:
@@ -177,9 +174,7 @@ class Conversation:
         """Steps that the SDK recorded itself during the call."""
         memos = await self._elsewhere.reread()
         self._defers.know(memos)
-        for key, recorded in memos.items():
-            if recorded.kind in KINDS:
-                continue
+        for key, recorded in steps_of(memos):
             if planning.has_ended(recorded) and hashed(key) not in self._known:
                 self._know(hashed(key), memo(recorded.kind, recorded.data, recorded.error))
                 self._elsewhere.starts_over()

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from cdc.remote.answer import Op
 from cdc.remote.memos import hashed
-from cdc.store.deferred import ABORT, DEFER, KINDS, key, step_of
+from cdc.store.deferred import ABORT, DEFER, KINDS, key, step_of, taken_back_by
 from cdc.store.json import document
 from cdc.store.runs import Memo
 
@@ -49,7 +49,7 @@ class Defers:
     @property
     def told(self) -> dict[str, dict[str, bool]]:
         """As SDKs are told of it: by the hash of the id, and whether it can be taken back still."""
-        return {name: {"abortable": key(ABORT, step_of(of)) not in self._sizes} for name, of in self._keys.items()}
+        return {name: {"abortable": taken_back_by(of) not in self._sizes} for name, of in self._keys.items()}
 
     def know(self, memos: Mapping[str, Memo]) -> None:
         """Take note of what is recorded of a run, where it is of those that it deferred."""
@@ -92,6 +92,6 @@ class Defers:
     def _taken_back(self, op: Op) -> Kept | None:
         """Nothing where there is nothing to be taken back: the SDK did so before it told of it."""
         added = self._keys.get(str((op.opts or {}).get("target_hashed_id")))
-        if added is None or key(ABORT, step_of(added)) in self._sizes:
+        if added is None or taken_back_by(added) in self._sizes:
             return None
-        return Kept(key(ABORT, step_of(added)), ABORT, "null")
+        return Kept(taken_back_by(added), ABORT, "null")

@@ -9,6 +9,8 @@ from typing import Any
 
 from cdc.authoring.event import Event
 from cdc.authoring.triggers import SIGNAL
+from cdc.store.deferred import KINDS
+from cdc.store.runs import Memo
 
 _HASHED = re.compile("#[0-9a-f]{40}")
 _UNKNOWN = "there is no function "
@@ -19,6 +21,11 @@ _CARRIED = ("stack", "cause")
 def hashed(key: str) -> str:
     """The SDK's name of a step: the hash of its id. `#` and the hash is a step whose id the SDK did not tell."""
     return key[1:] if _HASHED.fullmatch(key) else hashlib.sha1(key.encode(), usedforsecurity=False).hexdigest()
+
+
+def steps_of(recorded: Mapping[str, Memo]) -> list[tuple[str, Memo]]:
+    """What is recorded of a run without the runs that it deferred, which are no steps to an SDK."""
+    return [(key, each) for key, each in recorded.items() if each.kind not in KINDS]
 
 
 def memo(kind: str, data: Any, error: Mapping[str, Any] | None) -> Any:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from cdc.clock import set_within
 from cdc.errors import CdcError
 from cdc.remote.registering import To
 from cdc.remote.syncing import Syncing
@@ -66,9 +67,7 @@ class Polling:
                 with suppress(*ConnectionTrouble, CdcError):
                     wait = await self._turn(asking)
                 await asyncio.sleep(_LEAST)
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(wait):
-                        await self._news.wait()
+                await set_within(self._news, wait)
 
     async def _turn(self, asking: asyncio.TaskGroup) -> float:
         """Ask those whose time has come; seconds until the next."""

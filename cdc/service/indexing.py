@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 
 import structlog
 
+from cdc.clock import set_within
 from cdc.embedding import indexing
 from cdc.errors import CdcError
 from cdc.service.databases import Databases
@@ -58,9 +59,7 @@ class Indexing:
             self._wake.clear()
             pause: float | None = 0.0
             while pause is not None:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(pause):
-                        await self._wake.wait()
+                await set_within(self._wake, pause)
                 self._wake.clear()
                 try:
                     pause = await self._look()

@@ -13,6 +13,7 @@ import structlog
 from cdc import telemetry
 from cdc.ai.call import Call
 from cdc.ai.price import cost
+from cdc.clock import set_within
 from cdc.errors import CdcError
 from cdc.store import ai_calls
 from cdc.store.ai_calls import CallRecord
@@ -86,9 +87,7 @@ class Ledger:
         return True
 
     async def _pause(self) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._every):
-                await self._closing.wait()
+        await set_within(self._closing, self._every)
 
 
 def _record(call: Call) -> CallRecord:

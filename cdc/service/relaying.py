@@ -15,6 +15,7 @@ from contextlib import suppress
 import orjson
 import structlog
 
+from cdc.clock import set_within
 from cdc.errors import CdcError
 from cdc.remote.realtime.hub import Hub, Published, Topic
 from cdc.store import notifications, realtime
@@ -65,12 +66,7 @@ class Relay:
     async def _tell(self, conn: Connection) -> None:
         """Until nothing was published for a while."""
         while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(
-                    _QUIET
-                ):  # wait_for of Python 3.11 may lose a cancellation that comes with it
-                    await self._more.wait()
-            if not self._more.is_set():
+            if not await set_within(self._more, _QUIET):
                 return
             await realtime.notify(conn, [*self._taken()])
             await asyncio.sleep(APART)

@@ -6,10 +6,10 @@ import asyncio
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 
 import orjson
 
+from cdc.clock import set_within
 from cdc.engine.worker import Worker
 
 
@@ -53,9 +53,7 @@ class Stopping:
 
     async def within(self, seconds: float) -> None:
         """Wait, but no longer than until the stop."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self.asked.wait()
+        await set_within(self.asked, seconds)
 
     def _stop(self, *, at_once: bool = False) -> None:
         self.asked.set()

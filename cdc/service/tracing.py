@@ -20,6 +20,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 
 from cdc import tracing
+from cdc.clock import set_within
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -59,9 +60,7 @@ class Tracing:
 
         # A thread that the process does not wait for at its end, as it would for those of asyncio.
         threading.Thread(target=export, name="last spans", daemon=True).start()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(within):
-                await done.wait()
+        await set_within(done, within)
 
 
 def start(environ: Mapping[str, str] = os.environ) -> Tracing | None:

@@ -30,17 +30,19 @@ def key(kind: str, step: str) -> str:
     return f"{kind}({step})"
 
 
+def taken_back_by(key: str) -> str:
+    """The key that takes back what is kept under this one."""
+    return ABORT + key[len(DEFER) :]
+
+
 def step_of(key: str) -> str:
     """The author's id in such a key."""
     return key[len(DEFER) + 1 : -1]
 
 
-async def sizes(conn: Connection, run_ids: Sequence[str]) -> dict[str, dict[str, int]]:
-    """What these runs have deferred and taken back: characters of JSON by run and key."""
-    found: dict[str, dict[str, int]] = {}
-    for run_id, id_, size in await (await conn.execute(text("defers/sizes"), {"ids": list(run_ids)})).fetchall():
-        found.setdefault(run_id, {})[id_] = size
-    return found
+async def sizes(conn: Connection, run_id: str) -> dict[str, int]:
+    """What a run has deferred and taken back: characters of JSON by key."""
+    return dict(await (await conn.execute(text("defers/sizes"), {"id": run_id})).fetchall())
 
 
 async def of_ended(conn: Connection, run_ids: Sequence[str]) -> list[Deferred]:

@@ -18,6 +18,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from cdc.clock import set_within
 from cdc.store import watching
 from cdc.store.failures import ConnectionTrouble, PoolTimeout
 from cdc.web.answers import uuid_of
@@ -120,9 +121,7 @@ class _Watched:
         known, said = topic.changes, time.monotonic()
         yield b"retry: 2000\ndata: %d\n\n" % known
         while not self._site.stopping.is_set():
-            with suppress(TimeoutError):
-                async with asyncio.timeout(topic.every):
-                    await self._site.stopping.wait()
+            if await set_within(self._site.stopping, topic.every):
                 return
             await topic.look()
             if topic.changes != known:

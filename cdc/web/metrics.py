@@ -46,7 +46,7 @@ def routes(site: Site) -> list[BaseRoute]:
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(registry(await scraping.figures())), headers={"content-type": content_type})
 
-    async def of_environment(request: Request) -> Response:
+    async def of_environment(request: Request) -> Response:  # an endpoint of its own: requests are counted by it
         return await metrics(request)
 
     return [

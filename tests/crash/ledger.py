@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
-from typing import Any
+from typing import Any, LiteralString
 
 from tests.acceptance.service import Settings
 from tests.servers import Connection
@@ -165,3 +165,15 @@ async def open_ledger(connection: Connection) -> Ledger:
     await connection.execute(WATCH)
     await connection.execute(ROWS)
     return Ledger(connection)
+
+
+def held_at(event: LiteralString) -> LiteralString:
+    """SQL with which a transaction that fires a trigger on this event waits there for whoever has the lock 1."""
+    return f"""
+        create function hold() returns trigger language plpgsql as $$
+        begin
+            perform pg_advisory_xact_lock_shared(1);
+            return null;
+        end $$;
+        create trigger hold after {event} execute function hold();
+    """

@@ -8,7 +8,7 @@ from signal import SIGKILL
 import pytest
 
 from tests.acceptance.service import Settings, cdc, running, started
-from tests.crash.ledger import Ledger, write_function
+from tests.crash.ledger import Ledger, held_at, write_function
 from tests.servers import Connection
 from tests.waiting import eventually
 
@@ -59,15 +59,7 @@ async def test_each_row_is_one_event_wherever_the_service_dies(
     await each_row_is_one_event(ledger)
 
 
-HOLD = """
-    create function hold() returns trigger language plpgsql as $$
-    begin
-        perform pg_advisory_xact_lock_shared(1);
-        return null;
-    end $$;
-    create trigger hold after update on cdc_state.backfills
-        for each row when (new.rows_done > 7500) execute function hold();
-"""
+HOLD = held_at("update on cdc_state.backfills for each row when (new.rows_done > 7500)")
 """The last rows are taken when whoever has the lock gives it back."""
 
 

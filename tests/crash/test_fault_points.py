@@ -25,7 +25,7 @@ import cdc
 from cdc.faults import POINTS
 from tests.acceptance.service import Service, Settings, running, started
 from tests.acceptance.state import workers
-from tests.crash.ledger import Ledger, write_function
+from tests.crash.ledger import Ledger, held_at, write_function
 from tests.servers import Connect
 from tests.waiting import eventually
 
@@ -159,14 +159,7 @@ async def test_bodies_that_a_killed_worker_was_at_run_again_and_no_others(
     assert await ledger.repeated_bodies() == {(run, "b"): 2 for (run,) in runs}
 
 
-HOLD = """
-    create function hold() returns trigger language plpgsql as $$
-    begin
-        perform pg_advisory_xact_lock_shared(1);
-        return null;
-    end $$;
-    create trigger hold after insert on cdc_state.steps for each statement execute function hold();
-"""
+HOLD = held_at("insert on cdc_state.steps for each statement")
 """A result is written then, and its commit waits for whoever has the lock."""
 
 

@@ -81,15 +81,15 @@ BOOLEANS = _same(st.booleans())
 LETTERS = st.characters(codec="utf-8", exclude_characters="\0")
 ODD_TEXTS = ["", " ", "NULL", "null", '"', '""', "\\", "\\\\", ",", ";", "{}", "{a}", "()", "(,)", "a b", "\t\n", "'"]
 TEXTS = _same(st.text(LETTERS, max_size=9) | st.sampled_from(ODD_TEXTS))
-DOCUMENTS = _same(
-    st.recursive(
-        st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(LETTERS, max_size=5),
-        lambda inner: (
-            st.lists(st.none() | inner, max_size=3) | st.dictionaries(st.text(LETTERS, max_size=5), inner, max_size=3)
-        ),
-        max_leaves=5,
-    )
+_LEAVES = st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(LETTERS, max_size=5)
+_JSON = st.recursive(
+    _LEAVES,
+    lambda inner: (
+        st.lists(st.none() | inner, max_size=3) | st.dictionaries(st.text(LETTERS, max_size=5), inner, max_size=3)
+    ),
+    max_leaves=5,
 )
+DOCUMENTS = _same(_JSON)
 FLOATS = st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from(["NaN", "Infinity", "-Infinity"])
 NUMERICS = st.decimals(Decimal(-(10**30)), 10**30, places=6).map(lambda value: f"{value + 0:f}")
 AMOUNTS = _same(st.decimals(-(10**15), 10**15, places=4).map(lambda value: f"{value + 0:f}"))
@@ -132,10 +132,10 @@ FAMILIES: dict[str, Values] = {
 }
 """By type."""
 
-_OBJECTS = DOCUMENTS.filter(lambda document: not isinstance(document.given, list))
+_NO_LISTS = _same(_LEAVES | st.dictionaries(st.text(LETTERS, max_size=5), _JSON, max_size=3))
 
 ARRAYS: dict[str, Values] = {
-    f"{name}[]": _lists(_OBJECTS if name in ("json", "jsonb") else values)
+    f"{name}[]": _lists(_NO_LISTS if name in ("json", "jsonb") else values)
     for name, values in FAMILIES.items()
     if name not in ("words", "more_words")
 }

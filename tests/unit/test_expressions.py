@@ -313,6 +313,16 @@ def paths(draw: st.DrawFn) -> str:
     return draw(roots) + field + ("".join(draw(st.lists(steps, max_size=3))) if field else "")
 
 
+# Such as `has` takes: the last part is a name.
+members = st.builds(
+    "{}{}{}{}".format,
+    roots,
+    st.sampled_from([".data", ".user", ".name"]),
+    st.lists(steps, max_size=2).map("".join),
+    st.sampled_from([".a", ".b"]),
+)
+
+
 @st.composite
 def operands(draw: st.DrawFn) -> str:
     path = draw(paths())
@@ -327,9 +337,8 @@ def operands(draw: st.DrawFn) -> str:
 def comparisons(draw: st.DrawFn) -> str:
     one, other = draw(operands()), draw(operands())
     sign = draw(st.sampled_from(["==", "==", "==", "!=", "<", ">=", "in"]))
-    path = draw(paths().filter(lambda path: path.endswith((".a", ".b"))))
     macro = f"{draw(paths())}.exists(i, i.a == {other})"
-    return draw(st.sampled_from([f"{one} {sign} {other}", f"{one} {sign} {other}", f"has({path})", macro]))
+    return draw(st.sampled_from([f"{one} {sign} {other}", f"{one} {sign} {other}", f"has({draw(members)})", macro]))
 
 
 expressions = st.recursive(

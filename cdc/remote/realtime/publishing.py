@@ -16,7 +16,6 @@ from cdc.store.json import encoded
 MOST_BYTES = 512 * 1024
 """Of one message."""
 
-
 _PIECE = 64 * 1024
 """Characters of a stream in one message, of which one may take six bytes."""
 

@@ -90,8 +90,8 @@ async def _report(service: Service, run_id: str | None, body: Mapping[str, Any])
 async def _deferred(service: Service, run_id: str, ops: Sequence[Op]) -> list[Told]:
     """What is to be recorded of runs that the run defers, or takes back."""
     async with service.state() as conn:
-        known = await deferred.sizes(conn, [run_id])
-    kept, refused = Defers(known.get(run_id, {})).take(ops)
+        known = await deferred.sizes(conn, run_id)
+    kept, refused = Defers(known).take(ops)
     for _, reason in refused:
         log.warning("a run is not deferred", run=run_id, reason=reason)
     return [Told(key, kind, data=data) for key, kind, data in kept]

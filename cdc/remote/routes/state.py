@@ -8,13 +8,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from cdc.remote.memos import hashed, memo, told_event
+from cdc.remote.memos import hashed, memo, steps_of, told_event
 from cdc.remote.planning import has_ended
 from cdc.remote.routes.answers import Json, gone, run_of
 from cdc.remote.routes.service import Service
 from cdc.store import events, runs
 from cdc.store.connect import Connection
-from cdc.store.deferred import KINDS
 from cdc.store.runs import Given
 
 _GONE = "There is no such run, or it has ended."
@@ -45,9 +44,7 @@ async def given(conn: Connection, run: Given) -> list[dict[str, Any]]:
 async def ended(conn: Connection, run_id: str) -> dict[str, Any]:
     """What its steps came to, by the hash of their id; of one that is to run with another input, that."""
     told: dict[str, Any] = {}
-    for key, recorded in (await runs.memos(conn, [run_id])).get(run_id, {}).items():
-        if recorded.kind in KINDS:
-            continue
+    for key, recorded in steps_of((await runs.memos(conn, [run_id])).get(run_id, {})):
         if has_ended(recorded):
             told[hashed(key)] = memo(recorded.kind, recorded.data, recorded.error)
         elif recorded.edit is not None:

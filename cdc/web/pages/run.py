@@ -14,7 +14,7 @@ from starlette.routing import Route
 from cdc.events import deferring
 from cdc.store import deferred, looking
 from cdc.store.choice import ENDED
-from cdc.store.deferred import ABORT, DEFER, KINDS
+from cdc.store.deferred import DEFER, KINDS
 from cdc.web.answers import uuid_of
 from cdc.web.guard.forms import checked_form
 from cdc.web.pages import timeline
@@ -94,7 +94,7 @@ def routes(site: Site) -> list[Route]:
 def _deferred(run: Mapping[str, Any]) -> dict[str, str]:
     """The events that started what the run had deferred, and not taken back, by the keys of these."""
     keys = {step["id"] for step in run["steps"] if step["kind"] in KINDS}
-    kept = [key for key in keys if key.startswith(DEFER) and deferred.key(ABORT, deferred.step_of(key)) not in keys]
+    kept = [key for key in keys if key.startswith(DEFER) and deferred.taken_back_by(key) not in keys]
     return {key: str(deferring.event_of(run["id"], key)) for key in kept}
 
 
