@@ -21,15 +21,11 @@ import pytest
 import pytest_asyncio
 from psycopg import AsyncConnection
 
-# A machine that is busy with something else is no reason to fail. CI judges a change, so it draws the same examples
-# each time; whoever runs the tests by hand looks at others with each run.
-hypothesis.settings.register_profile(
-    "any machine",
-    deadline=None,
-    suppress_health_check=[hypothesis.HealthCheck.too_slow],
-    derandomize="CI" in os.environ,
-)
-hypothesis.settings.load_profile("any machine")
+# A machine that is busy with something else is no reason to fail.
+_BUSY = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("any-machine", _BUSY)
+hypothesis.settings.register_profile("same-examples", _BUSY, derandomize=True)
+hypothesis.settings.load_profile("any-machine")
 
 for name in list(os.environ):
     if name == "DATABASE_URL" or name.startswith(
