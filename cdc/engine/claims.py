@@ -266,8 +266,8 @@ class Claims:
     async def _until_room(self, conn: Connection) -> None:
         pause = POLL
         while not self._stopping and self._capacity - len(self._flight) < self._enough_room:
-            self._room.clear()
             await set_within(self._room, pause)
+            self._room.clear()  # before the look: who says meanwhile that a run was cancelled is heard by the next one
             pause = POLL if await self._drop_cancelled(conn) else _LOOK
 
     async def _until_due(self, conn: Connection) -> None:

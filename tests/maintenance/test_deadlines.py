@@ -12,7 +12,8 @@ from cdc import Context, Debounce, Timeouts, function
 from cdc.authoring.function import Function
 from cdc.engine import claims
 from cdc.maintenance.deadlines import Deadlines
-from cdc.store.connect import connect
+from cdc.store import runs
+from cdc.store.connect import Connection, connect
 from tests.engine.harness import Engine
 from tests.waiting import eventually
 
@@ -99,23 +100,51 @@ async def test_a_handler_that_does_not_end_is_cancelled_and_its_place_is_free(en
     assert sorted(names) == ["inngest/function.cancelled", "inngest/function.finished"]
 
 
-async def test_a_worker_that_is_full_hears_of_it_soon(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(claims, "POLL", 3600.0)
-    began = asyncio.Event()
-
+def _first_never_ends(began: asyncio.Event) -> Function:
     @function("slow", on="db/users.inserted", timeouts=FINISH)
     async def slow(ctx: Context) -> None:
         if ctx.event.data["new"]["n"] == 0:
             began.set()
             await asyncio.Event().wait()
 
-    async with engine.working(slow, capacity=1):
+    return slow
+
+
+async def test_a_worker_that_is_full_hears_of_it_soon(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claims, "POLL", 3600.0)
+    began = asyncio.Event()
+    async with engine.working(_first_never_ends(began), capacity=1):
         await engine.send("db/users.inserted", {"n": 0}, {"n": 1})
         await asyncio.wait_for(began.wait(), 30)
         engine.wake()
         await time_is_over(engine)
         runs = await engine.ended(2)
     assert [run["status"] for run in runs] == ["cancelled", "completed"]
+
+
+async def test_a_full_worker_that_looks_while_a_run_is_cancelled_looks_again(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "POLL", 3600.0)
+    looked, told, look = asyncio.Event(), asyncio.Event(), runs.cancelled
+
+    async def answers_late(conn: Connection, worker_id: int) -> list[str]:
+        found = await look(conn, worker_id)
+        looked.set()
+        await told.wait()
+        return found
+
+    monkeypatch.setattr(runs, "cancelled", answers_late)
+    began = asyncio.Event()
+    async with engine.working(_first_never_ends(began), capacity=1):
+        await engine.send("db/users.inserted", {"n": 0}, {"n": 1})
+        await asyncio.wait_for(began.wait(), 30)
+        engine.wake()
+        await asyncio.wait_for(looked.wait(), 30)
+        await time_is_over(engine)
+        told.set()
+        ended = await engine.ended(2)
+    assert [run["status"] for run in ended] == ["cancelled", "completed"]
 
 
 async def test_a_run_that_blocks_its_event_loop_is_cancelled_meanwhile(engine: Engine) -> None:
