@@ -6,7 +6,7 @@ import json
 import re
 
 import httpx
-from playwright.async_api import expect
+from playwright.async_api import Response, expect
 
 from tests.browser.conftest import TOKEN, Dashboard
 from tests.openai_server import REFUSED
@@ -47,6 +47,23 @@ async def test_a_row_is_followed_from_its_event_to_the_end_of_its_run(dashboard:
     await expect(page.get_by_role("link", name="db/users.inserted")).to_have_count(1)
     await page.goto("/events?name=db/users.*&text=nobody@example")
     await expect(page.get_by_role("link", name="db/users.inserted")).to_have_count(0)
+
+
+async def test_a_link_that_is_pressed_stays_where_it_is(dashboard: Dashboard) -> None:
+    await dashboard.conn.execute("insert into users (name) values ('Ada')")
+    page = await dashboard.look("/events")
+    link = page.get_by_role("link", name="db/users.inserted")
+    await expect(link).to_be_visible()
+    first = await link.get_attribute("href")
+    async with page.expect_response(_with_two_events) as loaded_again:
+        await link.hover()
+        await page.mouse.down()
+        await dashboard.conn.execute("insert into users (name) values ('Grace')")
+    await (await loaded_again.value).finished()
+    await page.evaluate("new Promise((go) => setTimeout(go, 300))")  # for what must not happen
+    await expect(link).to_have_count(1)
+    await page.mouse.up()
+    await page.wait_for_url(f"**{first}")
 
 
 async def test_an_update_shows_what_it_changed(dashboard: Dashboard) -> None:
@@ -151,6 +168,10 @@ async def test_data_that_looks_like_markup_stays_text(dashboard: Dashboard) -> N
     assert await page.title() != "taken"
     assert await page.locator("img[onerror]").count() == 0
     assert json.loads((await _api(dashboard, f"/v1/events/{event}")).text)["data"]["data"]["text"] == hostile
+
+
+async def _with_two_events(answer: Response) -> bool:
+    return answer.url.endswith("/events") and (await answer.text()).count('href="/events/0') > 1
 
 
 async def _api(dashboard: Dashboard, path: str) -> httpx.Response:

@@ -38,13 +38,26 @@ async function refresh() {
     do {
       again = false;
       const answer = await fetch(location.href, { cache: "no-store", redirect: "error" });
-      if (answer.ok) replace(new DOMParser().parseFromString(await answer.text(), "text/html"));
+      const page = answer.ok && new DOMParser().parseFromString(await answer.text(), "text/html");
+      await unpressed();
+      if (page) replace(page);
     } while (again);
   } catch {
     tell("lost", "The page could not be loaded again");
   } finally {
     loading = false;
   }
+}
+
+// A link that moves away between press and release is not followed: nothing changes meanwhile.
+
+let pressed = false;
+addEventListener("pointerdown", ({ button }) => (pressed = button === 0));
+for (const end of ["pointerup", "pointercancel", "contextmenu", "blur"])
+  addEventListener(end, () => setTimeout(() => (pressed = false))); // after the click, which comes with the release
+
+async function unpressed() {
+  while (pressed) await new Promise((go) => setTimeout(go, 50));
 }
 
 function replace(page) {
