@@ -22,6 +22,7 @@ import numpy as np
 import pytest
 
 from tests.acceptance.service import Service, Settings, running, started
+from tests.acceptance.state import is_backfilled
 from tests.crash.ledger import WATCH, Ledger, write_function
 from tests.openai_server import OpenAIServer, unit_vectors
 from tests.servers import Connect, Connection
@@ -149,7 +150,7 @@ async def test_rows_written_while_the_service_is_killed_again_and_again_are_embe
         }
         service = await services.enter_async_context(started(**settings))
         await service.logs("api")
-        await eventually(lambda: the_empty_table_is_read(ledger), within=60)
+        await is_backfilled(ledger.connection)  # rows that it finds have one more event each
         writing = asyncio.create_task(writer.write())
         for events, how in zip(
             sorted(chance.sample(range(ROWS - AHEAD), len(KILLS))), chance.sample(KILLS, len(KILLS)), strict=True
@@ -195,11 +196,6 @@ async def test_a_burst_of_a_thousand_runs_is_done_by_two_workers_that_are_killed
         await service.stop()
     await ledger.check()
     await ledger.each_row_is_an_event()
-
-
-async def the_empty_table_is_read(ledger: Ledger) -> bool:
-    """Whether the backfill of the embedding is over: rows that it finds have one more event each, by which it fills."""
-    return await ledger.rows("select status from cdc_state.backfills") == [("done",)]
 
 
 async def check_events(ledger: Ledger, writer: Writer) -> None:
