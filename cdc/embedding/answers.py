@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +21,7 @@ _LARGEST_HALF = 65_504
 
 
 class Answers:
-    """Asks for each text once, however many rounds look at it."""
+    """Asks for each text once, however many rounds look at it; for a refused one again once it is forgotten."""
 
     def __init__(self, declaration: Declaration, embed: Embed) -> None:
         self._declaration = declaration
@@ -54,6 +54,11 @@ class Answers:
         if not isinstance(answer, Exception):
             return None
         return " ".join(filter(None, (str(answer), getattr(answer, "detail", ""))))
+
+    def forget(self, refused: Iterable[bytes]) -> None:
+        """These refusals are written down; where that is gone again, somebody wants the text to be tried again."""
+        for hash_ in refused:
+            self._answers.pop(hash_, None)
 
     def _checked(self, answer: Answer) -> Answer:
         """The answer, if the target can take it; one odd vector must not spoil the statement of all."""

@@ -90,6 +90,7 @@ class ChunkedRows:
         for plan in complete:
             if plan.count:
                 self._outcomes[plan.reading.key] = "refused" if plan.refusals else "embedded"
+            self._answers.forget(refusal.hash for refusal in plan.refusals)
         return written
 
     def _plan(self, found: Reading, stored: Sequence[Stored]) -> Plan | None:

@@ -162,5 +162,6 @@ class WholeRows:
         async with self._db.connection() as conn:
             written = await vectors.write(conn, self._layout, accepted)
             await vectors.put_aside(conn, self._layout, refused)
+        self._answers.forget(found.hash for found in refused if found.hash)
         self._outcomes.update({found.key: "refused" if found in refused else "embedded" for found in wanting})
         return written + len(refused)

@@ -42,6 +42,27 @@ async def test_a_text_put_aside_is_not_tried_again_until_it_changes(docs: Follow
     await docs.check()
 
 
+async def test_a_text_whose_refusal_is_taken_back_at_once_is_asked_for_again(docs: Followed) -> None:
+    class Relents(Embedder):
+        async def __call__(self, *args: Any) -> Any:
+            answers = await super().__call__(*args)
+            self.refuses = set()
+            return answers
+
+    docs.embedder = Relents(refuses={"bad"})
+    for statement in (
+        "create sequence tries",
+        "create function try_again() returns trigger language plpgsql as $$ begin"
+        " if nextval('tries') = 1 then perform cdc.retry_embeddings('docs'); end if; return null; end $$",
+        "create trigger try_again after insert on cdc.embedding_errors for each row execute function try_again()",
+        "insert into docs values (1, 'bad', null)",
+    ):
+        await docs.execute(statement)
+    assert await docs.reconcile(1) == Counts(embedded=1)
+    assert docs.embedder.asked == ["bad", "bad"]
+    await docs.check()
+
+
 @pytest.mark.parametrize("gone", ["delete from docs", "update docs set title = null", "truncate docs cascade"])
 async def test_nothing_stays_put_aside_for_what_is_gone(docs: Followed, gone: str) -> None:
     docs.embedder.refuses = {"bad"}
