@@ -95,13 +95,20 @@ class Reader:
         self._transactions = Transactions(resume_after)
 
     async def items(self, *, commits: int = 1) -> list[Item]:
-        """What comes until so many transactions have been committed."""
+        """What comes until so many transactions have been committed.
+
+        One without rows or messages is left out: up to Postgres 14 the server tells of those, its autovacuum's too.
+        """
         items: list[Item] = []
+        brought = False
         async with asyncio.timeout(60):
             while commits > 0:
-                fed = self._transactions.feed(await self.stream.receive())
-                commits -= sum(isinstance(item, Committed) for item in fed)
-                items += fed
+                for item in self._transactions.feed(await self.stream.receive()):
+                    ends = isinstance(item, Committed)
+                    if brought or not ends:
+                        items.append(item)
+                        commits -= ends
+                    brought = not ends
         return items
 
     async def changes(self, *, commits: int = 1) -> list[Change]:

@@ -109,7 +109,8 @@ async def test_a_server_that_has_nothing_to_say_is_kept(any_database_url: str, c
         reading = asyncio.create_task(Reader(stream).changes())
         opened = time.monotonic()
         await eventually(lambda: time.monotonic() > opened + 4.0)
-        await source.run("insert into t values (1)")
+        # As autovacuum does now and then: on Postgres 14 the reader is told of a transaction without rows.
+        await source.run("analyze pg_class", "insert into t values (1)")
         assert [change.new for change in await reading] == [{"id": 1}]
 
 
