@@ -15,7 +15,7 @@ T = TypeVar("T")
 async def eventually(predicate: Callable[[], Awaitable[T]], *, within: float = ..., what: str = ...) -> T: ...
 @overload
 async def eventually(predicate: Callable[[], T], *, within: float = ..., what: str = ...) -> T: ...
-async def eventually(predicate: Callable[[], Any], *, within: float = 30.0, what: str = "") -> Any:
+async def eventually(predicate: Callable[[], Any], *, within: float = 60.0, what: str = "") -> Any:
     """Call the predicate until what it returns (or what that awaits to) is true, and return it.
 
     An AssertionError inside counts as not yet, so a predicate may assert. `within` is in seconds: long enough for a

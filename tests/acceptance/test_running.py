@@ -107,7 +107,7 @@ async def test_an_embedding_declared_in_a_setting_follows_the_text_of_its_row(
             return row[0] if row else None
 
         await conn.execute("insert into notes values (1, 'where do pets sleep?')")
-        first = await eventually(vector, within=30)
+        first = await eventually(vector)
         await conn.execute("update notes set body = 'interest rates of last year' where id = 1")
 
         async def changed() -> bool:

@@ -229,7 +229,7 @@ async def test_an_embedded_table_may_be_read_and_nothing_else(
             async def is_embedded() -> bool:
                 return bool((await admin.execute("select from notes_embeddings where embedding is not null")).rowcount)
 
-            await eventually(is_embedded, within=30, what="the note has its vector")
+            await eventually(is_embedded, what="the note has its vector")
         await admin.execute(sql.SQL("revoke select on notes from {}").format(sql.Identifier(role)))
         await refused("run", code=78, says=f"Role {role} has no SELECT right on notes", hint="CDC_EMBED", **service)
     finally:

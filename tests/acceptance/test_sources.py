@@ -366,8 +366,8 @@ async def test_embeddings_are_kept_in_each_source(connect: Connect, database_url
         async def vectors(conn: Connection) -> list[int]:
             return [id_ for (id_,) in await (await conn.execute("select id from documents_embeddings")).fetchall()]
 
-        await eventually(lambda: has(vectors, home, [1]), within=30, what="the vector is in the one")
-        await eventually(lambda: has(vectors, crm, [2]), within=30, what="the vector is in the other")
+        await eventually(lambda: has(vectors, home, [1]), what="the vector is in the one")
+        await eventually(lambda: has(vectors, crm, [2]), what="the vector is in the other")
         found = await cdc("search", "documents", "where do pets rest?", "--source", "crm", **settings)
         assert "a cat sleeps" in found.out
         assert "a dog naps" not in found.out

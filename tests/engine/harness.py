@@ -210,7 +210,7 @@ class Engine:
         async def is_so() -> bool:
             return [run["status"] for run in await self.runs()] == [status]
 
-        await eventually(is_so, within=30, what=f"the run is {status}")
+        await eventually(is_so, what=f"the run is {status}")
 
 
 async def open_engine(url: str, conn: Connection, *, replayed: bool = False) -> Engine:

@@ -40,7 +40,7 @@ async def test_lines_are_kept_once_in_order_with_levels_and_fields(engine: Engin
 
     async with engine.working(tells):
         await engine.send("db/users.inserted", {})
-        await eventually(lambda: waits_of(engine), within=20)
+        await eventually(lambda: waits_of(engine))
         await tell(engine, "app/x", {})
         await engine.ended()
 

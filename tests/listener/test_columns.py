@@ -237,7 +237,7 @@ async def test_an_accept_that_is_undone_and_repeated_judges_the_same(
         failing.setattr(faults, "point", fail)
         life = await until_streaming(*await database.listener())
         with pytest.raises(RuntimeError, match=r"accept\.before_commit"):
-            await asyncio.wait_for(life, 20)
+            await asyncio.wait_for(life, 60)
     assert await database.rows("select * from cdc_state.row_hashes") == before
     await database.close_doors()
     async with database.listening():

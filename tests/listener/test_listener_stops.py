@@ -116,7 +116,7 @@ async def test_exactly_as_many_messages_as_are_read_at_once_are_not_held_back(
             async def is_there(query: str = query, expected: int = number + 1) -> bool:
                 return bool(await database.one(query) == expected)
 
-            await eventually(is_there, within=30)
+            await eventually(is_there)
 
 
 async def test_stopping_takes_no_time_when_nothing_happens(migrated_url: str, connect: Connect) -> None:

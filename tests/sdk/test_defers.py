@@ -23,5 +23,5 @@ async def test_deferred_runs_start_when_their_parent_ends_but_not_one_that_it_to
     assert [run["status"] for run in runs] == ["completed", "failed"]
     for mine, run in zip((good, bad), runs, strict=True):
         told = [f"{what} of {app.name}-defers {run['id']}" for what in ("kept", "last")]
-        await eventually(lambda: sorted(app.noted(mine)[2:]) == told, within=30, what="two deferred runs told so")  # noqa: B023
+        await eventually(lambda: sorted(app.noted(mine)[2:]) == told, what="two deferred runs told so")  # noqa: B023
         assert app.noted(mine)[:2] == ["first", "second"]

@@ -40,7 +40,7 @@ async def the_run(app: App, name: str) -> dict[str, Any]:
             found: list[dict[str, Any]] = (await client.get("/v1/runs", params=chosen)).json()["data"]
             return found
 
-        (run, *_) = await eventually(completed, within=30, what=f"a run of {name} has completed")
+        (run, *_) = await eventually(completed, what=f"a run of {name} has completed")
         told: dict[str, Any] = (await client.get(f"/v1/runs/{run['id']}")).json()["data"]
     return told
 

@@ -44,7 +44,7 @@ async def test_events_are_sent_once(app: App) -> None:
     mine = fresh()
     assert await app.output("sends", id=mine) == {"sent": 2}
     three = ["received 1", "received 2", "received 3"]
-    await eventually(lambda: sorted(app.noted(mine)) == three, within=30, what="three events were received")
+    await eventually(lambda: sorted(app.noted(mine)) == three, what="three events were received")
 
 
 async def test_what_is_too_large_for_a_call_is_fetched(app: App) -> None:

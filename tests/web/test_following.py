@@ -28,7 +28,7 @@ async def test_who_listens_to_a_run_hears_its_steps_and_its_end_whatever_came_be
     ):
 
         async def heard() -> dict[str, Any]:
-            told: dict[str, Any] = await socket.receive_json(timeout=20)
+            told: dict[str, Any] = await socket.receive_json(timeout=60)
             assert (told["channel"], told["run_id"], told["fn_id"]) == (run_id, run_id, "paid")
             return told
 

@@ -223,7 +223,7 @@ async def test_batches_claimed_while_events_come_lose_none(live_flow: Flow, conn
             flow.engine.wake()
             return not await flow.standing()
 
-        await eventually(all_in, within=20)
+        await eventually(all_in, within=60)
         runs = await flow.engine.runs()
     assert sorted(n for batch in flow.outputs(runs) for n in batch) == list(range(180))
     assert max(len(batch) for batch in flow.outputs(runs)) <= 7
