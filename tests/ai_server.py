@@ -118,16 +118,18 @@ class AIServer(OpenAIServer):
 
     def _route(self, form: _Format) -> Callable[[Request], Any]:
         async def answer(request: Request) -> Response:
+            await request.body()
+            latency = self.latency  # who sees it busy may set another for those to come
             self.busy += 1
             self.peak = max(self.peak, self.busy)
             try:
-                return await self._answer_to(request, form)
+                return await self._answer_to(request, form, latency)
             finally:
                 self.busy -= 1
 
         return answer
 
-    async def _answer_to(self, request: Request, form: _Format) -> Response:
+    async def _answer_to(self, request: Request, form: _Format, latency: float) -> Response:
         body = orjson.loads(await request.body())
         call = request.path_params.get("call")
         if call:
@@ -137,7 +139,7 @@ class AIServer(OpenAIServer):
         self.questions.append(Asked(request.url.path, request.headers, body))
         # Taken before the pause: who asks first is answered first.
         scripted = self._next.popleft() if self._next else None
-        await self._pause()
+        await self._pause(latency)
         if self._key is not None and request.headers.get(form.key, "").removeprefix("Bearer ") != self._key:
             return _json(form.error(401, "Incorrect API key provided."), 401)
         answer = scripted(form, body) if scripted else _said(form, body, _default(form, body, self.answers))

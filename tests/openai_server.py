@@ -200,11 +200,12 @@ class OpenAIServer:
 
     async def _embeddings(self, request: Request) -> Response:
         self.arrived += 1
+        asked = orjson.loads(await request.body())
+        latency = self.latency  # who sees it busy may set another for those to come
         self.busy += 1
         self.peak = max(self.peak, self.busy)
         try:
-            asked = orjson.loads(await request.body())
-            await self._pause()
+            await self._pause(latency)
             self.bodies.append(asked | {"path": request.url.path, "headers": dict(request.headers)})
             answer = self._answer(asked, request.headers.get("authorization", ""))
             if self._limit is not None:
@@ -213,8 +214,8 @@ class OpenAIServer:
         finally:
             self.busy -= 1
 
-    async def _pause(self) -> None:
-        await asyncio.sleep(self.latency)
+    async def _pause(self, latency: float) -> None:
+        await asyncio.sleep(latency)
         await eventually(self.waits_for, within=600)
 
     def _answer(self, asked: dict[str, Any], authorization: str) -> Response:
