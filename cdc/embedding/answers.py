@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from cdc.ai.errors import InputRefused
 from cdc.authoring.context import Embed
@@ -13,6 +12,7 @@ from cdc.errors import NonRetriableError
 from cdc.store.embeddings import Declaration
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     Answer = NDArray[np.float32] | Exception
@@ -69,7 +69,7 @@ class Answers:
             raise NonRetriableError(
                 f"{to.model} answers with {len(answer)} dimensions; {to.target} was made for {to.dimensions}."
             )
-        largest = np.abs(answer).max()
-        if not np.isfinite(largest) or (to.vector_type == "halfvec" and largest > _LARGEST_HALF):
+        largest = abs(answer).max()
+        if not math.isfinite(largest) or (to.vector_type == "halfvec" and largest > _LARGEST_HALF):
             return InputRefused(f"No {to.vector_type} can hold the model's vector of this text.")
         return answer

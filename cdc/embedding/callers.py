@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from cdc.embedding.providers import Vector
 
-Result = Vector | Exception
+Result: TypeAlias = "Vector | Exception"
 
 
 class Caller:

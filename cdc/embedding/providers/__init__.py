@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from cdc.ai.access import Access
 from cdc.embedding.models import LOCAL, LOCAL_FAST, Model, installed
 from cdc.embedding.providers.rates import Rate
 from cdc.errors import ConfigurationError
 
-Vector = NDArray[np.float32]
+if TYPE_CHECKING:  # numpy is 10 MB, which a process without vectors does without
+    import numpy as np
+    from numpy.typing import NDArray
+
+Vector: TypeAlias = "NDArray[np.float32]"
 """One text's embedding: shape (dimensions,). Shared between callers, so never written to."""
 
 
