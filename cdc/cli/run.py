@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
@@ -36,6 +37,7 @@ def run(*, only: Annotated[list[str] | None, Parameter(negative=())] = None, rel
     roles = _roles(only)
     if reload and "worker" not in roles:
         raise ConfigurationError("--reload restarts workers, and --only leaves them out.", hint="Take one of the two.")
+    gc.disable()  # what is imported stays; `process.prepare` enables it
     settings = config.load()
     telemetry.configure(settings.log_level, settings.log_format)
     return asyncio.run(until_signalled(_serve(settings, roles, reload=reload)))
@@ -43,6 +45,7 @@ def run(*, only: Annotated[list[str] | None, Parameter(negative=())] = None, rel
 
 def worker(*, check: bool = False, pooled: bool = False, apps: bool = False) -> int:
     """Execute functions for a parent, its own or those of apps: started by `cdc run`, not by people."""
+    gc.disable()
     settings = config.load()
     telemetry.configure(settings.log_level, settings.log_format, process="apps" if apps else "worker")
     if apps:

@@ -22,6 +22,7 @@ def prepare() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_ALLOCATIONS)
+    gc.enable()
 
 
 def allow_connections() -> None:
