@@ -7,6 +7,7 @@ No run is lost or stuck, no recorded step runs again, each result is the model's
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from collections import Counter
 from collections.abc import Coroutine
@@ -241,11 +242,11 @@ class Engines(RuleBasedStateMachine):
     async def _kill(self, milliseconds: int) -> None:
         await asyncio.sleep(milliseconds / 1000)
         number = min(self.ids)
-        doomed = [task for task, owner in self.owners.items() if owner == number and not task.done()]
-        for task in doomed:
-            task.cancel()
-        if doomed:
-            await asyncio.wait(doomed, timeout=60)
+        # More than once: a run that suspends takes the first time for its own doing, and writes on.
+        while doomed := self._alive(number):
+            for task in doomed:
+                task.cancel()
+            await asyncio.wait(doomed, timeout=1)
         self.engine.workers.pop(0)
         await self.engine.conn.execute(
             "update cdc_state.workers set lease_until = now() - interval '1 s' where id = %s", [self.ids.pop(number)]
@@ -316,10 +317,14 @@ class Engines(RuleBasedStateMachine):
     async def _end(self) -> None:
         for worker in self.engine.workers:
             worker.stop(at_once=True)
-        left = [task for task, owner in self.owners.items() if owner and not task.done()]
-        if left:
+        if left := self._alive(*self.ids):
             await asyncio.wait(left, timeout=60)
         await self.engine.conn.close()
+        gc.collect()  # connections that killed workers were making: the server would wait a minute for a password
+
+    def _alive(self, *numbers: int) -> list[asyncio.Task[Any]]:
+        """Tasks of these workers that have not ended."""
+        return [task for task, owner in self.owners.items() if owner in numbers and not task.done()]
 
 
 def _plain(program: Any) -> Any:
