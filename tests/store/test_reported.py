@@ -50,8 +50,14 @@ async def test_a_worker_leaves_only_when_what_was_told_under_its_lease_is_record
     assert await state.rows("select id from cdc_state.steps order by ended_at") == [("a",), ("b",)]
 
 
+async def test_steps_ended_in_the_order_in_which_they_were_told(state: State) -> None:
+    told = await report(state, *(f"{number:02}" for number in reversed(range(50))))
+    await record(state.connection, [told])
+    assert await state.rows("select id from cdc_state.steps order by ended_at") == [(step.id,) for step in told.steps]
+
+
 async def test_many_tell_of_runs_in_any_order_and_none_waits_for_ever(state: State) -> None:
-    told = [await report(state, "a") for _ in range(4)]
+    told = [await report(state, "a") for _ in range(100)]
     tellers = [await state.connect(state.url) for _ in range(2)]
     turns = [record(teller, told[::order]) for teller, order in zip(tellers, (1, -1), strict=True)]
     first, second = await asyncio.gather(*turns)
