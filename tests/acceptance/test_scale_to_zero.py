@@ -25,9 +25,13 @@ COUNTS = """
 """
 
 OTHERS = """
-    select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()
+    select count(*) from pg_stat_activity
+     where datname = current_database() and pid <> pg_backend_pid()
+       and backend_type in ('client backend', 'walsender')
 """
-"""Connections to this database besides the one that asks, those for replication included."""
+"""Connections to this database besides the one that asks, those for replication included; autovacuum, which comes by
+itself, has none.
+"""
 
 
 async def others(conn: Connection) -> int:
