@@ -16,6 +16,9 @@ log = structlog.get_logger(__name__)
 _SHORTEST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
 
+_ENDING = 10.0
+"""Seconds that a process has to end once its runs are done or let go of: more than all that it waits for then."""
+
 _TRIES = 3
 """Starts of a process before the service gives up; later, one that cannot start is tried for ever."""
 
@@ -99,7 +102,7 @@ class Children:
         """Let them finish or release their runs; kill those that take longer than that may."""
         for keeper in self._keepers:
             keeper.cancel()
-        await asyncio.gather(*(child.stop(self._grace + 5.0) for child in self._children))
+        await asyncio.gather(*(child.stop(self._grace + _ENDING) for child in self._children))
 
     async def _start(self, child: Child) -> None:
         """The first start: a process that dies without a word may have been killed, and is tried again."""
