@@ -259,6 +259,9 @@ async def test_what_a_service_gives_back_when_it_ends_goes_on_elsewhere_at_once(
         await other.stop()
 
 
+A_LEASE = 30
+"""Seconds: a machine that stands still for a while ends none, and a heartbeat comes within ten."""
+
 AN_HOUR_AHEAD = """
     import os, time
     from pathlib import Path
@@ -276,25 +279,36 @@ async def test_a_service_whose_clock_is_wrong_by_an_hour_works_beside_one_whose_
     (tmp_path / "sitecustomize.py").write_text(dedent(AN_HOUR_AHEAD))
     conn = await connect(database_url)
     await conn.execute(USERS)
-    settings: Settings = {"DATABASE_URL": database_url, "CDC_FUNCTIONS": functions, "CDC_LEASE": "4"}
+    settings: Settings = {"DATABASE_URL": database_url, "CDC_FUNCTIONS": functions, "CDC_LEASE": str(A_LEASE)}
     path = ":".join(filter(None, (str(tmp_path), str(Path(__file__).parents[2]))))
-    async with (
-        started(**settings, PYTHONPATH=path) as wrong,
-        started("--only", "worker", **settings) as right,
-    ):
-        await asyncio.gather(wrong.logs("api"), right.logs("api"))
-        assert len(files(tmp_path, "loaded-*")) == 2, "the service and its worker are ahead"
-        for count in range(20, 101, 20):
-            await conn.execute("insert into users (name) select 'x' from generate_series(1, 20)")
-            await completed(conn, count)
-        cursor = await conn.execute(
-            "select count(distinct worker_id) from cdc_state.runs"
-            " where created_at > now() + interval '1 minute' or ended_at > now() + interval '1 minute'"
-        )
-        assert await cursor.fetchone() == (0,)
-        for service in (wrong, right):
-            assert not service.logged("rescued")
-            assert not service.logged("worker starts over")
+    async with started("--only", "worker", **settings) as right:
+        # Its lease is there when the other looks for those that ran out, first thing.
+        await right.logs("waiting for a listener to open the source")
+        async with started(**settings, PYTHONPATH=path) as wrong:
+            await asyncio.gather(wrong.logs("api"), right.logs("api"))
+            assert len(files(tmp_path, "loaded-*")) == 2, "the service and its worker are ahead"
+            before = await leases(conn)
+            for count in range(20, 101, 20):
+                await conn.execute("insert into users (name) select 'x' from generate_series(1, 20)")
+                await completed(conn, count)
+            cursor = await conn.execute(
+                "select count(distinct worker_id) from cdc_state.runs"
+                " where created_at > now() + interval '1 minute' or ended_at > now() + interval '1 minute'"
+            )
+            assert await cursor.fetchone() == (0,)
+
+            async def are_renewed() -> bool:
+                now = await leases(conn)
+                return all(now.get(worker, 0.0) > until for worker, until in before.items())
+
+            await eventually(are_renewed, what="both workers keep their leases")
+            cursor = await conn.execute(
+                "select max(lease_until) <= now() + make_interval(secs => %s) from cdc_state.workers", [A_LEASE]
+            )
+            assert await cursor.fetchone() == (True,)
+            for service in (wrong, right):
+                assert not service.logged("rescued")
+                assert not service.logged("worker starts over")
 
 
 async def test_a_worker_that_dies_before_it_is_ready_is_started_again(
@@ -320,6 +334,12 @@ async def test_a_worker_that_dies_before_it_is_ready_is_started_again(
 async def test_only_takes_the_parts_there_are() -> None:
     await refused("run", "--only", "worker,wab", code=78, says="'wab'", hint="listener, worker and web")
     await refused("run", "--only", "web", "--reload", code=78, says="--reload", hint="one of the two")
+
+
+async def leases(conn: Connection) -> dict[int, float]:
+    """Until when the workers hold theirs, in seconds since 1970."""
+    cursor = await conn.execute("select id, extract(epoch from lease_until)::float8 from cdc_state.workers")
+    return dict(await cursor.fetchall())
 
 
 async def holders(conn: Connection) -> list[int]:
