@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from decimal import Decimal
 
-from tests.acceptance.service import Settings, running
+from tests.acceptance.service import Service, Setting, Settings, running
+from tests.acceptance.state import is_backfilled
 from tests.openai_server import OpenAIServer, RateLimit
 from tests.ports import free_port
 from tests.servers import Connect, Connection
@@ -51,6 +54,23 @@ async def all_are_embedded(conn: Connection, count: int) -> None:
     assert await one(conn, "select max(attempts) from cdc_state.steps") == 1
 
 
+@asynccontextmanager
+async def embedding(conn: Connection, **environment: Setting) -> AsyncIterator[Service]:
+    """A service for which the rows that are written from now on have one event each, and none comes of itself."""
+    async with running(**environment) as service:
+        await is_backfilled(conn)
+        yield service
+
+
+async def calls_are_written(conn: Connection, provider: OpenAIServer) -> None:
+    """Wait for the book of calls, which is written a while after they were answered."""
+
+    async def are() -> bool:
+        return await one(conn, "select count(*) from cdc_state.ai_calls") == provider.requests
+
+    await eventually(are, what="every request is in the book")
+
+
 async def hurry(conn: Connection) -> None:
     """Set the clock forward: whatever waits for a time is due now."""
     await conn.execute("update cdc_state.steps set wake_at = now() where ended_at is null")
@@ -64,7 +84,7 @@ async def test_an_outage_costs_no_attempts_and_everything_is_embedded_after_it(
     conn = await connect(database_url)
     await table(conn)
     async with OpenAIServer() as provider:
-        async with running(**settings(database_url, provider)):
+        async with embedding(conn, **settings(database_url, provider)):
             await insert(conn, 1)
             await all_are_embedded(conn, 1)
             provider.fail_next(2 * RETRIES, status=500, headers={"retry-after": "0.01"})
@@ -73,6 +93,7 @@ async def test_an_outage_costs_no_attempts_and_everything_is_embedded_after_it(
             await eventually(lambda: provider.requests > RETRIES, within=60)
             await insert(conn, 5)
             await all_are_embedded(conn, 306)
+            await calls_are_written(conn, provider)
         assert await one(conn, "select count(*) from cdc_state.ai_calls where error = 'ProviderUnavailable'") == (
             2 * RETRIES + 1
         )
@@ -84,7 +105,7 @@ async def test_nobody_listening_is_waited_for(connect: Connect, database_url: st
     port = free_port()
     async with OpenAIServer(port=port) as first:
         environment = settings(database_url, first)
-    async with running(**environment):
+    async with embedding(conn, **environment):
         await insert(conn, 10)
         for tries in range(1, 4):
 
@@ -107,7 +128,7 @@ async def test_nobody_listening_is_waited_for(connect: Connect, database_url: st
 async def test_a_key_that_is_refused_fails_no_run(connect: Connect, database_url: str) -> None:
     conn = await connect(database_url)
     await table(conn)
-    async with OpenAIServer() as provider, running(**settings(database_url, provider)):
+    async with OpenAIServer() as provider, embedding(conn, **settings(database_url, provider)):
         await insert(conn, 1)
         await all_are_embedded(conn, 1)
         provider.fail_next(RETRIES + 5, status=401, code="invalid_api_key")
@@ -125,7 +146,7 @@ async def test_a_pinned_model_whose_key_is_gone_fails_no_run(connect: Connect, d
     conn = await connect(database_url)
     await table(conn)
     async with OpenAIServer() as provider:
-        async with running(**settings(database_url, provider)):
+        async with embedding(conn, **settings(database_url, provider)):
             await insert(conn, 1)
             await all_are_embedded(conn, 1)
         without: Settings = {"DATABASE_URL": database_url}
@@ -156,22 +177,23 @@ async def test_a_strict_limit_slows_the_service_and_costs_nothing_else(connect: 
     conn = await connect(database_url)
     await table(conn)
     async with OpenAIServer(limit=RateLimit(requests=5, burst=2)) as provider:
-        async with running(**settings(database_url, provider)):
+        async with embedding(conn, **settings(database_url, provider)):
             await insert(conn, 3000)
             await all_are_embedded(conn, 3000)
+            await calls_are_written(conn, provider)
         assert len(set(provider.seen)) == 3000
         assert provider.limited <= 10
-        asked = "select count(*) from cdc_state.ai_calls"
-        assert await one(conn, asked) == provider.requests
-        assert await one(conn, f"{asked} where error = 'ProviderUnavailable'") == provider.limited
+        refused = "select count(*) from cdc_state.ai_calls where error = 'ProviderUnavailable'"
+        assert await one(conn, refused) == provider.limited
 
 
 async def test_what_vectors_cost_is_written_down(connect: Connect, database_url: str) -> None:
     conn = await connect(database_url)
     await table(conn)
-    async with OpenAIServer() as provider, running(**settings(database_url, provider)):
+    async with OpenAIServer() as provider, embedding(conn, **settings(database_url, provider)):
         await conn.execute("insert into docs (title) values (repeat('x', 399)), (repeat('x', 399)), ('[refuse]')")
         await all_are_embedded(conn, 1 + 1)
+        await calls_are_written(conn, provider)
     calls = await conn.execute(
         "select distinct operation, provider, model, response_model, total_tokens / inputs, cost / inputs, latency > 0"
         " from cdc_state.ai_calls where error is null"
@@ -190,9 +212,14 @@ async def test_local_models_cost_nothing(connect: Connect, database_url: str) ->
         "CDC_EMBED": "docs(title)",
         "CDC_EMBED_MODEL": "local-fast/wordllama",
     }
-    async with running(**environment):
+    async with embedding(conn, **environment):
         await insert(conn, 3)
         await all_are_embedded(conn, 3)
+
+        async def are_written() -> bool:
+            return await one(conn, "select count(*) from cdc_state.ai_calls") != 0
+
+        await eventually(are_written, what="a call is in the book")
     calls = await conn.execute("select distinct provider, model, cost from cdc_state.ai_calls")
     assert await calls.fetchall() == [("local-fast", "wordllama", 0)]
 
@@ -201,7 +228,7 @@ async def test_rows_of_one_text_are_asked_for_once_a_run(connect: Connect, datab
     conn = await connect(database_url)
     await table(conn)
     async with OpenAIServer() as provider:
-        async with running(**settings(database_url, provider)):
+        async with embedding(conn, **settings(database_url, provider)):
             await conn.execute("insert into docs (title) select 'the same' from generate_series(1, 400)")
             await all_are_embedded(conn, 400)
         runs = await one(conn, "select count(*) from cdc_state.runs")
