@@ -25,6 +25,7 @@ from tests.acceptance.service import Service, Settings, running, started
 from tests.acceptance.state import is_backfilled
 from tests.crash.ledger import WATCH, Ledger, write_function
 from tests.openai_server import OpenAIServer, unit_vectors
+from tests.proxy import ports_of
 from tests.servers import Connect, Connection
 from tests.waiting import eventually
 
@@ -115,13 +116,25 @@ async def kill_one(service: Service, ledger: Ledger, chance: random.Random) -> b
     murderer, and rightly fail.
     """
     pid = chance.choice(await eventually(lambda: workers(service), within=60))
-    os.kill(pid, SIGSTOP)
+    try:
+        os.kill(pid, SIGSTOP)
+        mine = list(ports_of(pid))
+    except OSError:  # of the one that was killed before
+        return False
+
+    async def is_answered() -> bool:
+        return int(await ledger.one(AT_WORK, mine)) == 0
+
+    # What it asked for just before it stood still may be a claim.
+    await eventually(is_answered, what="the server is done with what the worker asked for")
     suspects = await ledger.one(SUSPECTS, pid)
     os.kill(pid, SIGCONT if suspects else SIGKILL)
     if not suspects:
         print(f"killed worker {pid}")
     return not suspects
 
+
+AT_WORK = "select count(*) from pg_stat_activity where state = 'active' and client_port = any (%s)"
 
 SUSPECTS = """
     select count(*) from cdc_state.runs r join cdc_state.workers w on w.id = r.worker_id
