@@ -134,7 +134,7 @@ async def test_a_function_is_paused_resumed_invoked_and_signalled(
 async def test_events_need_the_key_that_is_set(database_url: str) -> None:
     async with running(DATABASE_URL=database_url, CDC_EVENT_KEY="first, second") as service:
         assert len(await Client(service.url, "second").send(Event("app/x"))) == 1
-        async with httpx.AsyncClient(base_url=service.url, trust_env=False) as client:
+        async with httpx.AsyncClient(base_url=service.url, trust_env=False, timeout=30) as client:
             answer = await client.post("/e/wrong", json={"name": "app/x"})
         assert (answer.status_code, answer.json()["status"]) == (401, 401)
         assert "second" not in service.output

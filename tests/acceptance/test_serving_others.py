@@ -11,6 +11,7 @@ from cdc.client import Client
 from cdc.config import Settings, variable
 from tests.acceptance.service import cdc, refused, running
 from tests.servers import Connect
+from tests.waiting import eventually
 
 TOKEN, SCRAPES, KEY = "open-sesame-0123456789", "open-sesame-metrics-01", "open-sesame-events-012"
 SIGNING = "signkey-prod-" + "5e5a" * 8
@@ -46,8 +47,12 @@ async def test_others_are_served_with_credentials_and_no_secret_shows(connect: C
     async with running(**settings) as service:
         url = service.url.replace("0.0.0.0", "127.0.0.1")
         port = url.rpartition(":")[2]
-        healthy = await cdc("health", CDC_HOST="0.0.0.0", CDC_PORT=port)
-        assert (healthy.code, healthy.out) == (0, "ready\n")
+
+        async def is_healthy() -> bool:
+            told = await cdc("health", CDC_HOST="0.0.0.0", CDC_PORT=port)
+            return (told.code, told.out) == (0, "ready\n")
+
+        await eventually(is_healthy, what="the command says so; to one that stands still it gives five seconds")
 
         async with httpx.AsyncClient(
             base_url=url, trust_env=False, headers={"host": "cdc.internal"}, timeout=30
