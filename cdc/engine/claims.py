@@ -101,6 +101,7 @@ class Claims:
                 async with await self._connect() as conn:
                     await workers.release_unknown(conn, self._worker_id, self._flight)
                     pause = 0.05
+                    self._due_at = 0.0
                     await self._claim_over(conn)
             except (*ConnectionTrouble, DatabaseUnreachable) as error:
                 log.warning("worker waits for the database", reason=str(error).strip(), seconds=pause)
@@ -130,9 +131,10 @@ class Claims:
             await self._look_who_is_open(conn)
             more = await self._recall(conn)
             if not await self._claim(conn) and not more:
+                await self._look_ahead(conn)
                 await self._claim_suspect(conn)
                 await self._drop_cancelled(conn)
-                await self._until_due(conn)
+                await self._until_due()
 
     async def _look_who_is_open(self, conn: Connection) -> None:
         await self._roster.refresh(conn)
@@ -270,12 +272,18 @@ class Claims:
             self._room.clear()  # before the look: who says meanwhile that a run was cancelled is heard by the next one
             pause = POLL if await self._drop_cancelled(conn) else _LOOK
 
-    async def _until_due(self, conn: Connection) -> None:
-        """Wait for a wake-up, for the next run that is due, or for the next poll."""
+    async def _look_ahead(self, conn: Connection) -> None:
+        """Find out when the next run is due, once that moment has come."""
         now = asyncio.get_running_loop().time()
         if self._due_at <= now:
+            self._due_at = now + POLL  # before the look: what it may miss is noted meanwhile, and must not be forgotten
             due_in = await runs.next_due(conn, self._open.functions)
-            self._due_at = now + min(POLL, max(_SHORTEST, POLL if due_in is None else due_in))
+            if due_in is not None:
+                self._due_at = min(self._due_at, now + max(_SHORTEST, due_in))
+
+    async def _until_due(self) -> None:
+        """Wait for a wake-up, for the next run that is due, or for the next poll."""
+        now = asyncio.get_running_loop().time()
         if (opens_in := self._roster.opens_in()) is not None:
             self._due_at = min(self._due_at, now + max(_SHORTEST, opens_in))
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,7 +14,8 @@ from cdc import Batch, Context, function
 from cdc.engine import claims, heartbeat
 from cdc.engine.heartbeat import Heartbeat
 from cdc.errors import LeaseLost
-from cdc.store import workers
+from cdc.store import runs, workers
+from cdc.store.connect import Connection
 from tests.engine.harness import Engine
 from tests.waiting import eventually
 
@@ -48,6 +50,35 @@ async def test_a_sleeping_run_holds_no_memory_and_goes_on_when_due(engine: Engin
 
     assert (run["status"], run["output"]) == ("completed", {"sent": 2})
     assert ran == {"welcome": 1, "tips": 1}
+
+
+async def test_a_sleep_that_begins_while_the_next_run_is_looked_for_is_not_overslept(
+    live_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "POLL", 3600.0)
+    engine, look = live_engine, runs.next_due
+    looked, told = asyncio.Event(), asyncio.Event()
+
+    async def answers_late(conn: Connection, functions: Sequence[str]) -> float | None:
+        found = await look(conn, functions)
+        looked.set()
+        await told.wait()
+        return found
+
+    @function("nap", on="db/users.inserted")
+    async def nap(ctx: Context) -> None:
+        await ctx.step.run("wait", looked.wait)
+        await ctx.step.sleep("nap", "200ms")
+
+    async with engine.working(nap):
+        pass
+    await engine.send("db/users.inserted", {})
+    monkeypatch.setattr(runs, "next_due", answers_late)
+    async with engine.working(nap) as worker:
+        await engine.run_is("sleeping")
+        await eventually(lambda: worker.in_flight == 0)
+        told.set()
+        await engine.ended()
 
 
 async def test_a_short_sleep_ends_by_itself(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
