@@ -73,13 +73,18 @@ async def test_a_change_and_all_that_comes_of_it_is_one_trace_even_though_its_wo
                 "OPENAI_BASE_URL": models.url,
                 "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
                 "OTEL_BSP_SCHEDULE_DELAY": "20",
+                "OTEL_EXPORTER_OTLP_TIMEOUT": "60",  # one that is sent again would come twice
             }
             async with running(**settings) as service:
                 await conn.execute("insert into users (name) values ('secret row data')")
                 await eventually(lambda: collector.named("step whole"), within=60)
                 (tmp_path / "seen").touch()
                 await completed(conn, 2, within=60)
-                await eventually(lambda: collector.named("run first") and collector.named("run second"), within=60)
+                # Each process exports its own, in their order: the service told of the change, workers of the runs.
+                await eventually(
+                    lambda: all(map(collector.named, ("publish db/users.inserted", "run first", "run second"))),
+                    within=60,
+                )
                 _say_where(service, collector)
 
     spans = collector.spans
