@@ -6,10 +6,19 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
+
+from cdc.service import wakeups
 from cdc.service.wakeups import APART, Wakeups
 from cdc.store.connect import Connection, connect
 from tests.servers import Connect
 from tests.waiting import eventually
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that stands still for a while is not taken for a pooler."""
+    monkeypatch.setattr(wakeups, "_TEST", 30.0)
 
 
 class Woken:
