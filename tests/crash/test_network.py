@@ -32,7 +32,7 @@ async def settings(ledger: Ledger, migrated_url: str, tmp_path: Path) -> Setting
     # The server is to notice, too, that its walsender speaks to nobody: else the slot stays in use for a minute.
     database = ledger.connection.info.dbname
     await ledger.connection.execute(f"alter database {database} set wal_sender_timeout = '2s'".encode())
-    patience: Settings = {"CDC_LEASE": "1", "CDC_NETWORK_TIMEOUT": "2"}
+    patience: Settings = {"CDC_LEASE": "1", "CDC_NETWORK_TIMEOUT": "5"}
     return {**write_function(tmp_path / "functions", migrated_url, "rows", pause=0.2), **patience}
 
 
