@@ -70,6 +70,16 @@ async def drop_slots(conn: Connection) -> None:
     await eventually(are_dropped, what="the slots are dropped")
 
 
+async def slots_are_free(conn: Connection) -> None:
+    """Wait until nobody reads from the database's slots: a walsender that stood still outlives its service."""
+
+    async def are_free() -> bool:
+        query = "select from pg_replication_slots where database = current_database() and active"
+        return not (await conn.execute(query)).rowcount
+
+    await eventually(are_free, what="the slots are free")
+
+
 async def published(conn: Connection) -> list[str]:
     """The tables of the publication."""
     cursor = await conn.execute("select tablename::text from pg_publication_tables where pubname = 'cdc' order by 1")

@@ -10,7 +10,7 @@ import pytest
 
 from tests.acceptance.authored import effects, let_go
 from tests.acceptance.service import Settings, cdc, refused, running, started
-from tests.acceptance.state import completed, follows, runs, status_is
+from tests.acceptance.state import completed, follows, runs, slots_are_free, status_is
 from tests.ports import free_port
 from tests.servers import Connect, Connection
 from tests.waiting import eventually
@@ -30,6 +30,7 @@ async def with_a_sleeping_run(patient: Connection, **settings: str | Path) -> No
         await follows(patient, "users")
         await patient.execute("insert into users (name) values ('sleeper')")
         await status_is(patient, "sleeping")
+    await slots_are_free(patient)
 
 
 async def test_a_copy_starts_nothing_until_it_is_adopted_and_then_does_as_was_decided(

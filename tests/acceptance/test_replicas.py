@@ -14,7 +14,7 @@ import pytest
 from tests.acceptance.authored import WELCOME, effects, let_go
 from tests.acceptance.conftest import Write
 from tests.acceptance.service import Settings, cdc, refused, roles, running, started
-from tests.acceptance.state import USERS, completed, follows
+from tests.acceptance.state import USERS, completed, follows, slots_are_free
 from tests.servers import Connect, Connection, Server, Servers
 from tests.waiting import eventually
 
@@ -37,6 +37,7 @@ async def test_the_state_may_live_on_another_server(
         await service.stop()
     assert await schemas(watched) == ["cdc"]
     assert await schemas(state) == ["cdc_state"]
+    await slots_are_free(watched)
     assert (await cdc("slot", "drop", "--yes", **urls)).code == 0
     cursor = await state.execute("select from cdc_state.sources where retired_at is null")
     assert cursor.rowcount == 0

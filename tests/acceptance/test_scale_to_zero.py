@@ -11,7 +11,7 @@ import pytest
 from tests.acceptance.authored import WELCOME
 from tests.acceptance.conftest import OwnPostgres, Write
 from tests.acceptance.service import Service, Settings, cdc, refused, running
-from tests.acceptance.state import USERS, completed, follows, runs
+from tests.acceptance.state import USERS, completed, follows, runs, slots_are_free
 from tests.servers import Connect, Connection, Servers
 from tests.waiting import eventually
 
@@ -73,6 +73,7 @@ async def test_draining_takes_what_is_there_and_leaves_nothing_connected(
     async with running(DATABASE_URL=database_url, CDC_FUNCTIONS=functions):
         await follows(conn, "users")
         await refused("drain", code=69, says="in use", hint="stop the other one", DATABASE_URL=database_url)
+    await slots_are_free(conn)
     await conn.execute("insert into users (name) select 'user ' || n from generate_series(1, 3) n")
     for expected in ("3 events were accepted.", "0 events were accepted."):
         drained = await cdc("drain", DATABASE_URL=database_url)

@@ -10,7 +10,7 @@ from psycopg import sql
 
 from tests.acceptance.conftest import Write
 from tests.acceptance.service import Settings, cdc, refused, running
-from tests.acceptance.state import USERS, completed, published
+from tests.acceptance.state import USERS, completed, published, slots_are_free
 from tests.servers import Connect, Connection, Server
 from tests.waiting import eventually
 
@@ -279,6 +279,7 @@ async def test_teardown_removes_what_is_ours_and_nothing_else(admin: Connection,
         assert await ours(admin) == ALL
         await service.stop()
 
+    await slots_are_free(admin)
     asked = await cdc("teardown", **settings)
     assert asked.code == 1
     assert "1 runs, 0 of them unfinished, and 1 events" in asked.out
