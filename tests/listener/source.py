@@ -104,11 +104,14 @@ class Reader:
         async with asyncio.timeout(60):
             while commits > 0:
                 for item in self._transactions.feed(await self.stream.receive()):
-                    ends = isinstance(item, Committed)
-                    if brought or not ends:
+                    if not isinstance(item, Committed):
                         items.append(item)
-                        commits -= ends
-                    brought = not ends
+                        # A message that stands alone is not of the transaction whose end comes next.
+                        brought |= item.header is not None
+                    elif brought:
+                        items.append(item)
+                        commits -= 1
+                        brought = False
         return items
 
     async def changes(self, *, commits: int = 1) -> list[Change]:
