@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cdc.wal import stream
+from cdc.wal import connection, stream
 from tests.servers import EVERY_VERSION
 
 ON_EVERY_VERSION = {
@@ -35,3 +35,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def _closing_waits_for_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two seconds are enough for a service; here the next reader comes at once, however slow the machine is."""
     monkeypatch.setattr(stream, "_CLOSE_WITHIN", 60.0)
+
+
+@pytest.fixture(autouse=True)
+def _nobody_is_given_up_for_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that stands still for a while is not to end a stream, nor to have the server ask for a word."""
+    monkeypatch.setattr(connection, "_NOTICED_WITHIN", "5min")

@@ -15,6 +15,11 @@ from tests.proxy import Proxy
 from tests.servers import Connect
 
 
+@pytest.fixture(autouse=True)
+def _nobody_is_given_up_for_silence() -> None:
+    """Here it is as it is in a service."""
+
+
 async def shown(url: str, setting: str) -> str:
     async with await connect_for_replication(url) as connection:
         (value,) = await ask(connection, f"SHOW {setting}".encode())
