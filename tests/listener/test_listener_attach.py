@@ -149,6 +149,14 @@ async def test_who_only_works_finds_out_whether_the_source_is_this_database(
 # --- two listeners ------------------------------------------------------------------------------------------------
 
 
+def has_accepted_nothing_since(checkpoint: Checkpoint, now: Checkpoint) -> bool:
+    """Whether a checkpoint is where it was, but for WAL without changes.
+
+    The end of a transaction may be read after its rows were accepted, and moves the checkpoint once more then.
+    """
+    return now.end_lsn >= checkpoint.end_lsn and now == replace(checkpoint, end_lsn=now.end_lsn)
+
+
 async def test_a_listener_frozen_while_another_took_over_cannot_write(any_migrated_url: str, connect: Connect) -> None:
     database = await open_listening(any_migrated_url, connect, T)
     await database.register(note)
@@ -175,7 +183,7 @@ async def test_a_listener_frozen_while_another_took_over_cannot_write(any_migrat
         with pytest.raises((StreamLost, ListenerFenced)):
             await life
         assert await database.events() == stored
-        assert await database.checkpoint() == checkpoint
+        assert has_accepted_nothing_since(checkpoint, await database.checkpoint())
     assert ids(stored) == [1, 2]
     assert await database.one("select count(*) from cdc_state.runs") == 2
 
@@ -223,7 +231,7 @@ async def test_what_was_accepted_after_a_listener_looked_is_not_accepted_again(
     moved = await database.checkpoint()
 
     life = await until_streaming(late, streaming)
-    assert late.checkpoint == replace(moved, epoch=moved.epoch + 1)
+    assert has_accepted_nothing_since(replace(moved, epoch=moved.epoch + 1), late.checkpoint)
     await database.run("insert into t values (3, 'c')")
     await database.read_everything()
     late.stop()
