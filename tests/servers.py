@@ -87,7 +87,15 @@ class Server:
     async def _create(self, name: str, *, template: str) -> None:
         statement = sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(template))
         async with await self._connect() as connection:
-            await connection.execute(statement)
+
+            async def is_made() -> bool:
+                try:
+                    await connection.execute(statement)
+                except ObjectInUse:  # autovacuum comes to the template, too: the server waits five seconds for its end
+                    return False
+                return True
+
+            await eventually(is_made, what=f"{template} can be copied")
 
     async def _connect(self) -> Connection:
         return await AsyncConnection.connect(self.postgres.url, autocommit=True)
