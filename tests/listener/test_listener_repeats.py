@@ -123,21 +123,21 @@ async def live(database: Listening, listener: Listener, streaming: asyncio.Event
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(faults, "point", point)
         life = await until_streaming(listener, streaming)
-        reading = asyncio.create_task(everything_is_read(database))
-        await asyncio.wait({life, reading}, return_when=asyncio.FIRST_COMPLETED)
-        reading.cancel()
+
+        async def is_over() -> bool:
+            return life.done() or await is_read(database)
+
+        await eventually(is_over, what="everything is read, or the listener has ended")
         listener.stop()
         with suppress(Died):
             await life
         await database.close_doors()
 
 
-async def everything_is_read(database: Listening) -> None:
-    async def is_read() -> bool:
-        stored = await database.one(f"select count(*) from cdc_state.events where name = 'db/{LAST}.inserted'")
-        return bool(stored == await database.one(f"select count(*) from {LAST}"))
-
-    await eventually(is_read, within=60, what="everything is read")
+async def is_read(database: Listening) -> bool:
+    """Whether everything is."""
+    stored = await database.one(f"select count(*) from cdc_state.events where name = 'db/{LAST}.inserted'")
+    return bool(stored == await database.one(f"select count(*) from {LAST}"))
 
 
 @pytest.fixture
