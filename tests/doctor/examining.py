@@ -20,7 +20,7 @@ from tests.servers import Version, binaries
 async def examined(url: str, **settings: Any) -> dict[str, Finding]:
     """The findings by their check; slot and publication are named like the database, as `open_listening` names them."""
     name = str(conninfo_to_dict(url)["dbname"])
-    given = {"slot": name, "publication": name, "network_timeout": 10.0, **settings}
+    given = {"slot": name, "publication": name, **settings}
     chosen = Settings(database_url=SecretStr(url), **given)
     found = await examine(chosen, Named.home(chosen, url))
     assert all(bool(finding.next) == (finding.state != "ok") for finding in found.values()), found

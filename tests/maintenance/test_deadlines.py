@@ -84,7 +84,7 @@ async def test_a_handler_that_does_not_end_is_cancelled_and_its_place_is_free(en
 
     async with engine.working(slow, quick, ending):
         await engine.send("db/users.inserted", {})
-        await asyncio.wait_for(began.wait(), 30)
+        await asyncio.wait_for(began.wait(), 60)
         await time_is_over(engine)
         await engine.ended(3)
         let_go.set()
@@ -115,7 +115,7 @@ async def test_a_worker_that_is_full_hears_of_it_soon(engine: Engine, monkeypatc
     began = asyncio.Event()
     async with engine.working(_first_never_ends(began), capacity=1):
         await engine.send("db/users.inserted", {"n": 0}, {"n": 1})
-        await asyncio.wait_for(began.wait(), 30)
+        await asyncio.wait_for(began.wait(), 60)
         engine.wake()
         await time_is_over(engine)
         runs = await engine.ended(2)
@@ -138,9 +138,9 @@ async def test_a_full_worker_that_looks_while_a_run_is_cancelled_looks_again(
     began = asyncio.Event()
     async with engine.working(_first_never_ends(began), capacity=1):
         await engine.send("db/users.inserted", {"n": 0}, {"n": 1})
-        await asyncio.wait_for(began.wait(), 30)
+        await asyncio.wait_for(began.wait(), 60)
         engine.wake()
-        await asyncio.wait_for(looked.wait(), 30)
+        await asyncio.wait_for(looked.wait(), 60)
         await time_is_over(engine)
         told.set()
         ended = await engine.ended(2)
