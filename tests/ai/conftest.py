@@ -26,6 +26,7 @@ async def shared() -> AsyncIterator[AIServer]:
 def server(shared: AIServer) -> AIServer:
     shared.reset()
     shared.latency = shared.pause = 0.0
+    shared.waits_for = lambda: True
     return shared
 
 

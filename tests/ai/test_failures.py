@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from traceback import format_exception
 from typing import Any
 
@@ -13,12 +14,27 @@ from cdc.engine.backoff import delay, delay_for
 from cdc.errors import NonRetriableError
 from tests.ai.conftest import KEY, access
 from tests.ai_server import AIServer
+from tests.ports import CLOSED
 
 OPENAI, ANTHROPIC, GEMINI = "openai/gpt-4o", "anthropic/claude-sonnet-5-5", "gemini/gemini-2.5-flash"
 SECRET = "words that must not be repeated"
 
 each_model = pytest.mark.parametrize("model", [OPENAI, ANTHROPIC, GEMINI])
 streamed_or_not = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+
+
+@pytest.fixture
+async def slow() -> AsyncIterator[AIServer]:
+    """A server of one test alone: a request that was given up may come to it when the next test has begun."""
+    async with AIServer() as server:
+        yield server
+
+
+@pytest.fixture
+async def waiting(slow: AIServer) -> AsyncIterator[Models]:
+    opened = Models(access(slow))
+    yield opened
+    await opened.close()
 
 
 async def ask(models: Models, model: str, *, stream: bool = False, timeout: float = 60) -> None:
@@ -189,26 +205,26 @@ async def test_what_is_no_answer_is_worth_another_attempt(
 @each_model
 @streamed_or_not
 async def test_a_late_answer_is_worth_another_attempt(
-    models: Models, server: AIServer, model: str, stream: bool
+    waiting: Models, slow: AIServer, model: str, stream: bool
 ) -> None:
-    await ask(models, model)
-    server.latency = 5.0
+    await ask(waiting, model)
+    slow.latency = 60.0
     with pytest.raises(ModelUnavailable, match="did not answer"):
-        await ask(models, model, stream=stream, timeout=0.2)
+        await ask(waiting, model, stream=stream, timeout=0.2)
 
 
 @each_model
-async def test_a_slow_stream_ends_when_the_time_is_up(models: Models, server: AIServer, model: str) -> None:
-    await ask(models, model)
-    server.pause = 0.1
+async def test_a_slow_stream_ends_when_the_time_is_up(waiting: Models, slow: AIServer, model: str) -> None:
+    await ask(waiting, model)
+    slow.pause = 0.1
     with pytest.raises(ModelUnavailable, match="did not answer"):
-        await ask(models, model, stream=True, timeout=0.25)
+        await ask(waiting, model, stream=True, timeout=0.25)
 
 
 @each_model
 async def test_nobody_listening_is_worth_another_attempt(model: str) -> None:
-    async with AIServer() as gone:
-        models = Models(access(gone))
+    closed = f"http://127.0.0.1:{CLOSED}"
+    models = Models({provider: Access(KEY, closed) for provider in ("openai", "anthropic", "gemini")})
     with pytest.raises(ModelUnavailable, match="cannot be reached"):
         await ask(models, model)
     await models.close()
