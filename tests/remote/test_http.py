@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from cdc.remote import pool
 from cdc.remote.addresses import allowed
 from cdc.remote.answer import Answer, Planned, Returned, Threw, Unreached
 from cdc.remote.breaker import PATIENCE
@@ -33,6 +34,13 @@ KEY, OLD = "signkey-prod-" + "ab" * 16, "signkey-prod-" + "cd" * 16
 
 def caller(*keys: str, entries: str = "", development: bool = True, timeout: float = 60.0, limit: int = 500) -> Http:
     return Http(keys, allowed(entries), development=development, timeout=timeout, limit=limit)
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the machine stands still, a connection is kept, and one that is lost was lost at once."""
+    monkeypatch.setattr(pool, "KEPT", 600.0)
+    monkeypatch.setattr(pool, "_AT_ONCE", 600.0)
 
 
 @pytest.fixture
@@ -57,6 +65,7 @@ def unreached(answer: Answer, words: str) -> Unreached:
     return answer
 
 
+@pytest.mark.usefixtures("kept")
 async def test_calls_share_a_connection_and_say_what_to_run(http: Http) -> None:
     async def reply(received: Received) -> bytes:
         return ok(b"[]", "206 Partial Content") if received.number == 0 else ok(b'{"a":1}')
@@ -105,6 +114,7 @@ async def test_an_app_that_knows_only_the_old_key_is_asked_twice_once(refusal: b
         assert len(server.received) == 1
 
 
+@pytest.mark.usefixtures("kept")
 @pytest.mark.parametrize("how", ["closed", "reset"])
 async def test_a_kept_connection_that_was_closed_meanwhile_is_no_lost_call(http: Http, how: str) -> None:
     async def reply(received: Received) -> bytes | None:
