@@ -80,7 +80,8 @@ async def serving(reply: Reply, tls: ssl.SSLContext | None = None) -> AsyncItera
             open_.discard(writer)
             writer.close()
 
-    listener = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=tls)
+    # With a backlog for all: connections beyond it are tried again after one, three and seven seconds.
+    listener = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=tls, backlog=1000)
     server = Server(listener.sockets[0].getsockname()[1])
     async with listener:
         yield server
