@@ -18,6 +18,7 @@ from cdc.remote.addresses import NotAllowed, allowed, outward
 from cdc.remote.gateway import LARGEST_ANSWER, AIGatewayError, Gateway, GatewayError
 from cdc.remote.planning import asked
 from cdc.remote.recognised import call_of
+from tests.ports import CLOSED
 from tests.remote.rude import Received, ok, serving
 
 CHAT = {
@@ -99,7 +100,7 @@ async def test_a_refusal_is_tried_again_when_the_provider_says_and_quotes_nothin
             await gateway.infer(infer(f"{server.url}/text"))
         assert refused.value.delay is None
     with pytest.raises(AIGatewayError, match="refuses connections"):
-        await gateway.infer(infer(server.url))
+        await gateway.infer(infer(f"http://127.0.0.1:{CLOSED}"))
     with pytest.raises(AIGatewayError, match="cannot be called"):
         await gateway.infer({})
 
