@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 
 from cdc.remote.answer import Answer
 from cdc.remote.call import App, Call
-from cdc.remote.connect import tokens
+from cdc.remote.connect import starting, tokens
 from cdc.remote.connect.connections import Connections
 from cdc.remote.connect.gateway import Gateway
 from cdc.remote.connect.handshake import NotLetIn
@@ -26,7 +26,7 @@ from cdc.remote.routes.connect import routes
 from cdc.remote.traffic import Traffic
 from cdc.web.server import Web
 
-PATIENT = Times(extend=1, lease=60.0, taken=60.0, place=60.0, handshake=60.0, sending=60.0)
+PATIENT = Times(silence=60.0, extend=1, lease=60.0, taken=60.0, place=60.0, handshake=60.0, sending=60.0)
 
 
 @dataclass
@@ -57,8 +57,9 @@ def times() -> Times:
 
 
 @pytest.fixture
-async def reach(times: Times) -> AsyncIterator[Reach]:
+async def reach(times: Times, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Reach]:
     """A gateway on a port of its own, and the service's side of it on another."""
+    monkeypatch.setattr(starting, "_PATIENCE", 60.0)
     made = Reach(Connections(Traffic(100), timeout=120.0, times=times))
     key = tokens.key_of("a secret")
     made.gateway = Gateway(made.connections, made.register, host="127.0.0.1", port=0, key=key, times=times)

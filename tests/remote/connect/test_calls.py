@@ -9,6 +9,7 @@ import pytest
 
 from cdc.remote.answer import Returned, Threw, Unreached
 from cdc.remote.connect import messages
+from cdc.remote.connect.asked import Asked
 from cdc.remote.connect.messages import Kind
 from tests.remote.connect.conftest import PATIENT, Reach
 from tests.remote.connect.scripted import Scripted, reply
@@ -37,8 +38,9 @@ async def test_a_worker_is_asked_no_more_than_it_takes(reach: Reach) -> None:
         assert await asyncio.gather(*calls) == [Returned("done")] * 3
 
 
-@pytest.mark.parametrize("times", [replace(PATIENT, taken=3.0)])
-async def test_a_call_that_is_not_taken_goes_to_another_worker(reach: Reach) -> None:
+async def test_a_call_that_is_not_taken_goes_to_another_worker(reach: Reach, monkeypatch: pytest.MonkeyPatch) -> None:
+    is_taken, within = Asked.is_taken, iter([0.5, 60.0])
+    monkeypatch.setattr(Asked, "is_taken", lambda asked, _: is_taken(asked, next(within)))
     async with Scripted(reach) as deaf, Scripted(reach) as other:
         call = asyncio.create_task(reach.call("shop", "pay"))
         heard = [asyncio.create_task(each.hear(Kind.EXECUTOR_REQUEST)) for each in (deaf, other)]
