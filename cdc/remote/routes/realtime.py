@@ -190,9 +190,9 @@ class _Stream(StreamingResponse):
 
 
 async def _events(realtime: Realtime, topics: frozenset[Topic]) -> AsyncIterator[str]:
-    yield "retry: 2000\n\n"
     with suppress(Full, TooSlow):
         async with realtime.listening(topics) as listener:
+            yield "retry: 2000\n\n"  # who reads it misses nothing from then on
             stopping = asyncio.create_task(realtime.stopping.wait())
             coming = asyncio.create_task(listener.next())
             try:

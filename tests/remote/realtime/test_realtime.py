@@ -13,6 +13,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from starlette.applications import Starlette
 
 from cdc.remote.realtime import grants
 from cdc.remote.realtime.grants import NoGrant
@@ -79,6 +80,29 @@ async def test_what_is_published_reaches_sockets_and_streams_that_may_hear_it() 
         assert (begin["kind"], piece["kind"], end["kind"]) == ("datastream-start", "chunk", "datastream-end")
         assert begin["data"] == piece["stream_id"] == end["data"]
         assert piece["data"] == "piece é"
+
+
+async def test_who_reads_the_first_line_of_a_stream_misses_nothing_from_then_on() -> None:
+    hub = Hub()
+    sent: asyncio.Queue[bytes] = asyncio.Queue()
+    token = grants.grant(KEY, [SAID], time.time())
+    scope: dict[str, Any] = {"type": "http", "method": "GET", "path": "/v1/realtime/sse", "headers": []}
+    scope |= {"query_string": f"token={token}".encode()}
+
+    async def send(message: Any) -> None:
+        if message.get("body", b"").startswith(b"retry:"):
+            hub.publish(Published(SAID, "1"))
+        sent.put_nowait(message.get("body", b""))
+
+    async def receive() -> Any:
+        return await asyncio.Event().wait()
+
+    at = Starlette(routes=routes(Realtime(hub, KEY, asyncio.Event())))
+    answering = asyncio.create_task(at(scope, receive, send))
+    heard = [await asyncio.wait_for(sent.get(), 60) for _ in range(3)]
+    answering.cancel()
+    await asyncio.wait({answering})
+    assert heard == [b"", b"retry: 2000\n\n", b"data: 1\n\n"]
 
 
 async def test_what_an_app_streams_is_heard_while_it_comes_and_no_faster_than_it_is_read() -> None:
@@ -163,7 +187,7 @@ async def test_what_is_published_at_one_replica_is_heard_at_another(migrated_url
             large = json.dumps("😀" * 40_000, ensure_ascii=False)
             for text in ("1", large, "2"):
                 here.publish(Published(SAID, text))
-            heard = [await asyncio.wait_for(_next(far), 30) for _ in range(3)]
+            heard = [await asyncio.wait_for(_next(far), 60) for _ in range(3)]
             assert heard == ["1", large, "2"]
             # Those who listen where it was published hear it once.
             assert [await _next(near) for _ in range(3)] == heard
@@ -216,7 +240,7 @@ async def test_the_sdks_publish_and_listen() -> None:
             out, _ = await publisher.communicate()
             token: dict[str, Any] = json.loads(out)
             assert grants.granted(KEY, token["key"], time.time()) == {SAID}
-            heard = json.loads(await asyncio.wait_for(listener.stdout.readline(), 30))
+            heard = json.loads(await asyncio.wait_for(listener.stdout.readline(), 60))
             assert heard == {"channel": "room", "topic": "said", "kind": "data", "data": {"hello": "world"}}
         finally:
             listener.kill()
