@@ -40,7 +40,8 @@ async def claim(conn: Connection, worker_id: int, flows: Flows, limit: int, *, s
         await gates.write(conn, [gate for gate in locked.values() if gate != before[gate.name]])
         if admission.held or admission.booked:
             await runs.hold(conn, admission.held, admission.booked)
-        claimed = await runs.admit(conn, worker_id, admission.admitted) if admission.admitted else []
+        moment = max(gate.now for gate in locked.values())
+        claimed = await runs.admit(conn, worker_id, admission.admitted, moment) if admission.admitted else []
         called = await gates.call(conn, admission.calls)
     return Claimed(claimed, called or filled, bool(admission.held))
 

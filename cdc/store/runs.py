@@ -111,9 +111,9 @@ async def candidates(
     return [Candidate(*row) for row in await (await conn.execute(text("runs/candidates"), parameters)).fetchall()]
 
 
-async def admit(conn: Connection, worker_id: int, run_ids: Sequence[str]) -> list[ClaimedRun]:
-    """Claim candidates that have found their places."""
-    cursor = await conn.execute(text("runs/admit"), {"worker_id": worker_id, "ids": run_ids})
+async def admit(conn: Connection, worker_id: int, run_ids: Sequence[str], at: float) -> list[ClaimedRun]:
+    """Claim candidates that have found their places, at that moment (seconds since 1970, by the database's clock)."""
+    cursor = await conn.execute(text("runs/admit"), {"worker_id": worker_id, "ids": run_ids, "at": at})
     return [ClaimedRun(*row) for row in await cursor.fetchall()]
 
 

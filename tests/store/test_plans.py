@@ -215,7 +215,7 @@ GUARDS = [
     Guard("runs/claim", {**CLAIM, "limit": str(MOST)}, "runs_due", 20 * MOST),
     Guard("runs/claim", {**CLAIM, "limit": "10"}, "runs_due", 20 * 10),
     Guard("runs/candidates", {**CLAIM, "limit": str(MOST)}, "runs_due_gated", 10 * MOST),
-    Guard("runs/admit", {**CLAIM, "ids": ids(G, 100)}, "runs_pkey", 20 * 100),
+    Guard("runs/admit", {**CLAIM, "ids": ids(G, 100), "at": "1800000000.0"}, "runs_pkey", 20 * 100),
     Guard("runs/next_due", GREET, "runs_due", 60, measured=True),
     Guard("runs/release", {"suspicion": "0", "worker_ids": "array[1]"}, "runs_of_worker", 20 * 1000),
     Guard("runs/release_unknown", {"worker_id": "1", "known": "array[]::uuid[]"}, "runs_of_worker", 20 * 1000),

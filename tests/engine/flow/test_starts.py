@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Collection
 from itertools import pairwise
 
 import pytest
@@ -25,8 +26,10 @@ from cdc import (
 )
 from cdc.authoring.function import FlowControl
 from cdc.events.hands import Hands
+from cdc.store import gates
+from cdc.store.gates import Gate
 from tests.engine.flow.flow import Flow
-from tests.servers import Connect
+from tests.servers import Connect, Connection
 from tests.waiting import eventually
 
 NOTE_STARTS = """
@@ -296,6 +299,25 @@ async def test_throttled_runs_start_in_their_order_while_claims_are_late(live_fl
     for (_, _, sooner), (_, at, later) in pairwise(rows):
         assert at > sooner - 0.002, "it came when it was let in"
         assert later - sooner > 0.023, "after one that was late, none comes early"
+
+
+async def test_who_a_throttle_lets_in_starts_then_and_not_when_it_was_first_looked_at(
+    live_flow: Flow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow, f, lock = live_flow, collects(throttle=Throttle(1, "1s")), gates.lock
+
+    async def late(conn: Connection, names: Collection[str]) -> dict[str, Gate]:
+        if names:
+            await asyncio.sleep(1.2)
+        return await lock(conn, names)
+
+    async with flow.engine.working(f):
+        await flow.send("app/a", {"n": 1})
+        await flow.done(1)
+        monkeypatch.setattr(gates, "lock", late)
+        await flow.send("app/a", {"n": 2})
+        await flow.done(2)
+    assert await flow.one("select (max(started_at) - min(started_at) >= '1 s') from cdc_state.runs")
 
 
 async def test_the_booked_one_that_is_cancelled_is_replaced(live_flow: Flow) -> None:
