@@ -32,6 +32,7 @@ KINDS = ("py", *TYPESCRIPT)
 
 _START_WITHIN = 60.0
 _RUN_WITHIN = 60.0
+_ANSWER_WITHIN = 60.0
 
 Run = dict[str, Any]
 
@@ -67,9 +68,13 @@ class App:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/api/inngest"
 
+    @property
+    def _client(self) -> Client:
+        return Client(self.service, timeout=_ANSWER_WITHIN)
+
     async def sync(self) -> None:
         """Have it register its functions, as a deployment does."""
-        async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=_ANSWER_WITHIN) as client:
             answer = await client.put(self.url)
         assert answer.status_code == 200, answer.text
 
@@ -80,7 +85,7 @@ class App:
 
     async def send_together(self, function: str, *data: dict[str, Any]) -> list[str]:
         """Send several such events at once."""
-        return await Client(self.service).send([{"name": f"{self.name}/{function}", "data": each} for each in data])
+        return await self._client.send([{"name": f"{self.name}/{function}", "data": each} for each in data])
 
     async def run(self, function: str, **data: Any) -> Run:
         """The run that an event starts, once it has ended."""
@@ -97,19 +102,19 @@ class App:
         """The runs of an event, once there are some and all have ended."""
 
         async def ended() -> list[Run]:
-            return await Client(self.service).ended(event, within=_RUN_WITHIN)
+            return await self._client.ended(event, within=_RUN_WITHIN)
 
         return await eventually(ended, within=_RUN_WITHIN, what=f"the runs of event {event} have ended")
 
     async def starts_nothing(self, function: str, **data: Any) -> None:
         """Send an event that starts no run."""
-        assert await Client(self.service).ended(await self.send(function, **data), within=_RUN_WITHIN) == []
+        assert await self._client.ended(await self.send(function, **data), within=_RUN_WITHIN) == []
 
     async def is_now(self, event: str, status: str) -> None:
         """Wait until the only run of an event has this status."""
 
         async def has() -> bool:
-            async with httpx.AsyncClient(base_url=self.service, trust_env=False, timeout=30) as client:
+            async with httpx.AsyncClient(base_url=self.service, trust_env=False, timeout=_ANSWER_WITHIN) as client:
                 runs = (await client.get(f"/v1/events/{event}/runs")).json()["data"]
             return [run["status"] for run in runs] == [status]
 
@@ -121,7 +126,7 @@ class App:
 
     def effects(self, id: str) -> list[dict[str, Any]]:
         """The same with the times, in milliseconds."""
-        lines = self._effects.read_text().splitlines()
+        lines = self._effects.read_text().rpartition("\n")[0].splitlines()  # the last one may be in the making
         return [each for each in map(json.loads, lines) if each["id"] == id]
 
     async def notes(self, id: str, *what: str) -> None:
