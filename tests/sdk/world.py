@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from tests.acceptance.service import Service, running
+from tests.acceptance.service import Service, Settings, running
 from tests.ai_server import AIServer
 from tests.sdk.apps import App, started
 
@@ -60,7 +60,9 @@ async def world(database_url: str, folder: Path) -> AsyncIterator[World]:
     (functions / "native.py").write_text(NATIVE)
     async with AIServer() as provider, AsyncExitStack() as opened:
         provider.app.routes.append(Route("/page", _page, methods=["POST"]))
-        block = running(DATABASE_URL=database_url, CDC_FUNCTIONS=functions, CDC_EMBED_MODEL="local-fast/wordllama")
+        settings: Settings = {"CDC_FUNCTIONS": functions, "CDC_EMBED_MODEL": "local-fast/wordllama"}
+        # A machine that stands still for a while loses no lease: what ran under one would run once more.
+        block = running(DATABASE_URL=database_url, CDC_LEASE="60", **settings)
         service = await opened.enter_async_context(block)
         yield World(database_url, service, provider, folder, opened)
 
