@@ -14,8 +14,8 @@ import pytest_asyncio
 from psycopg import AsyncConnection
 
 from cdc.client import Client
-from tests.acceptance.pooler import free_port
 from tests.acceptance.service import Service, Settings, running
+from tests.ports import free_port
 from tests.sdk.apps import App, fresh, started
 from tests.sdk.world import World
 from tests.servers import Servers
@@ -47,13 +47,13 @@ async def test_an_app_that_dies_in_a_step_takes_it_again_when_it_is_back(
 ) -> None:
     mine, name, gate = fresh(), f"dies-{kind}", tmp_path / "open"
     effects, environment = tmp_path / "effects", {"GATE": str(gate)}
-    async with started(kind, world.service.url, effects, name=name, environment=environment) as app:
+    moves = kind == "js3"
+    port = 0 if moves else free_port()
+    async with started(kind, world.service.url, effects, name=name, port=port, environment=environment) as app:
         await app.sync()
         event = await app.send("patient", id=mine)
         await app.notes(mine, "first", "gate")
     gate.touch()
-    moves = kind == "js3"
-    port = 0 if moves else app.port
     async with started(kind, world.service.url, effects, name=name, port=port, environment=environment) as app:
         if moves:
             await app.sync()
