@@ -69,7 +69,7 @@ async def test_a_service_that_is_killed_goes_on_with_the_runs_of_apps(database: 
         for kind in ("py", "js4"):
             block = started(kind, f"http://127.0.0.1:{port}", tmp_path / kind, environment={"GATE": str(gate)})
             apps.append(await opened.enter_async_context(block))
-        settings: Settings = {"DATABASE_URL": database, "CDC_FUNCTIONS": tmp_path, "CDC_LEASE": "5"}
+        settings: Settings = {"DATABASE_URL": database, "CDC_FUNCTIONS": tmp_path, "CDC_LEASE": "60"}
         settings |= {"CDC_PORT": str(port), "CDC_APPS": ", ".join(app.url for app in apps)}
         async with running(**settings) as service:
             await service.logs("app synced", times=2)
@@ -77,7 +77,7 @@ async def test_a_service_that_is_killed_goes_on_with_the_runs_of_apps(database: 
             for app in apps:
                 await app.notes(mine, "first", "gate")
             await service.kill()
-        await miss_a_tick(database)
+        await time_passes(database)
         gate.touch()
         async with running(**settings):
             for app, event in zip(apps, events, strict=True):
@@ -88,9 +88,10 @@ async def test_a_service_that_is_killed_goes_on_with_the_runs_of_apps(database: 
                 await app.notes("yearly", "inngest/scheduled.timer")
 
 
-async def miss_a_tick(database: str) -> None:
-    """The moment of the apps' crons comes while there is no service."""
+async def time_passes(database: str) -> None:
+    """While there is no service, its lease runs out, and the moment of the apps' crons comes."""
     async with await AsyncConnection.connect(database, autocommit=True) as conn:
+        await conn.execute("update cdc_state.workers set lease_until = now() - interval '1 s'")
         await conn.execute(MISSED)
 
 
