@@ -15,6 +15,7 @@ import pytest_asyncio
 from psycopg import AsyncConnection
 
 from cdc.client import Client
+from tests.acceptance.state import follows
 from tests.examples.conftest import EXAMPLES
 from tests.sdk.apps import App, Program, Run, started
 from tests.sdk.packages import PACKAGES, node
@@ -165,6 +166,7 @@ async def limits(app: App) -> None:
 
 
 async def row(app: App, conn: AsyncConnection[Any]) -> None:
+    await follows(conn, "users")
     inserted = await (await conn.execute("insert into users (name) values ('Ada') returning id")).fetchone()
     assert inserted is not None
 
