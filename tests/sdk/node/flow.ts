@@ -15,12 +15,12 @@ const batched = on({ id: "batched", batchEvents: { maxSize: 3, timeout: "30s", k
 
 const single = on({ id: "single", singleton: { mode: "skip", key } }, async ({ event, step }) => {
   await step.run("single", () => note(event.data.id, "single"));
-  await step.waitForEvent("while others come", { event: `${app}/answer`, match: "data.id", timeout: "1m" });
+  await step.waitForEvent("while others come", { event: `${app}/answer`, match: "data.id", timeout: "1h" });
 });
 
 const once = on({ id: "once", idempotency: key }, async ({ event }) => note(event.data.id, "once"));
 
-const rated = on({ id: "rated", rateLimit: { limit: 1, period: "1m", key } }, async ({ event }) =>
+const rated = on({ id: "rated", rateLimit: { limit: 1, period: "1h", key } }, async ({ event }) =>
   note(event.data.id, "rated"),
 );
 

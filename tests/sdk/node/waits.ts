@@ -14,7 +14,7 @@ const sleeps = on({ id: "sleeps" }, async ({ event, step }) => {
 });
 
 const waitsFor = on({ id: "waits" }, async ({ event, step }) => {
-  const answer = await step.waitForEvent("answer", { event: `${app}/answer`, match: "data.id", timeout: "1m" });
+  const answer = await step.waitForEvent("answer", { event: `${app}/answer`, match: "data.id", timeout: "1h" });
   const none = await step.waitForEvent("none", { event: `${app}/answer`, if: "async.data.id == 'nobody'", timeout: "1s" });
   return { answer: answer?.data, none };
 });
@@ -95,7 +95,7 @@ const fetches = on({ id: "fetches" }, async ({ event, step }) => {
 });
 
 const signalled = on({ id: "signalled" }, async ({ event, step }) => {
-  const opts = { timeout: "1m", onConflict: "fail" };
+  const opts = { timeout: "1h", onConflict: "fail" };
   const signal = await step.waitForSignal("signal", { ...opts, signal: `${app}-${event.data.id}` });
   const none = await step.waitForSignal("none", { ...opts, signal: `${app}-${event.data.id}-never`, timeout: "1s" });
   return { signal, none };

@@ -12,7 +12,7 @@ from tests.sdk.python.sdk import APP, client, id_of, note, noted, on
 from tests.waiting import eventually
 
 KEY = "event.data.id"
-SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
 
 
 @on("debounced", debounce=inngest.Debounce(period=SECOND, key=KEY))
@@ -29,7 +29,7 @@ async def batched(ctx: inngest.Context) -> None:
 async def single(ctx: inngest.Context) -> None:
     await ctx.step.run("single", noted, id_of(ctx), "single")
     await ctx.step.wait_for_event(
-        "while others come", event=f"{APP}/answer", if_exp="async.data.id == event.data.id", timeout=MINUTE
+        "while others come", event=f"{APP}/answer", if_exp="async.data.id == event.data.id", timeout=HOUR
     )
 
 
@@ -38,7 +38,7 @@ async def once(ctx: inngest.Context) -> None:
     note(id_of(ctx), "once")
 
 
-@on("rated", rate_limit=inngest.RateLimit(limit=1, period=MINUTE, key=KEY))
+@on("rated", rate_limit=inngest.RateLimit(limit=1, period=HOUR, key=KEY))
 async def rated(ctx: inngest.Context) -> None:
     note(id_of(ctx), "rated")
 

@@ -28,7 +28,7 @@ async def sleeps(ctx: inngest.Context) -> str:
 @on("waits")
 async def waits(ctx: inngest.Context) -> dict[str, Any]:
     answer = await ctx.step.wait_for_event(
-        "answer", event=f"{APP}/answer", if_exp="async.data.id == event.data.id", timeout=timedelta(minutes=1)
+        "answer", event=f"{APP}/answer", if_exp="async.data.id == event.data.id", timeout=timedelta(hours=1)
     )
     none = await ctx.step.wait_for_event(
         "none", event=f"{APP}/answer", if_exp="async.data.id == 'nobody'", timeout=timedelta(seconds=1)
