@@ -8,8 +8,14 @@ import psycopg_pool
 StatementFailed = psycopg.Error
 """Any statement that failed."""
 
-ConnectionTrouble = (psycopg.OperationalError, psycopg.InterfaceError)
-"""The server is gone, going or out of something: connect again and repeat."""
+ConnectionTrouble = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.errors.IdleInTransactionSessionTimeout,
+)
+"""The server is gone, going or out of something, or has ended the session of a process that stood still: connect again
+and repeat.
+"""
 
 PoolTimeout = psycopg_pool.PoolTimeout
 """No pooled connection became free in time."""

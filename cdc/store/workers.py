@@ -75,7 +75,10 @@ async def _free(conn: Connection, released: list[str]) -> int:
     return len(released)
 
 
-def heartbeat_connection(url: str) -> HeartbeatConnection:
-    """A synchronous autocommit connection for the heartbeat's thread; there may be a transaction pooler between."""
-    session = {**TCP, "application_name": "cdc heartbeat", "connect_timeout": 5, "prepare_threshold": None}
+def heartbeat_connection(url: str, *, within: int = 5) -> HeartbeatConnection:
+    """A synchronous autocommit connection for the heartbeat's thread; there may be a transaction pooler between.
+
+    Fails when it is not there `within` seconds.
+    """
+    session = {**TCP, "application_name": "cdc heartbeat", "connect_timeout": within, "prepare_threshold": None}
     return psycopg.connect(url, autocommit=True, **session)
