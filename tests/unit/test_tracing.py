@@ -42,7 +42,7 @@ TRACED = """
             Told.came.wait(30)
         time.sleep(0.2)
         began = time.monotonic()
-        await traces.close(0.3)
+        await traces.close(float(sys.argv[1]))
         assert not tracing.on()
         print(time.monotonic() - began, file=sys.stderr)
 
@@ -50,10 +50,12 @@ TRACED = """
 """
 
 
-async def traced(**environ: str) -> tuple[str, list[str]]:
-    """What a process of its own writes, as OpenTelemetry is set up once in each: to stdout, and the lines to stderr."""
+async def traced(*, within: float, **environ: str) -> tuple[str, list[str]]:
+    """What a process of its own writes, as OpenTelemetry is set up once in each: to stdout, and the lines to stderr.
+    It has so many seconds for its last spans.
+    """
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", dedent(TRACED)),
+        *(sys.executable, "-c", dedent(TRACED), str(within)),
         env={name: os.environ[name] for name in ("PATH", "PYTHONPATH", "HOME") if name in os.environ} | environ,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -108,22 +110,19 @@ async def test_a_collector_that_is_away_delays_nothing_and_is_told_of_seldom() -
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
-        _, (*told, took) = await traced(OTEL_EXPORTER_OTLP_ENDPOINT=url, OTEL_BSP_SCHEDULE_DELAY="10")
+        _, (*told, took) = await traced(within=0.3, OTEL_EXPORTER_OTLP_ENDPOINT=url, OTEL_BSP_SCHEDULE_DELAY="10")
     assert float(took) < 5.0
     (line,) = told
     assert "retrying" in json.loads(line)["event"]
 
 
 async def test_spans_are_shown_on_the_console_and_a_trace_is_kept_or_left_out_everywhere_alike() -> None:
-    kept, _ = await traced(
-        OTEL_TRACES_EXPORTER="console", OTEL_TRACES_SAMPLER="traceidratio", OTEL_TRACES_SAMPLER_ARG="1"
-    )
+    console = {"OTEL_TRACES_EXPORTER": "console", "OTEL_TRACES_SAMPLER": "traceidratio"}
+    kept, _ = await traced(within=60, **console, OTEL_TRACES_SAMPLER_ARG="1")
     spans = [json.loads(line) for line in kept.splitlines()]
     assert len(spans) == 1000
     assert {span["context"]["span_id"] for span in spans} == {f"0x{tracing.of_event(bytes(16), None).span_id:016x}"}
-    out, _ = await traced(
-        OTEL_TRACES_EXPORTER="console", OTEL_TRACES_SAMPLER="traceidratio", OTEL_TRACES_SAMPLER_ARG="0"
-    )
+    out, _ = await traced(within=60, **console, OTEL_TRACES_SAMPLER_ARG="0")
     assert out == ""
 
 
