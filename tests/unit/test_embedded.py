@@ -22,6 +22,7 @@ import pytest_asyncio
 
 from cdc.embedded import Postgres, bindir, default_directory
 from cdc.embedded.binaries import runnable
+from cdc.embedded.home import Home
 from cdc.errors import ConfigurationError, ServerNotReady
 from tests.servers import Connect, Connection
 from tests.waiting import eventually
@@ -190,9 +191,10 @@ async def test_a_lost_password_is_said(directory: Path) -> None:
             _ = postgres.url
 
 
-async def test_a_cancelled_start_leaves_no_server(directory: Path) -> None:
+async def test_a_cancelled_start_leaves_no_server(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     await (postgres := Postgres(directory, settings=FAST)).start()
     await postgres.stop()
+    monkeypatch.setattr(Home, "postmaster", lambda home: None)  # it has not begun to answer, as far as can be seen
     starting = asyncio.create_task(postgres.start())
     await eventually(lambda: pid(directory))
     starting.cancel()
