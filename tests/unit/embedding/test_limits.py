@@ -18,6 +18,7 @@ from cdc.embedding.lane import Lane
 from cdc.embedding.models import parse
 from cdc.embedding.providers import Answer, opener
 from tests.openai_server import OpenAIServer, RateLimit, unit_vectors
+from tests.unit.embedding.leaping import leaping
 from tests.unit.embedding.test_gather import Scripted, same, ticks
 
 MODEL = "openai/text-embedding-3-small"
@@ -120,13 +121,16 @@ async def test_a_wait_beyond_patience_is_left_to_the_runs() -> None:
     await lane.close()
 
 
-async def test_refusals_without_end_are_left_to_the_runs_after_a_while() -> None:
-    provider = Limited([0.02] * 1000, concurrency=1)
-    lane = Lane(parse(MODEL), provider, patience=0.3)
-    with pytest.raises(ProviderUnavailable):
-        await lane.join(["a"])
-    assert len(provider.requests) > 2
-    await lane.close()
+def test_refusals_without_end_are_left_to_the_runs_after_a_while() -> None:
+    async def scenario() -> None:
+        provider = Limited([0.02] * 1000, concurrency=1)
+        lane = Lane(parse(MODEL), provider, patience=0.3)
+        with pytest.raises(ProviderUnavailable):
+            await lane.join(["a"])
+        assert len(provider.requests) > 2
+        await lane.close()
+
+    leaping(scenario())
 
 
 async def test_closing_answers_those_who_wait_for_a_provider_that_limits_us() -> None:

@@ -117,7 +117,8 @@ async def test_nobody_listening_is_worth_another_try() -> None:
 
 async def test_a_late_answer_is_worth_another_try(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cdc.embedding.providers.vendors.TIMEOUT", 0.05)
-    async with OpenAIServer(latency=0.5) as server, asking(server) as provider:
+    async with OpenAIServer() as server, asking(server) as provider:
+        server.waits_for = lambda: False
         with pytest.raises(ProviderUnavailable, match="in time"):
             await provider.embed([TEXT])
 
