@@ -61,8 +61,6 @@ class AIServer(OpenAIServer):
 
     def __init__(self, *, pause: float = 0.0, **options: Any) -> None:
         super().__init__(**options)
-        # Longer than clients keep theirs, as providers do: a request must not meet a connection that is just closed.
-        self._server.config.timeout_keep_alive = 60
         self.pause = pause
         self.answers: Answers = _echo
         self.app.routes.extend(

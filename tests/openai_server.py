@@ -149,9 +149,10 @@ class OpenAIServer:
         self._socket = socket.create_server(("127.0.0.1", port), backlog=256)
         # asyncio does it for sockets of its own: else an answer's body waits 40 ms for its head to be confirmed.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._server = uvicorn.Server(
-            uvicorn.Config(self.app, log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=1)
-        )
+        config = uvicorn.Config(self.app, log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=1)
+        # Longer than clients keep theirs, as providers do: a request must not meet a connection that is just closed.
+        config.timeout_keep_alive = 60
+        self._server = uvicorn.Server(config)
         self._thread = Thread(target=self.serve, name="openai-server", daemon=True)
 
     @property
