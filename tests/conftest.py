@@ -45,7 +45,9 @@ for name in list(os.environ):
     ):
         del os.environ[name]
 
+from cdc.embedded import server as embedded  # noqa: E402 - after the scrubbing
 from tests.places import server_folder  # noqa: E402 - after the scrubbing
+from tests.ports import free_port  # noqa: E402 - after the scrubbing
 from tests.servers import (  # noqa: E402 - after the scrubbing
     EVERY_VERSION,
     VERSIONS,
@@ -56,6 +58,9 @@ from tests.servers import (  # noqa: E402 - after the scrubbing
     Version,
     missing,
 )
+
+# A server that was stopped comes back on its port: on none that anybody else is given meanwhile.
+embedded._free_port = free_port
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
