@@ -128,7 +128,10 @@ def failed(run_id: str, attempt: int, message: str = "no", *, counted: bool = Tr
 
 async def kept(state: State) -> list[tuple[str, int, str | None]]:
     return [
-        tuple(row) for row in await state.rows("select step_id, attempt, error->>'message' from cdc_state.attempts")
+        tuple(row)
+        for row in await state.rows(
+            "select step_id, attempt, error->>'message' from cdc_state.attempts order by step_id, attempt"
+        )
     ]
 
 
