@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
-from cdc.store import runs
+from cdc.store import endpoints, runs
 from tests.web.conftest import Served
 from tests.web.test_checkpoints import hashed, ran
 
 _DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 DONE = {"op": "RunComplete", "id": hashed("complete"), "data": {"status": 200, "headers": {}, "body": '"[1]"'}}
+PAUSE = timedelta(seconds=endpoints.PAUSE)
 NAP = {"op": "Sleep", "id": hashed("nap"), "name": "1s", "userland": {"id": "nap"}}
 
 
@@ -90,13 +92,17 @@ async def test_what_failed_is_tried_again_after_a_pause(run: Begun) -> None:
     itself = {"op": "StepError", "id": hashed("complete"), "error": {"name": "Error", "message": "no"}}
     assert (await run.begin(failed))[0] == 201
     assert await run.stands() == ("queued", 0, ["a"])
-    query = "select attempts, ended_at is null, wake_at > now() - interval '1 s' from cdc_state.steps"
-    assert await run.served.state.rows(query) == [(1, True, True)]
-    assert await run.claimed() == []
+    # Compared with the moment of their transaction: a pause of a second may be over by now.
+    query = (
+        "select s.attempts, s.ended_at is null, s.wake_at - r.started_at, r.due_at - r.started_at"
+        " from cdc_state.steps s join cdc_state.runs r on r.id = s.run_id"
+    )
+    assert await run.served.state.rows(query) == [(1, True, PAUSE, PAUSE)]
     await run.served.state.rows("delete from cdc_state.runs returning 1")
     run.id = ulid()
     assert (await run.begin(itself))[0] == 201
     assert (await run.stands())[:2] == ("queued", 1)
+    assert await run.served.state.one("select due_at - started_at from cdc_state.runs") == PAUSE
 
 
 async def test_a_run_whose_app_is_silent_is_claimed_and_its_app_is_heard_no_more(run: Begun) -> None:
