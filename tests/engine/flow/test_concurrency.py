@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 
-from cdc import Cancel, Concurrency, Context, Throttle, function
+from cdc import Cancel, Concurrency, Context, RetryAfter, Throttle, function
 from cdc.events.intake import new_id
 from cdc.store.events import Incoming
 from tests.engine.flow.flow import MISCOUNTED, Flow
@@ -298,14 +298,17 @@ async def test_a_retrying_or_sleeping_run_keeps_its_turn_and_a_failed_one_passes
         n = ctx.event.data["n"]
         flow.meter.began.append(n)
         if n == 0:
-            raise RuntimeError("twice")
+            raise RetryAfter("twice", "1h")
         if n == 1:
             await ctx.step.sleep("nap", "1h")
 
     async with flow.two(ordered):
         await flow.send("app/a", *({"key": "k", "n": n} for n in range(3)), {"key": "other", "n": 9})
         await flow.done(1)  # of the other key
-        await eventually(lambda: {*flow.meter.began} == {0, 9})
+        await eventually(
+            lambda: flow.rows("select from cdc_state.runs where failures = 1"), what="the first has failed"
+        )
+        assert {*flow.meter.began} == {0, 9}
         await flow.engine.hurry()
         await eventually(lambda: 1 in flow.meter.began)
         assert 2 not in flow.meter.began
