@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import httpx
@@ -15,7 +16,9 @@ import orjson
 import pytest
 
 from cdc.store.connect import pool
+from cdc.web import sending
 from cdc.web.app import app
+from cdc.web.gathering import Gathering
 from cdc.web.guard.terms import NOTHING_ASKED, Terms
 from cdc.web.server import Web
 from cdc.web.site import Site
@@ -57,8 +60,10 @@ Serve = Callable[..., Awaitable[Served]]
 
 
 @pytest.fixture
-async def serve(migrated_url: str, connect: Connect) -> AsyncIterator[Serve]:
+async def serve(migrated_url: str, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Serve]:
     """Serves the API, with `keys` for events, `terms` for all else, and `around` the application."""
+    # A busy machine may stand still for longer than events wait for the database.
+    monkeypatch.setattr(sending, "Gathering", partial(Gathering, patience=60.0))
     async with AsyncExitStack() as stack:
 
         async def serve(
