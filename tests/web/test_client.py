@@ -54,7 +54,7 @@ async def test_one_event_or_several_are_sent(served: Served, send: Send) -> None
 @pytest.mark.parametrize("failing", [1, 5])
 async def test_a_retry_never_doubles(serve: Serve, send: Send, failing: int) -> None:
     served = await serve(around=lambda inner: forgetful(inner, failing))
-    (event_id,) = await send(Client(served.url), Event("app/x"))
+    (event_id,) = await send(Client(served.url, timeout=60), Event("app/x"))
     assert await served.state.rows("select id::text from cdc_state.events") == [(event_id,)]
 
 
@@ -119,13 +119,13 @@ def forgetful(inner: Asgi, failing: int) -> Asgi:
 
 
 async def test_an_event_that_starts_nothing_has_no_runs_to_wait_for(served: Served) -> None:
-    sender = Client(served.url)
+    sender = Client(served.url, timeout=60)
     (event_id,) = await sender.send(Event("app/x"))
     assert await sender.ended(event_id, within=0) == []
 
 
 async def test_runs_are_waited_for_until_all_have_ended(served: Served) -> None:
-    sender = Client(served.url)
+    sender = Client(served.url, timeout=60)
     (event_id,) = await sender.send(Event("app/x"))
     for status in ("completed", "running"):
         await served.state.rows(
@@ -142,6 +142,6 @@ async def test_runs_are_waited_for_until_all_have_ended(served: Served) -> None:
 
 async def test_runs_of_no_event_or_of_no_service_are_told_apart(served: Served) -> None:
     with pytest.raises(EventsRefused, match="no such event"):
-        await Client(served.url).ended("00000000-0000-7000-8000-000000000000")
+        await Client(served.url, timeout=60).ended("00000000-0000-7000-8000-000000000000")
     with pytest.raises(ServiceUnreachable, match="was not reached"):
         await Client("http://127.0.0.1:1").ended("00000000-0000-7000-8000-000000000000")
