@@ -45,7 +45,6 @@ class Dashboard:
     async def signed_in(self, **options: Any) -> BrowserContext:
         """A window whose pages need not sign in any more; options as Playwright's `new_context` takes them."""
         context = await self.browser.new_context(base_url=self.service.url, **options)
-        context.set_default_timeout(60_000)
         page = await self.page(context, "/login")
         await page.get_by_label("Token").fill(TOKEN)
         await page.get_by_role("button", name="Log in").click()
@@ -55,6 +54,7 @@ class Dashboard:
 
     async def page(self, context: BrowserContext, path: str) -> Page:
         """A page of a window; what it complains of is kept."""
+        context.set_default_timeout(60_000)
         page = await context.new_page()
         page.on("console", lambda message: self._hear(message))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
@@ -73,7 +73,7 @@ class Dashboard:
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=60_000)
         yield browser
         await browser.close()
 
