@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 
 from cdc.store.connect import pool
 from cdc.web import sending
-from cdc.web.guard import crowd
+from cdc.web.guard import connections, crowd
 from cdc.web.room import Room
 from cdc.web.server import Web
 from tests.servers import Connect
@@ -193,6 +193,7 @@ async def test_a_request_that_comes_again_while_it_is_being_stored_is_stored_onc
 
 async def test_a_quiet_connection_gives_way_to_a_new_one(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crowd, "MOST_CONNECTIONS", 3)
+    monkeypatch.setattr(connections, "HEAD_WITHIN", 600.0)  # else those that say nothing are closed for that
     host, port = urlsplit(served.url).hostname, urlsplit(served.url).port
     lines = [await asyncio.open_connection(host, port) for _ in range(3)]
     assert (await served.get("/livez"))[0] == 200
