@@ -117,9 +117,14 @@ class Engine:
                 await life
 
     @asynccontextmanager
-    async def doomed(self, *functions: Function, lease: float = LEASE) -> AsyncIterator[asyncio.Task[None]]:
-        """A worker whose task is handed out, and cancelled at the end: it leaves everything as it lies."""
-        async with self._living(functions, lease, grace=10.0) as (_, life):
+    async def doomed(
+        self, *functions: Function, lease: float = LEASE, capacity: int = 1000
+    ) -> AsyncIterator[asyncio.Task[None]]:
+        """A worker whose task is handed out, and cancelled at the end: it leaves everything as it lies.
+
+        Until its lease is ended it may claim what is due, as far as its capacity goes.
+        """
+        async with self._living(functions, lease, 10.0, capacity) as (_, life):
             try:
                 yield life
             finally:

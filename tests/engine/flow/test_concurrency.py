@@ -348,7 +348,7 @@ async def test_order_is_kept_across_the_death_of_a_worker(live_flow: Flow) -> No
     async def ordered(ctx: Context) -> None:
         flow.meter.began.append(ctx.event.data["n"])
 
-    async with flow.engine.doomed(dies):
+    async with flow.engine.doomed(dies, capacity=1):  # it takes nothing besides
         await flow.send("app/a", *({"key": "k", "n": n} for n in range(5)))
         await begun.wait()
     async with flow.two(ordered):
